@@ -1,0 +1,9 @@
+/** Compiles what the package carries (src, jobs) into a fresh dist. Also runs before `npm pack`. */
+import { spawnSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+rmSync(`${root}/dist`, { recursive: true, force: true })
+const { status } = spawnSync('tsc', ['-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
+process.exitCode = status ?? 1
