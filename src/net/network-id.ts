@@ -1,0 +1,29 @@
+/**
+ * A network's id: the hash of its settings, part of every protocol name, so that two networks never mix (DESIGN 4).
+ */
+import { encode } from '../core/codec.ts'
+import { hashKey } from '../core/ids.ts'
+
+/** What all nodes of one network agree on. Two networks that differ in any of it are two networks. */
+export interface NetworkSettings {
+  readonly name: string
+  /** How ids follow from addresses (DESIGN 4). */
+  readonly placement: 'ip-port'
+  /** Length of successor lists. */
+  readonly successors: number
+  /** Size of a replica group, owner included. */
+  readonly replicas: number
+}
+
+/** Major version of the request/response protocol; a peer of another one is of another network. */
+export const RPC_VERSION = '1.0.0'
+
+/** First 16 hex digits of the hash of the canonical settings. */
+export function networkId(settings: NetworkSettings): string {
+  const { name, placement, successors, replicas } = settings
+  return hashKey(encode({ name, placement, successors, replicas })).slice(0, 16)
+}
+
+export function rpcProtocol(id: string): string {
+  return `/chorale/${id}/rpc/${RPC_VERSION}`
+}
