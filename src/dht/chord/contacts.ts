@@ -1,0 +1,154 @@
+/**
+ * Contacts beyond the ring's own lists: those heard of lately, with the arcs that they own, so that small networks are
+ * one-hop; the dead, so that gossip does not bring them back; and the lost, so that healed partitions find each other.
+ */
+
+import type { Random } from '../../core/env.ts'
+import { between, type Key } from '../../core/ids.ts'
+import { MAX_CACHED_CONTACTS, MAX_LOST_CONTACTS } from '../../core/limits.ts'
+import type { Contact } from '../../net/contact.ts'
+
+interface Cached {
+  readonly contact: Contact
+  /** Its predecessor when it last confirmed a lookup: it owns (arcStart, id]. */
+  arcStart: Key | undefined
+  heardAtMs: number
+}
+
+/** A contact that is not heard from for so long is not used: under churn of 1 % per second every tenth would be dead. */
+const FRESH_MS = 10_000
+
+/** Bounded, sorted by id. When it is full, the one not heard from for longest among a few picked at random goes. */
+export class ContactCache {
+  readonly #sorted: Cached[] = []
+  readonly #random: Random
+
+  constructor(random: Random) {
+    this.#random = random
+  }
+
+  get size(): number {
+    return this.#sorted.length
+  }
+
+  /** Index of the first contact at or after the key; the size when there is none. */
+  #at(key: string): number {
+    let low = 0
+    let high = this.#sorted.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#sorted[middle]!.contact.id < key) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  heard(contact: Contact, nowMs: number, arcStart?: Key | undefined): void {
+    const at = this.#at(contact.id)
+    const there = this.#sorted[at]
+    if (there !== undefined && there.contact.id === contact.id) {
+      if (there.contact.incarnation > contact.incarnation) return
+      if (there.contact.incarnation === contact.incarnation) {
+        there.heardAtMs = nowMs
+        if (arcStart !== undefined) there.arcStart = arcStart
+      } else this.#sorted[at] = { contact, arcStart, heardAtMs: nowMs }
+      return
+    }
+    this.#sorted.splice(at, 0, { contact, arcStart, heardAtMs: nowMs })
+    if (this.#sorted.length > MAX_CACHED_CONTACTS) this.#evict()
+  }
+
+  #evict(): void {
+    let oldest = this.#random.int(this.#sorted.length)
+    for (let i = 0; i < 4; i++) {
+      const other = this.#random.int(this.#sorted.length)
+      if (this.#sorted[other]!.heardAtMs < this.#sorted[oldest]!.heardAtMs) oldest = other
+    }
+    this.#sorted.splice(oldest, 1)
+  }
+
+  forget(contact: Contact): void {
+    const at = this.#at(contact.id)
+    if (this.#sorted[at]?.contact.id === contact.id) this.#sorted.splice(at, 1)
+  }
+
+  /** The contact that confirmed an arc with this key in it. */
+  ownerOf(key: Key, nowMs: number): Contact | undefined {
+    if (this.#sorted.length === 0) return undefined
+    const found = this.#sorted[this.#at(key) % this.#sorted.length]!
+    if (found.arcStart === undefined || nowMs - found.heardAtMs > FRESH_MS) return undefined
+    return found.contact.id === key || between(found.arcStart, key, found.contact.id) ? found.contact : undefined
+  }
+
+  /** The nearest fresh contact before the key that `usable` lets pass; looks at a few. */
+  before(key: Key, nowMs: number, usable: (contact: Contact) => boolean): Contact | undefined {
+    const size = this.#sorted.length
+    for (let back = 1, at = this.#at(key); back <= Math.min(size, 8); back++) {
+      const found = this.#sorted[(at - back + size) % size]!
+      if (nowMs - found.heardAtMs <= FRESH_MS && usable(found.contact)) return found.contact
+    }
+    return undefined
+  }
+
+  /** Any contact, fresh or not. */
+  any(): Contact | undefined {
+    return this.#sorted[this.#random.int(this.#sorted.length)]?.contact
+  }
+}
+
+/** So long a member that did not answer is kept out of lists that others send, unless it speaks for itself. */
+const DEAD_MS = 30_000
+const MAX_DEAD = 256
+
+export class Graveyard {
+  readonly #dead = new Map<Key, { contact: Contact; atMs: number; left: boolean }>()
+  readonly #lost: Contact[] = []
+  readonly #random: Random
+
+  constructor(random: Random) {
+    this.#random = random
+  }
+
+  /** `left`: it said so itself, and will not be back as this incarnation. */
+  bury(contact: Contact, nowMs: number, left = false): void {
+    this.#dead.delete(contact.id)
+    this.#dead.set(contact.id, { contact, atMs: nowMs, left })
+    if (this.#dead.size > MAX_DEAD) {
+      for (const id of this.#dead.keys()) {
+        this.#dead.delete(id)
+        break
+      }
+    }
+    const known = this.#lost.findIndex((lost) => lost.id === contact.id)
+    if (known >= 0) this.#lost[known] = contact
+    else if (this.#lost.length < MAX_LOST_CONTACTS) this.#lost.push(contact)
+    else this.#lost[this.#random.int(this.#lost.length)] = contact
+  }
+
+  /** It spoke: it is alive. */
+  raise(contact: Contact): void {
+    if (!this.left(contact)) this.#dead.delete(contact.id)
+  }
+
+  /** Did it say that it leaves? A message of its own may have been overtaken by that one. */
+  left(contact: Contact): boolean {
+    const grave = this.#dead.get(contact.id)
+    return grave?.left === true && grave.contact.incarnation >= contact.incarnation
+  }
+
+  /** Did this member, or an older one at its place, die within the last `withinMs`? */
+  holds(contact: Contact, nowMs: number, withinMs = DEAD_MS): boolean {
+    const grave = this.#dead.get(contact.id)
+    return grave !== undefined && grave.contact.incarnation >= contact.incarnation && nowMs - grave.atMs <= withinMs
+  }
+
+  /** Somebody who stopped answering once. */
+  anyLost(): Contact | undefined {
+    return this.#lost[this.#random.int(this.#lost.length)]
+  }
+
+  forgetLost(contact: Contact): void {
+    const at = this.#lost.indexOf(contact)
+    if (at >= 0) this.#lost.splice(at, 1)
+  }
+}

@@ -1,0 +1,305 @@
+/**
+ * One Chord node: the loop that runs its maintenance, and its answers to others. It implements `Overlay`; a host with
+ * several of them presents them as one through `ChordHost` (`host.ts`).
+ */
+
+import type { Env } from '../../core/env.ts'
+import { ChoraleError } from '../../core/errors.ts'
+import type { Key } from '../../core/ids.ts'
+import { type Contact, sameNode } from '../../net/contact.ts'
+import type { RequestOf } from '../../net/message.ts'
+import type { Sender, Transport } from '../../net/transport.ts'
+import type { LookupOptions, Overlay, Route } from '../overlay.ts'
+import { answerLookup, lookup, nextHop } from './lookup.ts'
+import {
+  answerExchange,
+  checkPredecessor,
+  confirmed,
+  consider,
+  found,
+  gossip,
+  joinThrough,
+  leave,
+  openConnections,
+  rectify,
+  refreshFinger,
+  seek,
+  seekLost,
+  seekThroughShortcut,
+  stabilize,
+  startOver,
+} from './maintenance.ts'
+import { type ChordSettings, DEFAULT_CHORD, Member, meansDead, sameLists } from './member.ts'
+import type { Exchange, Hint, Leave, LookupRequest, Stabilize, View } from './messages.ts'
+import { type RingState, ripe } from './ring.ts'
+
+/** Tries to join, each through another seed; the pauses between them grow to a second. */
+const JOIN_TRIES = 20
+/** After `busy`, try again within this share of a period. */
+const BUSY_SHARE = 0.15
+/** News spreads by one place of the successor lists per round: after a change the next round comes sooner. */
+const CHANGED_SHARE = 0.5
+/** A predecessor that has been silent for so many periods is pinged: it should have stabilized with us. */
+const SILENT_PERIODS = 1.3
+/** Every so many rounds a finger is refreshed, a lost contact sought, and a shortcut asked for parted rings. */
+const FINGER_ROUNDS = 2
+const SEEK_ROUNDS = 4
+const SHORTCUT_ROUNDS = 13
+const LEAVE_TIMEOUT_MS = 1000
+
+export class ChordNode implements Overlay {
+  readonly member: Member
+  readonly #env: Env
+  #seeds: readonly Contact[] = []
+  #cancelTimer = () => {}
+  #running = false
+  #wakeAgain = false
+  #rounds = 0
+  #refreshing = false
+  /** Others came to us or a neighbour died: do not wait for the period's end. */
+  #settling = 0
+
+  constructor(env: Env, transport: Transport, self: Contact, settings: Partial<ChordSettings> = {}) {
+    this.#env = env
+    this.member = new Member(env, transport, self, { ...DEFAULT_CHORD, ...settings })
+  }
+
+  get self(): Contact {
+    return this.member.self
+  }
+
+  // Life --------------------------------------------------------------------------------------------------------------
+
+  async join(seeds: readonly Contact[], options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    const { member } = this
+    const { clock, random } = this.#env
+    const others = seeds.filter((seed) => seed.id !== member.self.id)
+    this.#seeds = others
+    member.phase = 'joining'
+    if (others.length === 0) found(member)
+    let last: unknown
+    for (let attempt = 0; member.phase === 'joining'; attempt++) {
+      if (attempt >= JOIN_TRIES || options.signal?.aborted) {
+        member.phase = 'out'
+        if (options.signal?.aborted) throw new ChoraleError('aborted', 'joining was given up')
+        throw new ChoraleError('unreachable', 'no seed let us in', { cause: last })
+      }
+      try {
+        if (await joinThrough(member, others[attempt % others.length]!, options.signal)) break
+      } catch (error) {
+        meansDead(error) // throws our own bugs
+        last = error
+      }
+      await clock.sleep(Math.min(50 * 2 ** Math.floor(attempt / others.length), 1000) * (0.5 + random.next()), options)
+    }
+    this.#settling = 3
+    // We are in when our successor knows us. Whoever wakes us meanwhile gets the round that follows.
+    this.#running = true
+    try {
+      await (member.state.mode === 'young' ? gossip(member) : stabilize(member))
+    } finally {
+      this.#running = false
+    }
+    void this.#round()
+  }
+
+  /** Puts the node at a known place of a ring that stands already; for simulations that start with one. */
+  place(state: RingState<Contact>, preds: readonly Contact[]): void {
+    const { member } = this
+    member.phase = 'member'
+    member.apply(state)
+    if (state.prdc !== undefined) member.learnPreds(state.prdc, preds.slice(1))
+    const { random, clock } = this.#env
+    this.#cancelTimer = clock.timer(member.settings.periodMs * random.next(), () => void this.#round())
+  }
+
+  async leave(): Promise<void> {
+    this.#cancelTimer()
+    if (this.member.phase === 'member') await leave(this.member, LEAVE_TIMEOUT_MS)
+    this.stop()
+  }
+
+  /** Without a word: as if the process had been killed. */
+  stop(): void {
+    this.member.phase = 'left'
+    this.#cancelTimer()
+  }
+
+  /** A connection to this peer closed. */
+  peerDown(peer: string): void {
+    const { succ, prdc } = this.member.state
+    if (succ[0]?.peer === peer || prdc?.peer === peer) {
+      if (prdc?.peer === peer) this.member.prdcHeardAtMs = Number.NEGATIVE_INFINITY
+      this.#wake()
+    }
+  }
+
+  /** Runs a round now, or right after the one that is running. */
+  #wake(): void {
+    if (this.member.phase !== 'member') return
+    if (this.#running) this.#wakeAgain = true
+    else {
+      this.#cancelTimer()
+      void this.#round()
+    }
+  }
+
+  async #round(): Promise<void> {
+    const { member } = this
+    if (this.#running || member.phase !== 'member') return
+    const before = member.state
+    this.#running = true
+    this.#wakeAgain = false
+    let settled = true
+    try {
+      settled = await this.#maintain()
+    } finally {
+      this.#running = false
+    }
+    if (member.phase !== 'member') return
+    const { random, clock } = this.#env
+    const { periodMs } = member.settings
+    let share = 0.9 + 0.2 * random.next()
+    if (!settled || this.#wakeAgain || this.#settling > 0) {
+      if (this.#settling > 0) this.#settling--
+      share = BUSY_SHARE * (0.5 + random.next())
+    } else if (member.state.succ !== before.succ && !sameLists(member.state, before)) share *= CHANGED_SHARE
+    this.#cancelTimer = clock.timer(periodMs * share, () => void this.#round())
+  }
+
+  async #maintain(): Promise<boolean> {
+    const { member } = this
+    if (member.operating) return false
+    this.#rounds++
+    const alone = member.state.succ.length === 0
+    if (alone && member.state.mode === 'ring') return startOver(member, this.#seeds)
+    if (member.state.mode === 'young') {
+      const before = member.state
+      await gossip(member)
+      if (this.#rounds % SEEK_ROUNDS === 0) await seekLost(member, this.#seeds)
+      return before === member.state
+    }
+    const settled = await stabilize(member)
+    if (member.phase !== 'member') return true
+    void checkPredecessor(member, member.settings.periodMs * SILENT_PERIODS)
+    if (settled) {
+      if (this.#rounds % FINGER_ROUNDS === 0) this.#refreshFinger()
+      else openConnections(member)
+    }
+    if (this.#rounds % SEEK_ROUNDS === 0) void seekLost(member, this.#seeds)
+    if (this.#rounds % SHORTCUT_ROUNDS === 0) void seekThroughShortcut(member)
+    return settled
+  }
+
+  /** Beside the rounds, one at a time: where many have died it takes long, and the ring comes first. */
+  #refreshFinger(): void {
+    if (this.#refreshing) return
+    this.#refreshing = true
+    void refreshFinger(this.member).finally(() => {
+      this.#refreshing = false
+    })
+  }
+
+  // Answers -----------------------------------------------------------------------------------------------------------
+
+  onStabilize(message: RequestOf<typeof Stabilize>, from: Sender): { view?: View } {
+    const { member } = this
+    const contact = confirmed(from.contact)
+    if (member.phase === 'left') throw new ChoraleError('gone', 'this node has left')
+    if (member.phase !== 'member') return {}
+    if (member.graves.left(contact)) throw new ChoraleError('gone', 'you have left')
+    member.heard(contact)
+    // The view as it was: with ourselves as its predecessor it would tell the asker nothing.
+    const busy = member.operating
+    const view = busy ? {} : { view: member.view }
+    rectify(member, contact)
+    const { prdc } = member.state
+    if (prdc !== undefined && sameNode(prdc, contact)) member.learnPreds(prdc, message.preds)
+    return view
+  }
+
+  onExchange(message: RequestOf<typeof Exchange>, from: Sender): { view: View } {
+    const { member } = this
+    if (member.phase !== 'member') throw new ChoraleError('busy', 'not a member yet')
+    const before = member.state.succ.length
+    answerExchange(member, confirmed(from.contact), message.succ)
+    if (member.state.mode === 'young' && member.state.succ.length !== before) this.#wake()
+    return { view: member.view }
+  }
+
+  onJoin(from: Sender): { view?: View; fingers?: Contact[] } {
+    const { member } = this
+    const contact = confirmed(from.contact)
+    // A view that is about to mature takes in nobody: so it stays small, however many come at once.
+    if (member.phase !== 'member' || member.operating || ripe(member.state, member.settings.successors)) return {}
+    const view = member.view
+    if (member.state.mode === 'young') {
+      member.heard(contact)
+      member.meet([contact])
+      this.#wake()
+    }
+    return { view, fingers: member.fingers.list() as Contact[] }
+  }
+
+  onPing(from: Sender): Record<string, never> {
+    if (this.member.phase === 'left') throw new ChoraleError('gone', 'this node has left')
+    if (this.member.phase !== 'member') throw new ChoraleError('busy', 'not a member yet')
+    if (from.contact !== undefined) this.member.heard(from.contact)
+    return {}
+  }
+
+  onLeave(message: RequestOf<typeof Leave>, from: Sender): Record<string, never> {
+    const { member } = this
+    const contact = confirmed(from.contact)
+    const neighbour = member.state.succ[0]?.id === contact.id || member.state.prdc?.id === contact.id
+    member.bury(contact, true)
+    if (neighbour && message.prdc !== undefined && member.state.prdc === undefined) rectify(member, message.prdc)
+    if (neighbour) this.#wake()
+    return {}
+  }
+
+  onHint({ contact, elsewhere }: RequestOf<typeof Hint>, from: Sender): Record<string, never> {
+    confirmed(from.contact)
+    void (elsewhere ? seek(this.member, contact, true) : consider(this.member, contact))
+    return {}
+  }
+
+  onLookup(message: LookupRequest): ReturnType<typeof answerLookup> {
+    return answerLookup(this.member, message)
+  }
+
+  // Overlay -----------------------------------------------------------------------------------------------------------
+
+  lookup(key: Key, options?: LookupOptions): Promise<Route> {
+    return lookup(this.member, key, options)
+  }
+
+  owns(key: Key): boolean {
+    return this.member.owns(key)
+  }
+
+  replicas(key: Key): readonly Contact[] {
+    return this.member.replicas(key)
+  }
+
+  holdsReplica(key: Key): boolean {
+    return this.member.holdsReplica(key)
+  }
+
+  nextHop(key: Key, avoid?: ReadonlySet<Key>): Contact | undefined {
+    return nextHop(this.member, key, avoid, false)
+  }
+
+  neighbours(): readonly Contact[] {
+    const { state, fingers } = this.member
+    const out = new Map<Key, Contact>()
+    for (const contact of state.succ) out.set(contact.id, contact)
+    if (state.prdc !== undefined) out.set(state.prdc.id, state.prdc)
+    for (const contact of fingers.list()) out.set(contact.id, contact)
+    return [...out.values()]
+  }
+
+  onChange(handler: () => void): () => void {
+    return this.member.events.on('change', handler)
+  }
+}
