@@ -1,0 +1,258 @@
+/**
+ * Jobs by their records: whoever owns a job's key coordinates it (DESIGN 7). It sends the first dispatch, hears from the owner
+ * of the top segment, keeps the record and ends the job. Two at once are wasteful, never wrong. Watchers wait here for
+ * news.
+ */
+import { decode, encode } from '../core/codec.ts'
+import { errorMessage } from '../core/errors.ts'
+import { hashKey, type Key } from '../core/ids.ts'
+import { MAX_JOB_VALUE_BYTES, MAX_WAITERS } from '../core/limits.ts'
+import type { RegisterKind } from '../dht/registers.ts'
+import { CappedMap } from '../net/capped-map.ts'
+import { rangeCover } from './cover.ts'
+import type { Forest } from './forest.ts'
+import type { JobsHost } from './host.ts'
+import type { LiveJob } from './job-table.ts'
+import { JobWatch, type Summary } from './messages.ts'
+import { isTerminal, type JobEnding, type JobRecord, newRecord, terminalState } from './record.ts'
+import { segmentCount } from './segments.ts'
+import { jobIdOf, jobKey } from './spec.ts'
+import type { JobView, Json } from './types.ts'
+import { viewOf, views } from './view.ts'
+
+/** How often progress goes into the record, for whoever coordinates next. */
+const SAVE_EVERY_MS = 2_000
+const RETRY_MS = 500
+/** A job that nobody has spoken of for so long may be over. */
+const QUIET_MS = 5_000
+
+interface Coordination {
+  summary: Summary
+  estimate: Json | undefined
+  savedAtMs: number
+  concluding: boolean
+}
+
+export class Coordinator {
+  readonly #host: JobsHost
+  readonly #forest: Forest
+  readonly #kind: RegisterKind<JobRecord>
+  readonly #ids = new CappedMap<Key, string>(4096)
+  readonly #coordinated = new Map<string, Coordination>()
+  readonly #watchers = new Map<string, Set<() => void>>()
+  readonly #restoring = new Set<string>()
+  #watching = 0
+
+  constructor(host: JobsHost, forest: Forest, kind: RegisterKind<JobRecord>) {
+    this.#host = host
+    this.#forest = forest
+    this.#kind = kind
+  }
+
+  start(): void {
+    this.#host.registers.onUpdate(this.#kind, (key, job) => this.#look(key, job))
+    this.#host.handle(JobWatch, async ({ job, seen, waitMs }) => this.#watch(job, seen, waitMs))
+  }
+
+  /** Every half second: ownership may have come to this host. */
+  inspect(): void {
+    for (const [key, job] of this.#host.registers.entries(this.#kind)) this.#look(key, job)
+    const before = this.#host.now() - QUIET_MS
+    for (const job of this.#host.table.live.values()) {
+      if (job.touchedAtMs > before || job.askedAtMs > before || this.#coordinated.has(job.id)) continue
+      job.askedAtMs = this.#host.now()
+      void this.#askWhetherOver(job)
+    }
+  }
+
+  dropJob(job: LiveJob): void {
+    this.#coordinated.delete(job.id)
+  }
+
+  /** The job's key's owner has heard from the top segment's. */
+  progress(job: LiveJob, summary: Summary): void {
+    const coordination = this.#coordinated.get(job.id)
+    if (!coordination) {
+      void this.#restore(job)
+      return
+    }
+    const { estimate, ...counts } = summary
+    coordination.summary = counts
+    if (summary.failure !== undefined) {
+      void this.#conclude(job, { state: 'failed', reason: summary.failure, digest: hashKey(summary.failure) })
+      return
+    }
+    void this.#estimate(job, coordination, estimate).finally(() => this.#notify(job.id))
+    if (coordination.savedAtMs + SAVE_EVERY_MS <= this.#host.now()) this.#save(job, coordination)
+  }
+
+  async total(job: LiveJob, total: Uint8Array, summary: Summary): Promise<void> {
+    const coordination = this.#coordinated.get(job.id)
+    if (coordination) coordination.summary = summary
+    try {
+      const value = encode(await this.#host.executor.finish(job.spec, total))
+      if (value.length > MAX_JOB_VALUE_BYTES) {
+        const reason = `the job's value has ${value.length} bytes, the most is ${MAX_JOB_VALUE_BYTES}`
+        return await this.#conclude(job, { state: 'failed', reason, digest: hashKey(total) })
+      }
+      await this.#conclude(job, { state: 'succeeded', reason: 'all tasks are done', value, digest: hashKey(total) })
+    } catch (error) {
+      const reason = errorMessage(error).slice(0, 500)
+      await this.#conclude(job, { state: 'failed', reason, digest: hashKey(total) })
+    }
+  }
+
+  /** A job as this host knows it; undefined when it has no record of it. */
+  view(id: string): JobView | undefined {
+    const job = this.#host.registers.local(this.#kind, jobKey(id))
+    return job && viewOf(job, this.#coordinated.get(id))
+  }
+
+  #look(key: Key, record: JobRecord): void {
+    let id = this.#ids.get(key)
+    if (!id) this.#ids.set(key, (id = jobIdOf(record.spec)))
+    if (terminalState(record)) {
+      const job = this.#host.table.live.get(id)
+      const mine = this.#host.overlay.owns(key)
+      this.#host.table.end(id)
+      if (job && mine) void this.#forest.router.end(id, segmentCount(job.tree, 1))
+    } else if (!this.#coordinated.has(id) && this.#host.overlay.owns(key)) this.#begin(id, record)
+    this.#notify(id)
+  }
+
+  #begin(id: string, record: JobRecord): void {
+    let job: LiveJob | string
+    try {
+      job = this.#host.table.open(id, record.spec)
+    } catch (error) {
+      this.#host.counters.refusedBundles++
+      this.#host.log.warn('cannot coordinate a job', { job: id, reason: errorMessage(error) })
+      return
+    }
+    if (typeof job === 'string') return
+    const { progress } = record
+    this.#coordinated.set(id, {
+      summary: progress,
+      estimate: undefined,
+      savedAtMs: this.#host.now(),
+      concluding: false,
+    })
+    this.#forest.coordinate(job, !record.started)
+    if (record.started) return
+    const cover = rangeCover(0, segmentCount(job.tree, 1))
+    void this.#forest.router.dispatch(job, cover, { level: 1, fresh: true, handover: false, hops: 0 })
+    this.#update(job, { started: true })
+  }
+
+  /** Of a job that nobody has spoken of for a while: the message of its end may have missed this host. */
+  async #askWhetherOver(job: LiveJob): Promise<void> {
+    try {
+      const owner = await this.#host.ownerOf(job, jobKey(job.id))
+      const { view } = await this.#host.ask(owner, JobWatch, { job: job.id, seen: '', waitMs: 0 })
+      if (view && isTerminal(views.parse(decode(view)).state)) this.#host.table.end(job.id)
+    } catch (error) {
+      this.#host.log.debug('cannot ask about a quiet job', { job: job.id, reason: errorMessage(error) })
+    }
+  }
+
+  /** Segments report for a job whose record died with all its keepers: their work need not die with it. */
+  async #restore(job: LiveJob): Promise<void> {
+    const key = jobKey(job.id)
+    if (this.#restoring.has(job.id) || this.#host.registers.local(this.#kind, key)) return
+    this.#restoring.add(job.id)
+    try {
+      const known = await this.#host.registers.read(this.#kind, key, { signal: this.#host.signal })
+      if (!known) this.#update(job, { started: true })
+    } catch (error) {
+      this.#host.log.debug('a job record was not found', { job: job.id, reason: errorMessage(error) })
+    } finally {
+      this.#restoring.delete(job.id)
+    }
+  }
+
+  async #estimate(job: LiveJob, coordination: Coordination, bytes: Uint8Array | undefined): Promise<void> {
+    if (!bytes) return
+    try {
+      coordination.estimate = await this.#host.executor.finish(job.spec, bytes)
+    } catch {
+      // Too little is there for `finish`: the job has no estimate yet.
+    }
+  }
+
+  #save(job: LiveJob, coordination: Coordination): void {
+    coordination.savedAtMs = this.#host.now()
+    this.#update(job, { progress: coordination.summary })
+  }
+
+  #update(job: LiveJob, change: Partial<JobRecord>): void {
+    const record = { ...newRecord(job.specBytes), ...change }
+    this.#host.registers
+      .update(this.#kind, jobKey(job.id), record, { signal: this.#host.signal })
+      .catch((error) =>
+        this.#host.log.debug('a job record was not updated', { job: job.id, reason: errorMessage(error) }),
+      )
+  }
+
+  /** Writes the end into the record until a majority of its group has it. */
+  async #conclude(job: LiveJob, end: Omit<JobEnding, 'atMs' | 'disputed'>): Promise<void> {
+    const coordination = this.#coordinated.get(job.id)
+    if (!coordination || coordination.concluding) return
+    coordination.concluding = true
+    const ending = { ...end, disputed: false, atMs: this.#host.now() }
+    const { failure: _failure, ...progress } = coordination.summary
+    const record = { ...newRecord(job.specBytes), started: true, progress, end: ending }
+    while (!this.#host.signal.aborted) {
+      try {
+        await this.#host.registers.update(this.#kind, jobKey(job.id), record, { signal: this.#host.signal })
+        return
+      } catch (error) {
+        this.#host.log.debug('the end of a job was not recorded', { job: job.id, reason: errorMessage(error) })
+        await this.#host.env.clock.sleep(RETRY_MS, { signal: this.#host.signal }).catch(() => {})
+      }
+    }
+  }
+
+  async #watch(id: string, seen: string, waitMs: number) {
+    const key = jobKey(id)
+    const until = this.#host.now() + waitMs
+    for (;;) {
+      const owned = this.#host.overlay.owns(key)
+      let record = this.#host.registers.local(this.#kind, key)
+      if (!record && owned) record = await this.#host.registers.read(this.#kind, key, { signal: this.#host.signal })
+      if (!record || (!owned && !terminalState(record))) return { digest: '', ...(!owned && { moved: true as const }) }
+      const view = encode(viewOf(record, this.#coordinated.get(id)))
+      const digest = hashKey(view)
+      if (digest !== seen) return { view, digest }
+      const leftMs = until - this.#host.now()
+      if (leftMs <= 0 || this.#watching >= MAX_WAITERS || this.#host.signal.aborted) return { digest }
+      await this.#news(id, leftMs)
+    }
+  }
+
+  /** Until something about the job has changed, or the time is over. */
+  #news(id: string, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const watchers = this.#watchers.get(id) ?? new Set()
+      this.#watchers.set(id, watchers)
+      this.#watching++
+      const wake = () => {
+        if (!watchers.delete(wake)) return
+        this.#watching--
+        if (watchers.size === 0) this.#watchers.delete(id)
+        cancel()
+        resolve()
+      }
+      const cancel = this.#host.env.clock.timer(ms, wake)
+      watchers.add(wake)
+    })
+  }
+
+  #notify(id: string): void {
+    for (const wake of [...(this.#watchers.get(id) ?? [])]) wake()
+  }
+
+  /** On stop: nobody waits here any longer. */
+  stop(): void {
+    for (const watchers of [...this.#watchers.values()]) for (const wake of [...watchers]) wake()
+  }
+}

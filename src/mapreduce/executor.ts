@@ -1,0 +1,144 @@
+/**
+ * The executor of a machine: one worker thread per lent core, started when it is needed and ended when it has been idle.
+ * The thread that answers the network only folds and finishes, which is little work. Trusted modules only: those that ship with
+ * the package. Foreign code comes with the sandbox, as another Executor.
+ */
+import { Worker } from 'node:worker_threads'
+import type { Clock, Logger } from '../core/env.ts'
+import { ChoraleError, ERROR_CODES, type ErrorCode, errorMessage } from '../core/errors.ts'
+import type { ThreadAnswer, ThreadTask } from './executor-thread.ts'
+import { finishJob, foldPartials, isJobModule } from './module-runner.ts'
+import type { Executor, ModuleResolver, RunResult } from './ports.ts'
+import type { JobModule } from './types.ts'
+
+/** A thread keeps some 12 MB, and takes 50 ms to start: longer than the pauses within a job, and no longer. */
+const THREAD_IDLE_MS = 5_000
+
+export interface ThreadExecutorOptions {
+  /** Cores that are lent. */
+  readonly cores: number
+  readonly modules: ModuleResolver
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+interface Waiting {
+  readonly resolve: (result: RunResult) => void
+  readonly reject: (error: ChoraleError) => void
+}
+
+interface Thread {
+  readonly worker: Worker
+  current: Waiting | undefined
+  /** Takes back the end that an idle thread awaits. */
+  keep: () => void
+}
+
+export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
+  const { cores, modules, clock, log } = options
+  const loaded = new Map<string, Promise<JobModule>>()
+  const threads = new Set<Thread>()
+  let stopped = false
+
+  function urlOf(name: string): string {
+    const url = modules(name)
+    if (!url) throw new ChoraleError('usage', `there is no module "${name}": "builtin:pi" is one`)
+    return url
+  }
+
+  function load(name: string): Promise<JobModule> {
+    let module = loaded.get(name)
+    if (!module) {
+      const url = urlOf(name) // only names that resolve are kept, so the map is as small as the package
+      module = import(url).then((exports: { default?: unknown }) => {
+        if (!isJobModule(exports.default)) throw new ChoraleError('user-code', `${name} exports no job`)
+        return exports.default
+      })
+      loaded.set(name, module)
+    }
+    return module
+  }
+
+  function start(): Thread {
+    // The same extension as this file's: .ts from the sources, .js from the package.
+    const file = import.meta.url.replace(/executor\.(\w+)$/, 'executor-thread.$1')
+    const worker = new Worker(new URL(file), { stdin: false })
+    const thread: Thread = { worker, current: undefined, keep: () => {} }
+    worker.unref()
+    worker.on('message', (answer: ThreadAnswer) => {
+      const waiting = thread.current
+      thread.current = undefined
+      thread.keep = clock.timer(THREAD_IDLE_MS, () => end(thread))
+      if ('code' in answer) waiting?.reject(new ChoraleError(known(answer.code), answer.message))
+      else waiting?.resolve(answer)
+    })
+    const gone = (reason: string) => {
+      thread.keep()
+      threads.delete(thread)
+      const waiting = thread.current
+      thread.current = undefined
+      waiting?.reject(new ChoraleError('user-code', `the job's code ended its thread: ${reason}`))
+    }
+    worker.on('error', (error) => gone(errorMessage(error)))
+    worker.on('exit', (code) => {
+      if (!stopped && thread.current) log.warn('a worker thread ended', { code })
+      gone(`exit code ${code}`)
+    })
+    threads.add(thread)
+    return thread
+  }
+
+  function end(thread: Thread): Promise<unknown> {
+    thread.keep()
+    threads.delete(thread)
+    return thread.worker.terminate()
+  }
+
+  return {
+    cores,
+    async plan(name, params) {
+      return (await load(name)).plan(params)
+    },
+    run({ spec, segment, mask }, { signal }) {
+      return new Promise((resolve, reject) => {
+        if (stopped || signal.aborted) return reject(new ChoraleError('aborted', 'the job is over'))
+        const task: ThreadTask = { url: urlOf(spec.module), spec, segment, mask }
+        const thread = [...threads].find((one) => !one.current) ?? start()
+        thread.keep()
+        // A thread does not hear anything while it computes: the only way to stop it is to end it.
+        const onAbort = () => {
+          thread.current = undefined
+          void end(thread)
+          reject(new ChoraleError('aborted', 'the job is over'))
+        }
+        signal.addEventListener('abort', onAbort, { once: true })
+        const settled = () => signal.removeEventListener('abort', onAbort)
+        thread.current = {
+          resolve: (result) => {
+            settled()
+            resolve(result)
+          },
+          reject: (error) => {
+            settled()
+            reject(error)
+          },
+        }
+        thread.worker.postMessage(task)
+      })
+    },
+    async fold(spec, partials) {
+      return foldPartials(await load(spec.module), partials)
+    },
+    async finish(spec, total) {
+      return finishJob(await load(spec.module), spec, total)
+    },
+    async stop() {
+      stopped = true
+      await Promise.all([...threads].map(end))
+    },
+  }
+}
+
+function known(code: string): ErrorCode {
+  return (ERROR_CODES as readonly string[]).includes(code) ? (code as ErrorCode) : 'user-code'
+}

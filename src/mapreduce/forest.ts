@@ -1,0 +1,398 @@
+/**
+ * The segments that a host owns (DESIGN 7): partials come in from workers and from the owners of children, are folded in
+ * order, committed in the segment's replica group and sent to the parent's owner until it has accepted them. Recovery
+ * is top-down and lazy: an owner asks for the children that it has not heard of for a while, by a bundle that is
+ * routed to their owners as the first dispatch was; what comes back is the usual report.
+ */
+import { ChoraleError, errorMessage } from '../core/errors.ts'
+import { hashKey } from '../core/ids.ts'
+import type { Contact } from '../net/contact.ts'
+import type { RequestOf } from '../net/message.ts'
+import { Commits } from './commits.ts'
+import { coverOf } from './cover.ts'
+import type { JobsHost } from './host.ts'
+import { type Child, type LiveJob, placeKey, placeName, type Segment } from './job-table.ts'
+import { type Commit, JobResults, JobUp, type Place, type Summary, type Up } from './messages.ts'
+import { Reports } from './reports.ts'
+import type { Roots } from './roots.ts'
+import { type Bundle, Router } from './router.ts'
+import { childCount, hasSegment, parentIndex } from './segments.ts'
+import { mergeSketches, sketchOf } from './sketch.ts'
+import { summarize } from './summary.ts'
+
+/** A child that was not heard of for so long is asked for. */
+const PATIENCE_MS = 2_000
+/** A segment that was handed over is kept for so long, whoever seems to own it. */
+const HANDOVER_GRACE_MS = 5_000
+/** Children that are asked for in one go; the rest is asked for at the next look. */
+const MAX_ASKS = 1_000
+/** Attempts of a segment that fail in the job's own code until the job is given up. */
+const MAX_FAILURES = 3
+
+export interface ForestEvents {
+  /** Tasks have come into the queue. */
+  queued(): void
+  /** The one child of the level above the top: the job itself. */
+  progress(job: LiveJob, summary: Summary): void
+  total(job: LiveJob, total: Uint8Array, summary: Summary): void
+}
+
+export class Forest {
+  readonly router: Router
+  readonly #host: JobsHost
+  readonly #roots: Roots
+  readonly #events: ForestEvents
+  readonly #commits: Commits
+  readonly #reports: Reports
+
+  constructor(host: JobsHost, roots: Roots, events: ForestEvents) {
+    this.#host = host
+    this.#roots = roots
+    this.#events = events
+    this.router = new Router(host, (job, indices, bundle) => this.#accept(job, indices, bundle))
+    this.#commits = new Commits(host, {
+      committed: (segment) => this.#committed(segment),
+      conflict: (segment, level, index) => this.#alarm(segment, level, index),
+    })
+    this.#reports = new Reports(host, (job, summary) => events.progress(job, summary))
+  }
+
+  start(): void {
+    const host = this.#host
+    const { table } = host
+    host.handle(JobResults, async (message, { from }) => {
+      const job = table.open(message.job, message.spec)
+      if (job === 'need') return { need: true as const }
+      if (job === 'ended') return { ended: true as const }
+      if (!hasSegment(job.tree, 1, message.segment)) throw new ChoraleError('bad-message', 'no such segment')
+      const name = placeName(1, message.segment)
+      if (!job.segments.has(name)) {
+        if (!this.#owns(job, 1, message.segment)) return { moved: true as const }
+        await this.#adopt(job, [message.segment], { level: 1, fresh: false, handover: false, hops: 0 })
+      }
+      const segment = job.segments.get(name)
+      if (!segment) return table.hasEnded(job.id) ? { ended: true as const } : { moved: true as const }
+      await this.#onResults(segment, message, from.peer)
+      return {}
+    })
+    host.handle(JobUp, (message, { from }) => {
+      const job = table.open(message.job, message.spec)
+      if (job === 'need') return { need: true as const, moved: [] }
+      if (job === 'ended') return { ended: true as const, moved: [] }
+      return { moved: message.items.filter((item) => !this.#onUp(job, item, from.peer)).map(placeOf) }
+    })
+    this.#commits.start()
+    this.router.start((id) => table.end(id))
+  }
+
+  /** Makes this host the owner of the level above the top: the coordinator. */
+  coordinate(job: LiveJob, fresh: boolean): Segment {
+    const known = job.segments.get(placeName(job.top + 1, 0))
+    return known ?? this.#create(job, { level: job.top + 1, fresh, handover: false, hops: 0 }, 0)
+  }
+
+  dropJob(job: LiveJob): void {
+    for (const segment of job.segments.values()) this.#reports.forget(segment)
+    this.#roots.dropJob(job.id)
+  }
+
+  /** Every 100 ms: what has changed goes up. */
+  report(): void {
+    this.#reports.flush()
+  }
+
+  /** Every half second: who has not been heard of, and what is no longer ours. */
+  inspect(): void {
+    const now = this.#host.now()
+    let asks = MAX_ASKS
+    for (const job of this.#host.table.live.values()) {
+      const ask = new Map<number, number[]>()
+      const lost: Segment[] = []
+      for (const segment of job.segments.values()) {
+        if (segment.graceUntilMs < now && this.#lost(segment)) {
+          lost.push(segment)
+          continue
+        }
+        if (segment.dirty) this.#reports.soon(segment)
+        if (segment.level === 1 || segment.total || segment.folding) continue
+        for (let i = 0; i < segment.children.length && asks > 0; i++) {
+          const child = segment.children[i] as Child
+          if (child.bytes || child.heardAtMs + PATIENCE_MS > now) continue
+          child.heardAtMs = now
+          asks--
+          const indices = ask.get(segment.level - 1) ?? []
+          indices.push(segment.index * job.tree.fanIn + i)
+          ask.set(segment.level - 1, indices)
+        }
+      }
+      for (const segment of lost) this.#handOver(segment)
+      for (const [level, indices] of ask) {
+        indices.sort((a, b) => a - b)
+        void this.router.dispatch(job, coverOf(indices), { level, fresh: false, handover: false, hops: 0 })
+      }
+    }
+  }
+
+  /** A host is out of reach: what it was to report is asked for at the next look. */
+  suspect(peer: string): void {
+    for (const job of this.#host.table.live.values()) {
+      for (const segment of job.segments.values()) {
+        for (const child of segment.children) if (child.from === peer && !child.bytes) child.heardAtMs = 0
+      }
+    }
+  }
+
+  /** On a polite stop: every unfinished segment goes to the next of its replica group. */
+  async handOverAll(): Promise<void> {
+    const sends: Promise<unknown>[] = []
+    for (const job of this.#host.table.live.values()) {
+      const groups = new Map<string, { to: Contact; level: number; indices: number[] }>()
+      for (const segment of job.segments.values()) {
+        if (segment.level > job.top || (segment.total && segment.accepted)) continue
+        const to = this.#host.overlay.replicas(segment.key).find((contact) => !this.#host.isSelf(contact))
+        if (!to) continue
+        const name = `${segment.level}|${to.id}`
+        const group = groups.get(name)
+        if (group) group.indices.push(segment.index)
+        else groups.set(name, { to, level: segment.level, indices: [segment.index] })
+      }
+      for (const { to, level, indices } of groups.values()) {
+        sends.push(this.router.handOver(job, to, coverOf(indices.sort((a, b) => a - b)), level))
+      }
+    }
+    await Promise.allSettled(sends)
+  }
+
+  #owns(job: LiveJob, level: number, index: number): boolean {
+    return this.#host.overlay.owns(placeKey(job, level, index))
+  }
+
+  /** Somebody else owns it now, and there is a way to them. */
+  #lost(segment: Segment): boolean {
+    const { overlay } = this.#host
+    return !overlay.owns(segment.key) && overlay.nextHop(segment.key) !== undefined
+  }
+
+  #handOver(segment: Segment): void {
+    const { job, level, index } = segment
+    job.segments.delete(placeName(level, index))
+    this.#reports.forget(segment)
+    this.#roots.remove(segment)
+    if (level > job.top || (segment.total && segment.accepted)) return
+    void this.router.dispatch(job, [index, index + 1], { level, fresh: false, handover: false, hops: 0 })
+  }
+
+  /** Segments that were dispatched to this host, or asked of it. */
+  #accept(job: LiveJob, indices: number[], bundle: Bundle): void {
+    const unknown: number[] = []
+    for (const index of indices) {
+      const segment = job.segments.get(placeName(bundle.level, index))
+      if (!segment) unknown.push(index)
+      else if (!bundle.fresh) {
+        segment.accepted = false
+        this.#reports.now(segment)
+      }
+    }
+    if (unknown.length > 0) void this.#adopt(job, unknown, bundle)
+  }
+
+  /** Takes segments over, after asking the replica groups what has been committed unless this is the first dispatch. */
+  async #adopt(job: LiveJob, indices: readonly number[], bundle: Bundle): Promise<void> {
+    const absent = indices.filter((index) => !job.commits.has(placeName(bundle.level, index)))
+    if (!bundle.fresh && absent.length > 0) await this.#commits.recall(job, bundle.level, absent)
+    if (job.ended.signal.aborted || this.#host.signal.aborted) return
+    let queued = false
+    for (const index of indices) {
+      if (job.segments.has(placeName(bundle.level, index))) continue
+      const segment = this.#create(job, bundle, index)
+      queued ||= segment.todo !== 0
+    }
+    if (queued) this.#events.queued()
+  }
+
+  #create(job: LiveJob, bundle: Bundle, index: number): Segment {
+    const { level, fresh, handover } = bundle
+    const now = this.#host.now()
+    const count = level > job.top ? 1 : childCount(job.tree, level, index)
+    const heardAtMs = fresh ? now : 0
+    const child: Child = { bytes: undefined, digest: undefined, summary: undefined, from: undefined, heardAtMs }
+    const children = Array.from({ length: count }, () => ({ ...child }))
+    const segment: Segment = {
+      job,
+      level,
+      index,
+      key: placeKey(job, level, index),
+      children,
+      total: undefined,
+      folding: false,
+      accepted: false,
+      dirty: true,
+      sending: false,
+      retryAtMs: 0,
+      graceUntilMs: handover ? now + HANDOVER_GRACE_MS : 0,
+      alarms: 0,
+      failure: undefined,
+      todo: 0,
+      again: 0,
+      reassigned: 0,
+      failures: 0,
+      workers: [],
+    }
+    job.segments.set(placeName(level, index), segment)
+    this.#reports.soon(segment)
+    this.#takeCommits(segment)
+    if (level === 1 && !segment.total) {
+      this.#roots.add(segment)
+      if (!fresh && !handover) segment.again = segment.todo
+    }
+    this.#foldIfWhole(segment)
+    return segment
+  }
+
+  async #onResults(segment: Segment, message: RequestOf<typeof JobResults>, from: string): Promise<void> {
+    const { job } = segment
+    const commits: Commit[] = []
+    for (const { level, index, bytes } of message.results) {
+      if (level === 1 ? index !== segment.index : !taskOf(segment, index)) {
+        throw new ChoraleError('bad-message', 'a result of another segment')
+      }
+      if (level === 0 && segment.total) {
+        // A late attempt. The tasks' own partials are gone, their digests are not.
+        const { digest } = segment.children[index - segment.index * job.tree.fanIn] as Child
+        if (digest && digest !== hashKey(bytes)) this.#alarm(segment, level, index)
+        continue
+      }
+      const outcome = this.#host.table.commit(job, level, index, bytes)
+      if (outcome === 'conflict') {
+        this.#alarm(segment, level, index)
+        continue
+      }
+      if (outcome === 'new') commits.push({ level, index, bytes })
+    }
+    if (commits.length > 0) segment.workers = mergeSketches(segment.workers, sketchOf(message.worker))
+    if (message.failure !== undefined && !segment.total && ++segment.failures >= MAX_FAILURES) {
+      segment.failure = message.failure
+      this.#reports.now(segment)
+    }
+    this.#takeCommits(segment)
+    if (!message.more) {
+      const mine = this.#roots.answered(message.grant, from, message.failure === undefined ? message.tookMs : -1)
+      if (!mine) this.#host.counters.foreignGrants++
+    }
+    this.#committed(segment)
+    if (segment.todo !== 0) this.#events.queued()
+    await this.#commits.replicate(segment, commits)
+  }
+
+  #committed(segment: Segment): void {
+    if (segment.accepted) return
+    this.#takeCommits(segment)
+    if (segment.level === 1) this.#roots.settle(segment)
+    this.#reports.soon(segment)
+    this.#foldIfWhole(segment)
+  }
+
+  /**
+   * What is committed is what counts, whoever brought it: another owner may have committed here before this host knew
+   * that the segment is its own.
+   */
+  #takeCommits(segment: Segment): void {
+    const { job, level, index } = segment
+    segment.total ??= job.commits.get(placeName(level, index))?.bytes
+    if (segment.total) return
+    for (let i = 0; i < segment.children.length; i++) {
+      const child = segment.children[i] as Child
+      const commit = child.bytes ? undefined : job.commits.get(placeName(level - 1, index * job.tree.fanIn + i))
+      if (!commit) continue
+      child.bytes = commit.bytes
+      child.digest = commit.digest
+    }
+  }
+
+  /** A report about a child. False: this host does not own the parent. */
+  #onUp(job: LiveJob, item: Up, from: string): boolean {
+    const level = item.level + 1
+    const index = parentIndex(job.tree, item.index)
+    if (item.level < 1 || !hasSegment(job.tree, item.level, item.index)) {
+      throw new ChoraleError('bad-message', 'no such segment')
+    }
+    let segment = job.segments.get(placeName(level, index))
+    if (!segment) {
+      if (!this.#owns(job, level, index)) return false
+      segment = this.#create(job, { level, fresh: true, handover: false, hops: 0 }, index)
+    }
+    const child = segment.children[item.index - index * job.tree.fanIn] as Child
+    child.heardAtMs = this.#host.now()
+    child.from = from
+    if (item.bytes) {
+      const digest = hashKey(item.bytes)
+      if (child.digest && child.digest !== digest) {
+        this.#alarm(segment, item.level, item.index)
+        return true
+      }
+      child.digest = digest
+      if (!segment.total) child.bytes = item.bytes
+    }
+    child.summary = item.summary
+    this.#reports.soon(segment)
+    if (item.summary.failure !== undefined) this.#reports.now(segment)
+    this.#foldIfWhole(segment)
+    return true
+  }
+
+  #foldIfWhole(segment: Segment): void {
+    if (segment.total) {
+      this.#finished(segment)
+      return
+    }
+    if (!segment.folding && segment.children.every((child) => child.bytes)) void this.#fold(segment)
+  }
+
+  async #fold(segment: Segment): Promise<void> {
+    segment.folding = true
+    const { job, level, index } = segment
+    try {
+      const partials = segment.children.map((child) => child.bytes as Uint8Array)
+      const total = level > job.top ? (partials[0] as Uint8Array) : await this.#host.executor.fold(job.spec, partials)
+      if (job.ended.signal.aborted || segment.total) return
+      if (level > job.top) segment.total = total
+      else {
+        if (this.#host.table.commit(job, level, index, total) === 'conflict') this.#alarm(segment, level, index)
+        this.#takeCommits(segment)
+        void this.#commits.replicate(segment, [{ level, index, bytes: total }])
+      }
+      this.#finished(segment)
+    } catch (error) {
+      segment.failure = errorMessage(error).slice(0, 500)
+      this.#reports.now(segment)
+    } finally {
+      segment.folding = false
+    }
+  }
+
+  #finished(segment: Segment): void {
+    // Only the digests are needed from here on, to notice a second result.
+    for (const child of segment.children) child.bytes = undefined
+    if (segment.level === 1) this.#roots.remove(segment)
+    if (segment.level > segment.job.top)
+      this.#events.total(segment.job, segment.total as Uint8Array, summarize(segment))
+    else if (!segment.accepted) this.#reports.now(segment)
+  }
+
+  #alarm(segment: Segment, level: number, index: number): void {
+    segment.alarms++
+    this.#host.alarm(segment.job, level, index)
+    this.#reports.now(segment)
+  }
+}
+
+function placeOf(item: { level: number; index: number }): Place {
+  return [item.level, item.index]
+}
+
+function taskOf(segment: Segment, task: number): boolean {
+  return (
+    task >= segment.index * segment.job.tree.fanIn &&
+    task - segment.index * segment.job.tree.fanIn < segment.children.length
+  )
+}

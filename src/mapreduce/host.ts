@@ -1,0 +1,148 @@
+/**
+ * What the parts of the jobs service share: the host's ports, its table of jobs, counters, and how one of its parts
+ * speaks to a node, itself included.
+ */
+import type { Static, TSchema } from 'typebox'
+import type { Env, Logger } from '../core/env.ts'
+import { ChoraleError } from '../core/errors.ts'
+import type { Key } from '../core/ids.ts'
+import type { Overlay } from '../dht/overlay.ts'
+import type { Registers } from '../dht/registers.ts'
+import type { Contact } from '../net/contact.ts'
+import type { MessageKind } from '../net/message.ts'
+import type { Delivery, Handler, RequestOptions, Transport } from '../net/transport.ts'
+import { JobTable, type LiveJob } from './job-table.ts'
+import type { Executor, Signer } from './ports.ts'
+
+/** How long an owner that was looked up is taken for granted. Being wrong costs a message: it answers `moved`. */
+const OWNER_FRESH_MS = 5_000
+
+const NAMES = [
+  'alarms', // two different results for one segment
+  'refusedBundles', // too many jobs, or a bundle that makes no sense
+  'lostBundles', // no way on, or too many hops
+  'foreignGrants', // results for a grant that this host did not give
+  'failedRuns', // the job's code failed here
+] as const
+export type JobCounter = (typeof NAMES)[number]
+
+export interface HostPorts {
+  readonly env: Env
+  readonly transport: Transport
+  readonly overlay: Overlay
+  readonly registers: Registers
+  readonly executor: Executor
+  readonly signer: Signer
+}
+
+type SpecCarrier = { job: string; spec?: Uint8Array }
+type SpecReply = { need?: true; ended?: true }
+
+export class JobsHost {
+  readonly env: Env
+  readonly transport: Transport
+  readonly overlay: Overlay
+  readonly registers: Registers
+  readonly executor: Executor
+  readonly signer: Signer
+  readonly log: Logger
+  readonly table: JobTable
+  readonly counters = Object.fromEntries(NAMES.map((name) => [name, 0])) as Record<JobCounter, number>
+  readonly #stopped = new AbortController()
+  /** Under way: sixteen children ask for one parent at the same time. */
+  readonly #lookups = new Map<Key, Promise<Contact>>()
+  readonly #handlers = new Map<string, Handler<TSchema, TSchema>>()
+
+  constructor(ports: HostPorts) {
+    this.env = ports.env
+    this.transport = ports.transport
+    this.overlay = ports.overlay
+    this.registers = ports.registers
+    this.executor = ports.executor
+    this.signer = ports.signer
+    this.log = ports.env.log.child('jobs')
+    this.table = new JobTable(() => this.now())
+  }
+
+  /** Aborts when the service stops. */
+  get signal(): AbortSignal {
+    return this.#stopped.signal
+  }
+
+  halt(): void {
+    this.#stopped.abort(new ChoraleError('aborted', 'the host stops'))
+  }
+
+  /** Whole milliseconds. */
+  now(): number {
+    return Math.floor(this.env.clock.now())
+  }
+
+  isSelf(contact: Contact): boolean {
+    return contact.peer === this.transport.peer
+  }
+
+  handle<Q extends TSchema, R extends TSchema>(kind: MessageKind<Q, R>, handler: Handler<Q, R>): void {
+    this.#handlers.set(kind.name, handler as unknown as Handler<TSchema, TSchema>)
+    this.transport.handle(kind, handler)
+  }
+
+  /** A request to a node; to this host itself it does not touch the network. */
+  async ask<Q extends TSchema, R extends TSchema>(
+    to: Contact,
+    kind: MessageKind<Q, R>,
+    message: Static<Q>,
+    options: RequestOptions = {},
+  ): Promise<Static<R>> {
+    const signal = options.signal ?? this.signal
+    if (!this.isSelf(to)) return this.transport.request(to, kind, message, { ...options, signal })
+    const delivery: Delivery = { from: { peer: to.peer, contact: this.overlay.self }, slot: to.slot }
+    return (await this.#handlers.get(kind.name)?.(message, delivery)) as Static<R>
+  }
+
+  /** A request about a job, with the spec when the other side lacks it. A job that ended there has ended here. */
+  async askAbout<Q extends TSchema, R extends TSchema>(
+    job: LiveJob,
+    to: Contact,
+    kind: MessageKind<Q, R>,
+    message: Static<Q> & SpecCarrier,
+    options: RequestOptions = {},
+  ): Promise<Static<R>> {
+    const withSpec = { ...message, spec: job.specBytes }
+    const knows = job.knownBy.get(to.peer) || this.isSelf(to)
+    let reply = (await this.ask(to, kind, knows ? message : withSpec, options)) as Static<R> & SpecReply
+    if (reply.need) reply = (await this.ask(to, kind, withSpec, options)) as Static<R> & SpecReply
+    job.knownBy.set(to.peer, true)
+    if (reply.ended) this.table.end(job.id)
+    return reply
+  }
+
+  /** The owner of a key that has to do with a job. Rejects as `Overlay.lookup` does. */
+  async ownerOf(job: LiveJob, key: Key): Promise<Contact> {
+    const self = this.overlay.self
+    if (self && this.overlay.owns(key)) return self
+    const known = job.owners.get(key)
+    if (known && known.untilMs > this.now() && !this.isSelf(known.contact)) return known.contact
+    let lookup = this.#lookups.get(key)
+    if (!lookup) {
+      lookup = this.overlay.lookup(key, { signal: this.signal }).then((route) => route.owner)
+      this.#lookups.set(key, lookup)
+    }
+    try {
+      const owner = await lookup
+      job.owners.set(key, { contact: owner, untilMs: this.now() + OWNER_FRESH_MS })
+      return owner
+    } finally {
+      this.#lookups.delete(key)
+    }
+  }
+
+  alarm(job: LiveJob, level: number, index: number): void {
+    this.counters.alarms++
+    this.log.warn('two different results for one segment: a host lies, or the job is not deterministic', {
+      job: job.id,
+      level,
+      index,
+    })
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * The jobs under way that this host has heard of, and what it holds of each: the segments that it owns, and the commits
+ * that it keeps as one of a replica group. Jobs that ended are remembered by id, so that stragglers can be told.
+ */
+import { ChoraleError } from '../core/errors.ts'
+import { hashKey, type Key } from '../core/ids.ts'
+import { MAX_ENDED_JOBS, MAX_LIVE_JOBS, MAX_PARTIALS_BYTES } from '../core/limits.ts'
+import { CappedMap } from '../net/capped-map.ts'
+import type { Contact } from '../net/contact.ts'
+import type { Summary } from './messages.ts'
+import { segmentKey, type Tree, topLevel } from './segments.ts'
+import type { Sketch } from './sketch.ts'
+import { type JobSpec, jobKey, parseSpec } from './spec.ts'
+
+/** A child of a segment that this host owns. */
+export interface Child {
+  bytes: Uint8Array | undefined
+  digest: Key | undefined
+  summary: Summary | undefined
+  /** Peer id of whoever reported it last. */
+  from: string | undefined
+  /** When it was last heard of; 0: ask at once. */
+  heardAtMs: number
+}
+
+/** A segment that this host owns and works on. */
+export interface Segment {
+  readonly job: LiveJob
+  readonly level: number
+  readonly index: number
+  readonly key: Key
+  readonly children: Child[]
+  total: Uint8Array | undefined
+  folding: boolean
+  /** The parent's owner has the total. */
+  accepted: boolean
+  /** There is something that the parent's owner has not been told. */
+  dirty: boolean
+  sending: boolean
+  retryAtMs: number
+  /** Until then it is kept although the overlay names another owner: it was handed over by one that leaves. */
+  graceUntilMs: number
+  alarms: number
+  failure: string | undefined
+  // Level 1 only: the queue's bookkeeping (roots.ts).
+  /** Tasks that wait. */
+  todo: number
+  /** Tasks whose next attempt is not the first, as far as this host can know. */
+  again: number
+  /** Attempts beyond the first. */
+  reassigned: number
+  failures: number
+  workers: Sketch
+}
+
+export interface KeptCommit {
+  readonly bytes: Uint8Array
+  readonly digest: Key
+}
+
+export interface LiveJob {
+  readonly id: string
+  readonly spec: JobSpec
+  readonly specBytes: Uint8Array
+  readonly tree: Tree
+  readonly top: number
+  readonly segments: Map<string, Segment>
+  readonly commits: Map<string, KeptCommit>
+  /** Peers that have the spec. */
+  readonly knownBy: CappedMap<string, true>
+  /** Owners found lately, of segments and of the job. */
+  readonly owners: CappedMap<Key, { readonly contact: Contact; readonly untilMs: number }>
+  readonly ended: AbortController
+  /** When somebody spoke of it last. */
+  touchedAtMs: number
+  /** When this host asked last whether it is over. */
+  askedAtMs: number
+}
+
+export function placeName(level: number, index: number): string {
+  return `${level}/${index}`
+}
+
+/** The level above the top is the job itself: its one child is the top segment, its owner coordinates. */
+export function placeKey(job: LiveJob, level: number, index: number): Key {
+  return level > job.top ? jobKey(job.id) : segmentKey(job.id, level, index)
+}
+
+export class JobTable {
+  readonly live = new Map<string, LiveJob>()
+  readonly #ended = new CappedMap<string, true>(MAX_ENDED_JOBS)
+  readonly #now: () => number
+  /** Called when a job is dropped, for whatever reason. */
+  onDrop: (job: LiveJob) => void = () => {}
+  onOpen: (job: LiveJob) => void = () => {}
+  partialsBytes = 0
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  /** The job, made from the spec when it is new here. Throws `limit` and `bad-message`. */
+  open(id: string, specBytes: Uint8Array | undefined): LiveJob | 'need' | 'ended' {
+    const known = this.live.get(id)
+    if (known) {
+      known.touchedAtMs = this.#now()
+      return known
+    }
+    if (this.#ended.get(id)) return 'ended'
+    if (!specBytes) return 'need'
+    const spec = parseSpec(id, specBytes)
+    if (this.live.size >= MAX_LIVE_JOBS) throw new ChoraleError('limit', `already ${MAX_LIVE_JOBS} jobs under way here`)
+    const tree = { tasks: spec.tasks, fanIn: spec.fanIn }
+    const job: LiveJob = {
+      id,
+      spec,
+      specBytes,
+      tree,
+      top: topLevel(tree),
+      segments: new Map(),
+      commits: new Map(),
+      knownBy: new CappedMap(512),
+      owners: new CappedMap(4096),
+      ended: new AbortController(),
+      touchedAtMs: this.#now(),
+      askedAtMs: this.#now(),
+    }
+    this.live.set(id, job)
+    this.onOpen(job)
+    return job
+  }
+
+  hasEnded(id: string): boolean {
+    return this.#ended.get(id) === true
+  }
+
+  /** The job is over, here and everywhere. False when that was known. */
+  end(id: string): boolean {
+    const news = !this.hasEnded(id)
+    this.#ended.set(id, true)
+    this.drop(id)
+    return news
+  }
+
+  /** Forgets what is held of a job. */
+  drop(id: string): void {
+    const job = this.live.get(id)
+    if (!job) return
+    this.live.delete(id)
+    for (const commit of job.commits.values()) this.partialsBytes -= commit.bytes.length
+    this.onDrop(job)
+    job.ended.abort(new ChoraleError('aborted', 'the job is over'))
+  }
+
+  commit(job: LiveJob, level: number, index: number, bytes: Uint8Array): 'new' | 'known' | 'conflict' {
+    const name = placeName(level, index)
+    const digest = hashKey(bytes)
+    const known = job.commits.get(name)
+    if (known) return known.digest === digest ? 'known' : 'conflict'
+    if (this.partialsBytes + bytes.length > MAX_PARTIALS_BYTES) throw new ChoraleError('limit', 'no room for partials')
+    this.partialsBytes += bytes.length
+    job.commits.set(name, { bytes, digest })
+    if (level === 1) this.#forgetTasks(job, index)
+    return 'new'
+  }
+
+  /** The partials of tasks have no more use when their segment's is there. */
+  #forgetTasks(job: LiveJob, segment: number): void {
+    const { fanIn } = job.tree
+    for (let task = segment * fanIn; task < (segment + 1) * fanIn; task++) {
+      const name = placeName(0, task)
+      const commit = job.commits.get(name)
+      if (commit && job.commits.delete(name)) this.partialsBytes -= commit.bytes.length
+    }
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * The messages of jobs (DESIGN 7). Those that carry a job's work name it by id and may carry its spec; who lacks the spec
+ * answers `need`, and the sender sends it along. `ended` in a reply: that job is over, forget it.
+ */
+import { type Static, Type } from 'typebox'
+import { MAX_FRAME_BYTES, MAX_JOB_TASKS, MAX_KNOWN_LOADS, MAX_PARTIAL_BYTES, MAX_SPEC_BYTES } from '../core/limits.ts'
+import { ContactSchema, defineMessage, record } from '../net/message.ts'
+import { SKETCH_SIZE } from './sketch.ts'
+import { FAN_IN } from './spec.ts'
+
+/** What a message's items may add up to, so that a frame is never exceeded. */
+export const MAX_ITEMS_BYTES = MAX_FRAME_BYTES - MAX_SPEC_BYTES - 4096
+export const MAX_ITEMS = 512
+export const MAX_GRANTS = 64
+/** Estimates above it do not travel. */
+export const MAX_ESTIMATE_BYTES = 1024
+/** Forwardings of a bundle; whoever asked for it asks again when it gets lost. */
+export const MAX_BUNDLE_HOPS = 40
+export const MAX_WATCH_WAIT_MS = 20_000
+
+export function BytesSchema(maxLength: number) {
+  return Type.Refine(
+    Type.Unsafe<Uint8Array>(Type.Unknown()),
+    (value) => value instanceof Uint8Array && value.length <= maxLength,
+  )
+}
+
+const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+const JobId = Type.String({ pattern: '^b[a-z2-7]{58}$' })
+const Spec = Type.Optional(BytesSchema(MAX_SPEC_BYTES))
+const Level = Type.Integer({ minimum: 0, maximum: 8 })
+const Index = Type.Integer({ minimum: 0, maximum: MAX_JOB_TASKS - 1 })
+const Mask = Type.Integer({ minimum: 1, maximum: 2 ** FAN_IN - 1 })
+const GrantId = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+const Partial = BytesSchema(MAX_PARTIAL_BYTES)
+const Yes = Type.Optional(Type.Literal(true))
+export const FailureText = Type.String({ maxLength: 500 })
+export const Digest = Type.String({ pattern: '^[0-9a-f]{64}$' })
+
+const Status = { need: Yes, ended: Yes }
+
+/** What is known of a segment, finished or not; summed up the tree. */
+export const SummarySchema = record({
+  /** Tasks that are done. */
+  done: Count,
+  /** Attempts beyond the first. */
+  reassigned: Count,
+  /** Sketch of the hosts that worked. */
+  workers: Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 }), { maxItems: SKETCH_SIZE }),
+  /** Segments for which two different results came. */
+  alarms: Count,
+  /** A fold over what is there, for people. */
+  estimate: Type.Optional(BytesSchema(MAX_ESTIMATE_BYTES)),
+  /** Why the job's code cannot go on. */
+  failure: Type.Optional(FailureText),
+})
+export type Summary = Static<typeof SummarySchema>
+
+/**
+ * "See that these segments get done", grouped by next hop. Fresh ones come from the first dispatch. The others are
+ * asked for because nobody has heard of them: their owner reports to the parent's owner and has lost tasks done again.
+ */
+export const JobDispatch = defineMessage('jobs/dispatch', {
+  request: record({
+    job: JobId,
+    spec: Spec,
+    level: Level,
+    cover: BytesSchema(MAX_ITEMS_BYTES),
+    fresh: Type.Boolean(),
+    /** From a host that leaves: take it, even if it is not yours yet. */
+    handover: Type.Boolean(),
+    hops: Type.Integer({ minimum: 0, maximum: MAX_BUNDLE_HOPS }),
+  }),
+  reply: record(Status),
+})
+
+/** "This job is over", along the same ways. */
+export const JobEnd = defineMessage('jobs/end', {
+  request: record({
+    job: JobId,
+    cover: BytesSchema(MAX_ITEMS_BYTES),
+    segments: Type.Integer({ minimum: 1, maximum: MAX_JOB_TASKS }),
+    hops: Type.Integer({ minimum: 0, maximum: MAX_BUNDLE_HOPS }),
+  }),
+  reply: record({}),
+})
+
+const Load = record({ contact: ContactSchema, queued: Count, hops: Type.Integer({ minimum: 0, maximum: 8 }) })
+export type Load = Static<typeof Load>
+const Loads = Type.Array(Load, { maxItems: MAX_KNOWN_LOADS })
+
+/** Hosts with queues, as far as the sender knows. */
+export const JobLoads = defineMessage('jobs/loads', {
+  request: record({ loads: Loads }),
+  reply: record({}),
+})
+
+const Grant = record({ id: GrantId, job: JobId, segment: Index, mask: Mask })
+export type Grant = Static<typeof Grant>
+
+/** An idle host asks a root for tasks. */
+export const JobPull = defineMessage('jobs/pull', {
+  request: record({
+    cores: Type.Integer({ minimum: 1, maximum: 1024 }),
+    /** Jobs whose spec the asker has. */
+    knows: Type.Array(JobId, { maxItems: MAX_GRANTS }),
+    /** A leaf waits here for news. */
+    waitMs: Type.Integer({ minimum: 0, maximum: MAX_WATCH_WAIT_MS }),
+  }),
+  reply: record({
+    grants: Type.Array(Grant, { maxItems: MAX_GRANTS }),
+    specs: Type.Array(record({ job: JobId, spec: BytesSchema(MAX_SPEC_BYTES) }), { maxItems: 2 }),
+    queued: Count,
+    loads: Loads,
+  }),
+})
+
+/** From the worker to the root: at work on these still, and not on those. What is not renewed is granted anew. */
+export const JobRenew = defineMessage('jobs/renew', {
+  request: record({
+    held: Type.Array(GrantId, { maxItems: MAX_ITEMS }),
+    dropped: Type.Array(GrantId, { maxItems: MAX_ITEMS }),
+  }),
+  reply: record({}),
+})
+
+const Result = record({ level: Type.Integer({ minimum: 0, maximum: 1 }), index: Index, bytes: Partial })
+export type Result = Static<typeof Result>
+
+/** From the worker to the root of the tasks; answered when the partials are committed. */
+export const JobResults = defineMessage('jobs/results', {
+  request: record({
+    job: JobId,
+    spec: Spec,
+    segment: Index,
+    /** The grant that it answers; of the root that gave it. */
+    grant: GrantId,
+    results: Type.Array(Result, { maxItems: FAN_IN }),
+    /** The rest of the grant's results follows in another message. */
+    more: Type.Boolean(),
+    tookMs: Type.Number({ minimum: 0 }),
+    failure: Type.Optional(FailureText),
+    worker: Type.String({ maxLength: 128 }),
+  }),
+  reply: record({ ...Status, moved: Yes }),
+})
+
+const Commit = record({ level: Level, index: Index, bytes: Partial })
+export type Commit = Static<typeof Commit>
+const Place = Type.Tuple([Level, Index])
+export type Place = Static<typeof Place>
+
+/** From a segment's owner to its replica group. Answers with those for which it holds another digest. */
+export const JobCommit = defineMessage('jobs/commit', {
+  request: record({ job: JobId, spec: Spec, commits: Type.Array(Commit, { maxItems: MAX_ITEMS }) }),
+  reply: record({ ...Status, conflicts: Type.Array(Place, { maxItems: MAX_ITEMS }) }),
+})
+
+/** A new owner asks what has been committed for segments, their children of level 0 included. */
+export const JobRecall = defineMessage('jobs/recall', {
+  request: record({ job: JobId, places: Type.Array(Place, { maxItems: MAX_ITEMS }) }),
+  reply: record({ commits: Type.Array(Commit, { maxItems: MAX_ITEMS }), more: Type.Boolean() }),
+})
+
+const Up = record({ level: Level, index: Index, summary: SummarySchema, bytes: Type.Optional(Partial) })
+export type Up = Static<typeof Up>
+
+/** From the owners of segments to the owner of their parent. Answers with those whose parent it does not own. */
+export const JobUp = defineMessage('jobs/up', {
+  request: record({ job: JobId, spec: Spec, items: Type.Array(Up, { maxItems: MAX_ITEMS }) }),
+  reply: record({ ...Status, moved: Type.Array(Place, { maxItems: MAX_ITEMS }) }),
+})
+
+/** The view of a job from the owner of its key, as soon as its digest is another than the one seen. */
+export const JobWatch = defineMessage('jobs/watch', {
+  request: record({
+    job: JobId,
+    seen: Type.String({ maxLength: 64 }),
+    waitMs: Type.Integer({ minimum: 0, maximum: MAX_WATCH_WAIT_MS }),
+  }),
+  reply: record({
+    view: Type.Optional(BytesSchema(MAX_FRAME_BYTES - 1024)),
+    digest: Type.String({ maxLength: 64 }),
+    moved: Yes,
+  }),
+})

@@ -1,0 +1,70 @@
+/**
+ * Runs the functions of a job's module on encoded partials: what an executor does, whatever thread it does it on.
+ * Every partial goes through its encoding before it is folded, so that a fold gives the same bytes wherever it is done.
+ */
+import { decode, encode } from '../core/codec.ts'
+import { ChoraleError, errorMessage } from '../core/errors.ts'
+import { MAX_PARTIAL_BYTES } from '../core/limits.ts'
+import type { RunResult } from './ports.ts'
+import { bitsOf, fullMask } from './segments.ts'
+import type { JobSpec } from './spec.ts'
+import type { JobModule, Json } from './types.ts'
+
+/** Is it the default export of a module of jobs? */
+export function isJobModule(value: unknown): value is JobModule {
+  const functions = ['plan', 'map', 'reduce', 'finish'] as const
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    functions.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
+  )
+}
+
+/** The tasks of a mask in a level-1 segment: one partial for the whole segment, else one for each task. */
+export function runTasks(module: JobModule, spec: JobSpec, segment: number, mask: number): RunResult['partials'] {
+  const partials: Array<{ level: 0 | 1; index: number; bytes: Uint8Array }> = []
+  for (const bit of bitsOf(mask)) {
+    const index = segment * spec.fanIn + bit
+    const bytes = userCode(`task ${index}`, () => encodePartial(module.map(index, spec)))
+    partials.push({ level: 0, index, bytes })
+  }
+  if (mask !== fullMask(spec, 1, segment)) return partials
+  const bytes = foldPartials(
+    module,
+    partials.map((partial) => partial.bytes),
+  )
+  return [{ level: 1, index: segment, bytes }]
+}
+
+/** Left to right. */
+export function foldPartials(module: JobModule, partials: readonly Uint8Array[]): Uint8Array {
+  return userCode('reduce', () => {
+    let total = decode(partials[0] as Uint8Array)
+    for (const partial of partials.slice(1)) total = module.reduce(total, decode(partial))
+    return encodePartial(total)
+  })
+}
+
+export function finishJob(module: JobModule, spec: JobSpec, total: Uint8Array): Json {
+  return userCode('finish', () => module.finish(decode(total), spec))
+}
+
+function encodePartial(value: unknown): Uint8Array {
+  const bytes = encode(value)
+  if (bytes.length > MAX_PARTIAL_BYTES) {
+    throw new ChoraleError(
+      'limit',
+      `a result has ${bytes.length} bytes, the most is ${MAX_PARTIAL_BYTES}: reduce it further in map`,
+    )
+  }
+  return bytes
+}
+
+function userCode<T>(where: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof ChoraleError && error.code === 'limit') throw error
+    throw new ChoraleError('user-code', `the job's code failed in ${where}: ${errorMessage(error)}`, { cause: error })
+  }
+}

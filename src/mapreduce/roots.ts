@@ -1,0 +1,277 @@
+/**
+ * The queue of a host: tasks of the level-1 segments that it owns, until they are done (DESIGN 7, "roots keep queues;
+ * workers pull"). A grant is a lease: the worker renews it, and what is not renewed is granted anew. When nothing waits,
+ * a task that is late gets a second attempt elsewhere. Synchronous; knows no messages.
+ */
+import { Durations } from './durations.ts'
+import type { LiveJob, Segment } from './job-table.ts'
+import { bitsOf, childCount, countBits, lowestBits } from './segments.ts'
+
+/** A grant that has not been renewed for so long is lost. Workers renew every second. */
+export const LEASE_MS = 3_500
+/** How much work a core is given at once. Short enough that the rest can still go to others. */
+const BATCH_MS = 200
+const MAX_BATCH_TASKS = 256
+/** A worker may keep a grant waiting behind the one before it. */
+const LATE_FLOOR_MS = 2 * BATCH_MS
+const LATE_FACTOR = 1.5
+const LAST_SHARE = 0.05
+
+export interface Lease {
+  readonly id: number
+  readonly segment: Segment
+  readonly mask: number
+  /** Peer id. */
+  readonly worker: string
+  readonly grantedAtMs: number
+  renewedAtMs: number
+}
+
+/** The tasks of one job that this host is root of. */
+interface JobQueue {
+  readonly job: LiveJob
+  readonly ready: Set<Segment>
+  readonly leases: Set<Lease>
+  readonly durations: Durations
+  waiting: number
+  total: number
+}
+
+export class Roots {
+  readonly #queues = new Map<string, JobQueue>()
+  readonly #leases = new Map<number, Lease>()
+  readonly #self: string
+  readonly #now: () => number
+  #nextLease = 1
+  /** Attempts beyond the first, of all jobs. */
+  reassigned = 0
+
+  constructor(self: string, now: () => number) {
+    this.#self = self
+    this.#now = now
+  }
+
+  /** Takes a segment's lacking tasks into the queue. */
+  add(segment: Segment): void {
+    let queue = this.#queues.get(segment.job.id)
+    if (!queue) {
+      queue = {
+        job: segment.job,
+        ready: new Set(),
+        leases: new Set(),
+        durations: new Durations(),
+        waiting: 0,
+        total: 0,
+      }
+      this.#queues.set(segment.job.id, queue)
+    }
+    queue.total += childCount(segment.job.tree, 1, segment.index)
+    this.#setTodo(queue, segment, lackingMask(segment))
+  }
+
+  /** The segment is done, or no longer this host's. */
+  remove(segment: Segment): void {
+    const queue = this.#queues.get(segment.job.id)
+    if (!queue) return
+    this.#setTodo(queue, segment, 0)
+    for (const lease of [...queue.leases]) if (lease.segment === segment) this.#forget(queue, lease)
+  }
+
+  dropJob(id: string): void {
+    const queue = this.#queues.get(id)
+    if (!queue) return
+    for (const lease of queue.leases) this.#leases.delete(lease.id)
+    this.#queues.delete(id)
+  }
+
+  /** Tasks that somebody could be given now. */
+  queued(): number {
+    let count = 0
+    for (const queue of this.#queues.values()) {
+      count += queue.waiting
+      if (queue.waiting === 0) for (const lease of this.#late(queue, undefined)) count += countBits(lackingOf(lease))
+    }
+    return count
+  }
+
+  /** Tasks that wait; not the late ones. */
+  waiting(): number {
+    let count = 0
+    for (const queue of this.#queues.values()) count += queue.waiting
+    return count
+  }
+
+  /**
+   * Tasks for a worker with so many free cores, and at most so many grants. Bigger from a busier root: a quarter of what
+   * waits, or what keeps the cores busy for a while, whichever is less. All of one job.
+   */
+  grant(worker: string, cores: number, maxGrants: number): Lease[] {
+    const leases: Lease[] = []
+    for (const queue of [...this.#queues.values()]) {
+      if (leases.length >= maxGrants) break
+      if (queue.waiting > 0) this.#grantWaiting(queue, worker, cores, maxGrants, leases)
+      if (queue.waiting > 0) {
+        // The job that was served goes to the end of the line.
+        this.#queues.delete(queue.job.id)
+        this.#queues.set(queue.job.id, queue)
+      }
+      if (leases.length > 0) return leases
+    }
+    for (const queue of this.#queues.values()) {
+      if (queue.waiting > 0) continue
+      if (leases.length > 0) return leases
+      for (const late of [...this.#late(queue, worker)]) {
+        if (leases.length >= Math.min(cores, maxGrants)) return leases
+        const mask = lackingOf(late)
+        leases.push(this.#lease(queue, late.segment, mask, worker))
+      }
+    }
+    return leases
+  }
+
+  #grantWaiting(queue: JobQueue, worker: string, cores: number, maxGrants: number, leases: Lease[]): void {
+    const meanMs = queue.durations.meanMs
+    const perCore = meanMs === undefined ? 1 : Math.max(1, Math.min(MAX_BATCH_TASKS, Math.floor(BATCH_MS / meanMs)))
+    let budget = Math.min(perCore * cores, Math.max(cores, Math.ceil(queue.waiting / 4)))
+    const largest = Math.max(1, Math.min(perCore, Math.ceil(budget / cores)))
+    for (const segment of queue.ready) {
+      while (segment.todo !== 0 && budget > 0 && leases.length < maxGrants) {
+        const mask = lowestBits(segment.todo, Math.min(budget, largest))
+        budget -= countBits(mask)
+        this.#setTodo(queue, segment, segment.todo & ~mask)
+        leases.push(this.#lease(queue, segment, mask, worker))
+      }
+      if (budget <= 0 || leases.length >= maxGrants) return
+    }
+  }
+
+  /** The worker is at work on these still. */
+  renew(worker: string, ids: readonly number[]): void {
+    for (const id of ids) {
+      const lease = this.#leases.get(id)
+      if (lease?.worker === worker) lease.renewedAtMs = this.#now()
+    }
+  }
+
+  /** The worker will not do these. Returns the tasks that must be done again. */
+  release(worker: string, ids: readonly number[]): number {
+    let lost = 0
+    for (const id of ids) {
+      const lease = this.#leases.get(id)
+      if (lease?.worker === worker) lost += this.#giveUp(lease)
+    }
+    return lost
+  }
+
+  /** A worker is out of reach: its grants must be renewed soon, or are lost. */
+  suspect(worker: string, graceMs: number): void {
+    const at = this.#now() - LEASE_MS + graceMs
+    for (const lease of this.#leases.values()) {
+      if (lease.worker === worker) lease.renewedAtMs = Math.min(lease.renewedAtMs, at)
+    }
+  }
+
+  /** Grants that were not renewed go back into the queue. Returns the number of tasks. */
+  expire(): number {
+    const before = this.#now() - LEASE_MS
+    let lost = 0
+    for (const lease of [...this.#leases.values()]) {
+      if (lease.worker !== this.#self && lease.renewedAtMs < before) lost += this.#giveUp(lease)
+    }
+    return lost
+  }
+
+  /** A grant has been answered, with results or without. What it did not bring goes back into the queue. */
+  answered(id: number, worker: string, tookMs: number): boolean {
+    const lease = this.#leases.get(id)
+    if (!lease || lease.worker !== worker) return false
+    const queue = this.#queues.get(lease.segment.job.id)
+    if (queue && tookMs >= 0) queue.durations.add(tookMs, countBits(lease.mask))
+    this.#giveUp(lease)
+    return true
+  }
+
+  /** Some of a segment's tasks are done: nobody needs to be given them. */
+  settle(segment: Segment): void {
+    const queue = this.#queues.get(segment.job.id)
+    if (queue) this.#setTodo(queue, segment, segment.todo & lackingMask(segment))
+  }
+
+  #lease(queue: JobQueue, segment: Segment, mask: number, worker: string): Lease {
+    const now = this.#now()
+    const lease: Lease = { id: this.#nextLease++, segment, mask, worker, grantedAtMs: now, renewedAtMs: now }
+    this.#leases.set(lease.id, lease)
+    queue.leases.add(lease)
+    const again = countBits(mask & segment.again)
+    if (again > 0) {
+      this.reassigned += again
+      segment.reassigned += again
+      segment.dirty = true
+    }
+    segment.again |= mask
+    return lease
+  }
+
+  #giveUp(lease: Lease): number {
+    const { segment } = lease
+    const queue = this.#queues.get(segment.job.id)
+    if (!queue) {
+      this.#leases.delete(lease.id)
+      return 0
+    }
+    this.#forget(queue, lease)
+    let lost = lackingOf(lease) & ~segment.todo
+    for (const other of queue.leases) if (other.segment === segment) lost &= ~other.mask
+    if (lost === 0) return 0
+    this.#setTodo(queue, segment, segment.todo | lost)
+    return countBits(lost)
+  }
+
+  #forget(queue: JobQueue, lease: Lease): void {
+    this.#leases.delete(lease.id)
+    queue.leases.delete(lease)
+  }
+
+  #setTodo(queue: JobQueue, segment: Segment, todo: number): void {
+    queue.waiting += countBits(todo) - countBits(segment.todo)
+    segment.todo = todo
+    if (todo === 0) queue.ready.delete(segment)
+    else queue.ready.add(segment)
+  }
+
+  /** Grants that are late, by whoever is not the asker, and that nobody else has too. */
+  *#late(queue: JobQueue, asker: string | undefined): Generator<Lease> {
+    const p95Ms = queue.durations.p95Ms()
+    if (p95Ms === undefined) return
+    const now = this.#now()
+    let running = 0
+    for (const lease of queue.leases) running += countBits(lackingOf(lease))
+    const factor = running <= Math.max(1, LAST_SHARE * queue.total) ? 1 : LATE_FACTOR
+    for (const lease of queue.leases) {
+      const lacking = lackingOf(lease)
+      if (lacking === 0 || lease.worker === asker) continue
+      if (now - lease.grantedAtMs < LATE_FLOOR_MS + factor * p95Ms * countBits(lease.mask)) continue
+      let alone = true
+      for (const other of queue.leases) {
+        if (other !== lease && other.segment === lease.segment && (other.mask & lacking) !== 0) alone = false
+      }
+      if (alone) yield lease
+    }
+  }
+}
+
+function lackingMask(segment: Segment): number {
+  if (segment.total) return 0
+  let mask = 0
+  for (let i = 0; i < segment.children.length; i++) if (!segment.children[i]?.bytes) mask |= 1 << i
+  return mask
+}
+
+function lackingOf(lease: Lease): number {
+  return lease.mask & lackingMask(lease.segment)
+}
+
+/** The task numbers of a grant. */
+export function* tasksOfGrant(fanIn: number, segment: number, mask: number): Generator<number> {
+  for (const bit of bitsOf(mask)) yield segment * fanIn + bit
+}

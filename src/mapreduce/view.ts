@@ -1,0 +1,83 @@
+/** A job as it is shown, made from its record and from what its coordinator has heard since. */
+import { Type } from 'typebox'
+import { checker, decode } from '../core/codec.ts'
+import { record } from '../net/message.ts'
+import type { Summary } from './messages.ts'
+import { type JobRecord, terminalState } from './record.ts'
+import { countSketch, mergeSketches } from './sketch.ts'
+import { jobIdOf, parseSpec } from './spec.ts'
+import { JOB_STATES, type JobView, type Json } from './types.ts'
+
+const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+const JsonSchema = Type.Unsafe<Json>(Type.Unknown())
+
+/** What comes from another node is checked against this. */
+export const views = checker(
+  Type.Unsafe<JobView>(
+    record({
+      id: Type.String({ maxLength: 128 }),
+      module: Type.String({ maxLength: 256 }),
+      params: Type.Record(Type.String(), Type.Unknown()),
+      seed: Type.Integer(),
+      submitter: Type.String({ maxLength: 128 }),
+      state: Type.Union(JOB_STATES.map((state) => Type.Literal(state))),
+      reason: Type.String({ maxLength: 1000 }),
+      tasks: record({ total: Count, done: Count, reassigned: Count }),
+      workers: Count,
+      estimate: Type.Optional(JsonSchema),
+      value: Type.Optional(JsonSchema),
+      submittedAtMs: Count,
+      finishedAtMs: Type.Optional(Count),
+    }),
+  ),
+)
+
+export function viewOf(job: JobRecord, heard?: { summary: Summary; estimate: Json | undefined }): JobView {
+  const id = jobIdOf(job.spec)
+  const { module, params, seed, submitter, submittedAtMs, tasks } = parseSpec(id, job.spec)
+  const now = heard?.summary ?? job.progress
+  const workers = countSketch(mergeSketches(job.progress.workers, now.workers))
+  const done = Math.min(tasks, Math.max(job.progress.done, now.done))
+  const reassigned = Math.max(job.progress.reassigned, now.reassigned)
+  const alarms = Math.max(job.progress.alarms, now.alarms)
+  const base = { id, module, params, seed, submitter, workers, submittedAtMs }
+  const { end, control } = job
+  const state = terminalState(job)
+  if (state === 'succeeded' && end?.value) {
+    const counts = { total: tasks, done: tasks, reassigned }
+    const value = decode(end.value) as Json
+    return {
+      ...base,
+      state,
+      reason: warn(end.reason, alarms, end.disputed),
+      tasks: counts,
+      value,
+      finishedAtMs: end.atMs,
+    }
+  }
+  const counts = { total: tasks, done, reassigned }
+  if (state === 'cancelled') {
+    return { ...base, state, reason: 'cancelled by its submitter', tasks: counts, finishedAtMs: control?.atMs ?? 0 }
+  }
+  if (end)
+    return { ...base, state: 'failed', reason: warn(end.reason, alarms, false), tasks: counts, finishedAtMs: end.atMs }
+  const estimate = heard?.estimate
+  const running = done > 0 || workers > 0
+  return {
+    ...base,
+    state: running ? 'running' : job.started ? 'scheduled' : 'waiting',
+    reason: warn(
+      running ? 'hosts are at work' : job.started ? 'its tasks are in queues' : 'just submitted',
+      alarms,
+      false,
+    ),
+    tasks: counts,
+    ...(estimate !== undefined && { estimate }),
+  }
+}
+
+function warn(reason: string, alarms: number, disputed: boolean): string {
+  if (disputed) return `${reason}; but another result came too: a host lies, or the job is not deterministic`
+  if (alarms === 0) return reason
+  return `${reason}; two different results came for ${alarms} of its segments: a host lies, or it is not deterministic`
+}

@@ -1,0 +1,62 @@
+/** Runs a job's pure functions at once and takes virtual time for them. */
+import type { Env } from '../../../src/core/env.ts'
+import { ChoraleError } from '../../../src/core/errors.ts'
+import { finishJob, foldPartials, runTasks } from '../../../src/mapreduce/module-runner.ts'
+import type { Executor, RunResult } from '../../../src/mapreduce/ports.ts'
+import { bitsOf } from '../../../src/mapreduce/segments.ts'
+import type { JobModule } from '../../../src/mapreduce/types.ts'
+
+export interface FakeExecutorOptions {
+  readonly cores?: number
+  readonly module: JobModule
+  /** Virtual milliseconds that a task takes. */
+  readonly taskMs: (task: number, env: Env) => number
+  /** A host that lies. */
+  readonly bend?: (partials: RunResult['partials']) => RunResult['partials']
+}
+
+export function fakeExecutor(options: FakeExecutorOptions): (env: Env) => Executor & { tasksRun: number } {
+  const { module } = options
+  return (env) => ({
+    cores: options.cores ?? 1,
+    tasksRun: 0,
+    plan: async (_name, params) => module.plan(params),
+    async run({ spec, segment, mask }, { signal }) {
+      let tookMs = 0
+      for (const bit of bitsOf(mask)) {
+        tookMs += options.taskMs(segment * spec.fanIn + bit, env)
+        this.tasksRun++
+      }
+      await env.clock.sleep(tookMs, { signal })
+      const partials = runTasks(module, spec, segment, mask)
+      return { partials: options.bend ? options.bend(partials) : partials, tookMs }
+    },
+    fold: async (_spec, partials) => foldPartials(module, partials),
+    finish: async (spec, total) => finishJob(module, spec, total),
+    stop: async () => {},
+  })
+}
+
+/** Sums that depend on the order of additions: any other fold than the one in order shows in the last bits. */
+export const waves: JobModule<{ tasks: number }, { sum: number; count: number }> = {
+  name: 'waves',
+  plan({ tasks }) {
+    if (typeof tasks !== 'number' || tasks < 1) throw new ChoraleError('usage', 'tasks must be positive')
+    return { params: { tasks }, tasks }
+  },
+  map: (task, { seed }) => ({ sum: Math.sin(task * 12.9898 + seed) * 43_758.5453 + 1 / (task + 3), count: 1 }),
+  reduce: (left, right) => ({ sum: left.sum + right.sum, count: left.count + right.count }),
+  finish: ({ sum, count }) => ({ sum, count }),
+}
+
+/** What the job's value must be: the folds of the segment tree, done in the plainest way. */
+export function expectedWaves(tasks: number, seed: number, fanIn = 16): { sum: number; count: number } {
+  const context = { params: { tasks }, seed }
+  let level = Array.from({ length: tasks }, (_, task) => waves.map(task, context))
+  do {
+    const next: typeof level = []
+    for (let i = 0; i < level.length; i += fanIn) next.push(level.slice(i, i + fanIn).reduce(waves.reduce))
+    level = next
+  } while (level.length > 1)
+  return level[0] as { sum: number; count: number }
+}

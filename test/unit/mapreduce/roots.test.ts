@@ -1,0 +1,195 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { hashKey } from '../../../src/core/ids.ts'
+import { JobTable, type LiveJob, type Segment } from '../../../src/mapreduce/job-table.ts'
+import { LEASE_MS, Roots } from '../../../src/mapreduce/roots.ts'
+import { bitsOf, childCount, countBits } from '../../../src/mapreduce/segments.ts'
+import { encodeSpec, FAN_IN, jobIdOf } from '../../../src/mapreduce/spec.ts'
+
+let nowMs = 0
+let roots: Roots
+
+function jobOf(tasks: number, nonce = 0): LiveJob {
+  const bytes = encodeSpec({
+    v: 1,
+    module: 'builtin:waves',
+    params: {},
+    seed: 1,
+    tasks,
+    fanIn: FAN_IN,
+    engine: 'builtin/1',
+    submitter: 'peer-1',
+    nonce: nonce.toString(16).padStart(32, '0'),
+    submittedAtMs: 0,
+  })
+  return new JobTable(() => nowMs).open(jobIdOf(bytes), bytes) as LiveJob
+}
+
+function segmentOf(job: LiveJob, index: number): Segment {
+  const child = { bytes: undefined, digest: undefined, summary: undefined, from: undefined, heardAtMs: 0 }
+  return {
+    job,
+    level: 1,
+    index,
+    key: hashKey(`${index}`),
+    children: Array.from({ length: childCount(job.tree, 1, index) }, () => ({ ...child })),
+    total: undefined,
+    folding: false,
+    accepted: false,
+    dirty: false,
+    sending: false,
+    retryAtMs: 0,
+    graceUntilMs: 0,
+    alarms: 0,
+    failure: undefined,
+    todo: 0,
+    again: 0,
+    reassigned: 0,
+    failures: 0,
+    workers: [],
+  }
+}
+
+function finish(segment: Segment, mask: number): void {
+  for (const bit of bitsOf(mask)) (segment.children[bit] as Segment['children'][0]).bytes = new Uint8Array(1)
+  roots.settle(segment)
+}
+
+/** One task of 100 ms has been seen, so that grants have a size. */
+function seen(segment: Segment, tookMs = 100): void {
+  const [lease] = roots.grant('teacher', 1, 1)
+  finish(segment, lease?.mask ?? 0)
+  expect(roots.answered(lease?.id ?? -1, 'teacher', tookMs)).toBe(true)
+}
+
+beforeEach(() => {
+  nowMs = 1_000_000
+  roots = new Roots('self', () => nowMs)
+})
+
+describe('grants', () => {
+  test('an unknown job is given out task by task, a known one by what keeps a core busy for a while', () => {
+    const job = jobOf(64)
+    const segments = [0, 1, 2, 3].map((index) => segmentOf(job, index))
+    for (const segment of segments) roots.add(segment)
+    expect(roots.queued()).toBe(64)
+    expect(roots.grant('a', 2, 64).map(({ mask }) => countBits(mask))).toEqual([1, 1])
+    seen(segments[0] as Segment)
+    expect(roots.grant('b', 2, 64).map(({ mask }) => countBits(mask))).toEqual([2, 2])
+    expect(roots.queued()).toBe(64 - 2 - 1 - 4)
+  })
+
+  test('tasks that take no time go out as whole segments, a quarter of the queue at a time', () => {
+    const job = jobOf(640)
+    const segments = Array.from({ length: 40 }, (_, index) => segmentOf(job, index))
+    for (const segment of segments) roots.add(segment)
+    seen(segments[0] as Segment, 0)
+    const masks = roots.grant('a', 1, 64).map(({ mask }) => countBits(mask))
+    expect(masks.reduce((a, b) => a + b)).toBe(Math.ceil(639 / 4))
+    expect(Math.max(...masks)).toBe(16)
+  })
+
+  test('no task is granted to two hosts while both are in time', () => {
+    const job = jobOf(160)
+    for (let index = 0; index < 10; index++) roots.add(segmentOf(job, index))
+    const granted = new Set<number>()
+    for (let turn = 0; turn < 200; turn++) {
+      for (const { segment, mask } of roots.grant(`worker ${turn}`, 1 + (turn % 3), 64)) {
+        for (const bit of bitsOf(mask)) {
+          expect(granted.has(segment.index * 16 + bit)).toBe(false)
+          granted.add(segment.index * 16 + bit)
+        }
+      }
+    }
+    expect(granted.size).toBe(160)
+  })
+
+  test('jobs take turns', () => {
+    const jobs = [jobOf(32, 1), jobOf(32, 2)]
+    for (const job of jobs) for (const index of [0, 1]) roots.add(segmentOf(job, index))
+    const served = [1, 2, 3, 4].map(() => roots.grant('a', 1, 1)[0]?.segment.job.id)
+    expect(served).toEqual([jobs[0]?.id, jobs[1]?.id, jobs[0]?.id, jobs[1]?.id])
+  })
+})
+
+describe('leases', () => {
+  test('what is not renewed is granted anew, and counts as reassigned then', () => {
+    const segment = segmentOf(jobOf(1), 0)
+    roots.add(segment)
+    const [lease] = roots.grant('a', 1, 1)
+    nowMs += LEASE_MS
+    roots.renew('a', [lease?.id ?? -1])
+    roots.renew('b', [lease?.id ?? -1])
+    nowMs += LEASE_MS
+    expect(roots.expire()).toBe(0)
+    nowMs += 1
+    expect(roots.expire()).toBe(1)
+    expect(segment.reassigned).toBe(0)
+    expect(roots.grant('b', 1, 1)).toHaveLength(1)
+    expect(segment.reassigned).toBe(1)
+  })
+
+  test('a suspect that does not renew soon is given up soon; one that does is not', () => {
+    const job = jobOf(2)
+    roots.add(segmentOf(job, 0))
+    const [a] = roots.grant('a', 1, 1)
+    roots.grant('b', 1, 1)
+    roots.suspect('a', 1_000)
+    roots.suspect('b', 1_000)
+    nowMs += 900
+    roots.renew('a', [a?.id ?? -1])
+    nowMs += 101
+    expect(roots.expire()).toBe(1)
+  })
+
+  test('a host cannot give back, renew or answer the grants of another', () => {
+    roots.add(segmentOf(jobOf(1), 0))
+    const [lease] = roots.grant('a', 1, 1)
+    expect(roots.release('b', [lease?.id ?? -1])).toBe(0)
+    expect(roots.answered(lease?.id ?? -1, 'b', 1)).toBe(false)
+    expect(roots.release('a', [lease?.id ?? -1])).toBe(1)
+    expect(roots.queued()).toBe(1)
+  })
+
+  test("this host's own work needs no renewal", () => {
+    roots.add(segmentOf(jobOf(1), 0))
+    roots.grant('self', 1, 1)
+    nowMs += 10 * LEASE_MS
+    expect(roots.expire()).toBe(0)
+  })
+
+  test('an answer without results puts the tasks back', () => {
+    roots.add(segmentOf(jobOf(1), 0))
+    const [lease] = roots.grant('a', 1, 1)
+    expect(roots.answered(lease?.id ?? -1, 'a', -1)).toBe(true)
+    expect(roots.queued()).toBe(1)
+  })
+})
+
+describe('slow tasks', () => {
+  test('a late one gets one more attempt, elsewhere', () => {
+    const segment = segmentOf(jobOf(16), 0)
+    roots.add(segment)
+    seen(segment)
+    while (roots.waiting() > 0) {
+      const [lease] = roots.grant('a', 1, 1)
+      if (roots.waiting() > 0) finish(segment, lease?.mask ?? 0)
+    }
+    expect(roots.grant('b', 1, 1)).toEqual([])
+    nowMs += 1_000
+    roots.renew('a', [])
+    expect(roots.queued()).toBeGreaterThan(0)
+    expect(roots.grant('a', 1, 1)).toEqual([])
+    expect(roots.grant('b', 1, 1)).toHaveLength(1)
+    expect(roots.grant('c', 1, 1)).toEqual([])
+    expect(segment.reassigned).toBe(1)
+  })
+})
+
+test('a segment that went elsewhere leaves nothing behind', () => {
+  const segment = segmentOf(jobOf(16), 0)
+  roots.add(segment)
+  const [lease] = roots.grant('a', 1, 1)
+  roots.remove(segment)
+  expect(roots.queued()).toBe(0)
+  expect(roots.answered(lease?.id ?? -1, 'a', 1)).toBe(false)
+})
