@@ -1,0 +1,108 @@
+/**
+ * `npm run sim -- SCENARIO --seed N ... [--json]`: runs one scenario of the simulator. Progress goes to stderr, the result
+ * to stdout. Exit code 1 when what must hold did not hold, with the command that replays it.
+ */
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { ChoraleError } from '../src/core/errors.ts'
+import { FAULTS } from './model.ts'
+import { runModel } from './scenarios/model.ts'
+import { RING_DEFAULTS, type RingOptions, runRing } from './scenarios/ring.ts'
+
+// Time-outs are everyday events here; their stacks would cost more than the rest.
+Error.stackTraceLimit = process.env.CHORALE_SIM_STACKS ? 10 : 0
+
+function number(min: number, max: number, whole: boolean): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (text.trim() === '' || !(value >= min && value <= max) || (whole && !Number.isInteger(value))) {
+      throw new InvalidArgumentError(`${whole ? 'a whole number' : 'a number'} from ${min} to ${max}, please.`)
+    }
+    return value
+  }
+}
+
+const count = (max: number) => number(0, max, true)
+const share = number(0, 1, false)
+
+const program = new Command('npm run sim --')
+  .description('Run the real overlay over a simulated network in virtual time, judged from outside.')
+  .exitOverride()
+  .showHelpAfterError('(--help shows what there is)')
+  .showSuggestionAfterError()
+
+program
+  .command('model')
+  .description('visit every state that a small ring can reach, and judge each (Zave 2017)')
+  .option('--ids <n>', 'ids on the circle', number(2, 6, true), 5)
+  .option('--r <n>', 'length of successor lists', number(1, 4, true), 2)
+  .addOption(new Option('--fault <name>', 'plant a fault, to see that it is caught').choices(FAULTS))
+  .option('--json', 'one JSON object on stdout')
+  .option('-q, --quiet', 'no progress')
+  .action((options) => {
+    const result = runModel(options, progress(options))
+    const { example, ...figures } = result
+    report(options, 'model', figures)
+    if (example !== undefined && !options.json) {
+      console.log(`\n${example.violation}:`)
+      for (const line of example.trace) console.log(`  ${line}`)
+    }
+    if (result.violations > 0 && options.fault === undefined) fail('the invariant does not hold')
+    if (result.violations === 0 && options.fault !== undefined) fail('the planted fault was not caught')
+  })
+
+program
+  .command('ring')
+  .description('a ring under churn: lookups against an oracle, then quiet until the ring is ideal')
+  .option('--nodes <n>', 'members', number(1, 100_000, true), RING_DEFAULTS.nodes)
+  .option('--r <n>', 'length of successor lists', number(1, 32, true), RING_DEFAULTS.r)
+  .option('--churn <share>', 'share of the members that die, and come, per second', share, RING_DEFAULTS.churn)
+  .option('--seconds <n>', 'virtual seconds of it', count(1e6), RING_DEFAULTS.seconds)
+  .option('--seed <n>', 'all randomness derives from it', count(2 ** 32), RING_DEFAULTS.seed)
+  .option('--kill <share>', 'share of the members that die at once at the end', share, 0)
+  .option('--partition <n>', 'the last N seconds in two halves, which then meet again', count(1e6), 0)
+  .option('--lookups-per-second <n>', 'lookups meanwhile', number(1, 1e6, false), RING_DEFAULTS.lookupsPerSecond)
+  .option('--lookups-after-quiet <n>', 'lookups at rest', count(1e7), RING_DEFAULTS.lookupsAfterQuiet)
+  .option('--latency <file>', 'matrix of round-trip times in ms (tab-separated, .gz too); else 10 .. 80 ms one way')
+  .option('--loss <share>', 'messages lost', share, 0)
+  .option('--duplication <share>', 'requests that arrive twice', share, 0)
+  .option('--reordering <share>', 'messages overtaken by later ones', share, 0)
+  .option('--pauses <share>', 'share of the members that freeze for a second or two, per second', share, 0)
+  .option('--codec', 'every message through the codec, as on a wire', false)
+  .option('--json', 'one JSON object on stdout')
+  .option('-q, --quiet', 'no progress')
+  .action(async (options: RingOptions & { json?: boolean; quiet?: boolean }) => {
+    if (options.partition > options.seconds) throw new ChoraleError('usage', '--partition is longer than --seconds')
+    const result = await runRing(options, progress(options))
+    report(options, 'ring', result)
+    if (result.broken > 0) fail(`the ring's invariant was broken at ${result.broken} of ${result.checks} checks`)
+    if (result.idealAfterPeriods === null) fail('the ring did not become ideal after churn had stopped')
+    if (result.wrongAfterQuiet > 0) fail(`${result.wrongAfterQuiet} lookups at rest ended at the wrong owner`)
+  })
+
+function progress(options: { quiet?: boolean }): ((line: string) => void) | undefined {
+  return options.quiet ? undefined : (line) => console.error(line)
+}
+
+function report(options: { json?: boolean }, scenario: string, figures: object): void {
+  if (options.json) console.log(JSON.stringify({ v: 1, type: 'result', scenario, ...figures }))
+  else for (const [name, value] of Object.entries(figures)) console.log(`${name.padEnd(20)} ${JSON.stringify(value)}`)
+}
+
+function fail(what: string): void {
+  process.exitCode = 1
+  console.error(`${what}. Replay it with: npm run sim -- ${process.argv.slice(2).join(' ')}`)
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  const { code, exitCode } = error as { code?: string; exitCode?: number }
+  if (code?.startsWith('commander.')) process.exitCode = exitCode === 0 ? 0 : 2
+  else if (error instanceof ChoraleError) {
+    console.error(`sim: ${error.message}`)
+    process.exitCode = error.code === 'usage' ? 2 : 1
+  } else {
+    console.error(error)
+    fail('the simulated code threw')
+  }
+}
