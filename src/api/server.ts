@@ -1,0 +1,204 @@
+/**
+ * The node's end of the control API (routes.ts): HTTP over a Unix socket that only its user can open. Every body is
+ * capped and checked by its schema before anything is called.
+ */
+import { chmodSync } from 'node:fs'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { Type } from 'typebox'
+import { type Checker, checker } from '../core/codec.ts'
+import type { Logger } from '../core/env.ts'
+import { ChoraleError, errorCode, errorMessage } from '../core/errors.ts'
+import type { JobRequest, Jobs } from '../mapreduce/types.ts'
+import type { Host } from '../node.ts'
+import { type ErrorBody, httpStatus, MAX_API_CONNECTIONS, MAX_BODY_BYTES } from './routes.ts'
+
+const strict = { additionalProperties: false }
+const pingBody = checker(Type.Object({ target: Type.String({ minLength: 1, maxLength: 256 }) }, strict))
+const jobBody: Checker<JobRequest> = checker(
+  Type.Unsafe<JobRequest>(
+    Type.Object(
+      {
+        module: Type.String({ minLength: 1, maxLength: 256 }),
+        params: Type.Record(Type.String({ maxLength: 128 }), Type.Unknown()),
+        seed: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+      },
+      strict,
+    ),
+  ),
+)
+
+export interface ApiServer {
+  readonly socketPath: string
+  /** Ends streams, lets answers that are on their way out finish, and closes the socket. */
+  close(): Promise<void>
+}
+
+export interface ApiServerOptions {
+  readonly socketPath: string
+  readonly log: Logger
+  /** Somebody asked the host to leave. */
+  readonly onStop: () => void
+}
+
+export async function serveApi(host: Host, options: ApiServerOptions): Promise<ApiServer> {
+  const { log, socketPath } = options
+  const closing = new AbortController()
+  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
+    void answer(request, response)
+  })
+  server.maxConnections = MAX_API_CONNECTIONS
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const gone = new AbortController()
+    const end = () => gone.abort(new ChoraleError('aborted', 'the client went away'))
+    response.once('close', end)
+    closing.signal.addEventListener('abort', end, { once: true })
+    try {
+      await route(request, response, gone.signal)
+    } catch (error) {
+      if (gone.signal.aborted && !response.writable) return
+      const code = errorCode(error)
+      if (code === 'internal') log.warn('request failed', { url: request.url, error: errorMessage(error) })
+      const body: ErrorBody = { error: { code, message: errorMessage(error) } }
+      if (response.headersSent) response.end(`${JSON.stringify(body)}\n`)
+      else sendJson(response, httpStatus(code), body)
+    } finally {
+      closing.signal.removeEventListener('abort', end)
+    }
+  }
+
+  async function route(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
+    const path = new URL(request.url ?? '/', 'http://local').pathname
+    const segments = path.split('/').filter(Boolean).map(decodeSegment)
+    const [version, noun, id, verb] = segments
+    const name = `${request.method} ${[version, noun, id && ':id', verb].filter(Boolean).join('/')}`
+    switch (segments.length > 4 ? '' : name) {
+      case 'GET v1/status':
+        return sendJson(response, 200, host.status())
+      case 'GET v1/peers':
+        return sendJson(response, 200, host.peers())
+      case 'POST v1/ping': {
+        const { target } = parse(pingBody, await readJson(request))
+        return sendJson(response, 200, { rttMs: await host.ping(target, { signal }) })
+      }
+      case 'POST v1/stop':
+        response.once('finish', options.onStop)
+        return sendJson(response, 200, {})
+      case 'POST v1/jobs': {
+        const body = parse(jobBody, await readJson(request))
+        return sendJson(response, 200, await host.jobs.submit(body, { signal }))
+      }
+      case 'GET v1/jobs':
+        return sendJson(response, 200, await host.jobs.list())
+      case 'GET v1/jobs/:id': {
+        const full = await resolveJobId(host.jobs, id as string)
+        const view = await host.jobs.show(full, { signal })
+        if (!view) throw noSuchJob(id as string)
+        return sendJson(response, 200, view)
+      }
+      case 'POST v1/jobs/:id/cancel': {
+        const full = await resolveJobId(host.jobs, id as string)
+        return sendJson(response, 200, await host.jobs.cancel(full))
+      }
+      case 'GET v1/jobs/:id/watch': {
+        const full = await resolveJobId(host.jobs, id as string)
+        if (!(await host.jobs.show(full, { signal }))) throw noSuchJob(id as string)
+        return await sendLines(response, host.jobs.watch(full, { signal }))
+      }
+      default:
+        throw new ChoraleError('not-found', `no such route: ${request.method} ${path}`)
+    }
+  }
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(socketPath, resolve)
+  }).catch((error: unknown) => {
+    throw new ChoraleError('io', `cannot open the control socket ${socketPath}: ${errorMessage(error)}`, {
+      cause: error,
+    })
+  })
+  chmodSync(socketPath, 0o600) // the directory is 0700 already
+
+  return {
+    socketPath,
+    async close() {
+      closing.abort()
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeIdleConnections()
+      // Whoever does not read its answer is not waited for.
+      const force = setTimeout(() => server.closeAllConnections(), 500)
+      await closed
+      clearTimeout(force)
+    },
+  }
+}
+
+/** The full id for a unique prefix among the jobs that this node knows; a full id is passed on as it is. */
+export async function resolveJobId(jobs: Jobs, text: string): Promise<string> {
+  if (!/^[a-z0-9]{1,128}$/.test(text)) throw new ChoraleError('usage', `not a job id: ${JSON.stringify(text)}`)
+  const matches = (await jobs.list()).map(({ id }) => id).filter((id) => id.startsWith(text))
+  if (matches.includes(text)) return text
+  if (matches.length > 1) throw new ChoraleError('usage', `job id ${text} fits ${matches.length} jobs: give more of it`)
+  if (matches[0] !== undefined) return matches[0]
+  return text // maybe a job that others know
+}
+
+function noSuchJob(id: string): ChoraleError {
+  return new ChoraleError('not-found', `nobody knows a job ${id}: chorale job list shows those that this node knows`)
+}
+
+function decodeSegment(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new ChoraleError('bad-message', 'malformed URL')
+  }
+}
+
+/** The caller is a user's program: what does not fit is their usage, not a peer's bad message. */
+function parse<T>(schema: Checker<T>, value: unknown): T {
+  try {
+    return schema.parse(value)
+  } catch (error) {
+    throw new ChoraleError('usage', errorMessage(error), { cause: error })
+  }
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > MAX_BODY_BYTES) throw new ChoraleError('usage', `the request is larger than ${MAX_BODY_BYTES} bytes`)
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  } catch (error) {
+    throw new ChoraleError('usage', `the request is not JSON: ${errorMessage(error)}`, { cause: error })
+  }
+}
+
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  const body = `${JSON.stringify(value)}\n`
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
+  response.end(body)
+}
+
+async function sendLines(response: ServerResponse, values: AsyncIterable<unknown>): Promise<void> {
+  response.writeHead(200, { 'content-type': 'application/x-ndjson' })
+  for await (const value of values) {
+    if (!response.writable) return
+    if (!response.write(`${JSON.stringify(value)}\n`)) {
+      await new Promise<void>((resolve) => {
+        const go = () => {
+          response.off('drain', go).off('close', go)
+          resolve()
+        }
+        response.on('drain', go).on('close', go)
+      })
+    }
+  }
+  response.end()
+}

@@ -1,0 +1,186 @@
+/**
+ * `chorale demo`: a real overlay of separate processes on this machine, a job on it, and nothing left behind. With
+ * `--churn` some of the nodes are killed on the way, and the value is the same to the last bit.
+ */
+import { availableParallelism } from 'node:os'
+import { Argument, Command } from 'commander'
+import { ChoraleError } from '../core/errors.ts'
+import type { JobView } from '../mapreduce/types.ts'
+import type { Cli } from './cli.ts'
+import type { Cluster } from './cluster.ts'
+import { exitCodeOfJob } from './exit.ts'
+import * as format from './format.ts'
+import { examples } from './help.ts'
+import { samples, seed } from './job/submit.ts'
+import { integer, share } from './values.ts'
+import { showProgress } from './view.ts'
+
+/** When the nodes are killed: this share of the tasks is done. */
+const CHURN_AT = 0.2
+
+interface Options {
+  readonly nodes: number
+  readonly samples: number
+  readonly seed: number
+  readonly churn: number
+  readonly keep?: boolean
+}
+
+export function demoCommand(cli: Cli): Command {
+  return new Command('demo')
+    .description('start a few nodes on this machine, run a job on them, and leave nothing behind')
+    .addArgument(new Argument('[job]', 'what to run').choices(['pi']).default('pi'))
+    .option('--nodes <n>', 'processes to start', integer('--nodes', { min: 1, max: 64, example: '4' }), 4)
+    .option('--samples <n>', 'random points for pi', samples, 1e9)
+    .option('--seed <n>', 'the same seed and samples give the same value to the last bit', seed, 42)
+    .option('--churn <share>', 'kill this share of the nodes on the way and start new ones', share('--churn', '0.3'), 0)
+    .option('--keep', 'leave the nodes running')
+    .addHelpText(
+      'after',
+      examples(
+        'chorale demo',
+        'four nodes, 10^9 samples',
+        'chorale demo pi --nodes 8 --samples 4e9 --churn 0.3',
+        'kill and replace a third of them',
+        'chorale demo --json',
+        'progress as NDJSON; the last line is the result',
+      ),
+    )
+    .action(cli.action((_job: string, options: Options) => demo(cli, options)))
+}
+
+async function demo(cli: Cli, options: Options): Promise<number> {
+  if (options.churn > 0 && options.nodes < 2) {
+    throw new ChoraleError('usage', '--churn needs nodes that survive: try --nodes 4')
+  }
+  const { Cluster } = await import('./cluster.ts')
+  let view: ReturnType<typeof showProgress> | undefined
+  const tell = (text: string) => (view ? view.note(text) : cli.note(text))
+  await using cluster = new Cluster({
+    nodes: options.nodes,
+    signal: cli.signal,
+    onLoss: (index, how) => tell(`node ${index} ended by itself (${how})`),
+  })
+  try {
+    cli.note(`starting ${options.nodes} nodes on this machine`)
+    await cluster.start()
+    const upMs = performance.now()
+    cli.note(
+      `the ring of ${options.nodes} is up after ${format.span(upMs)}; its nodes listen at ${cluster.nodes.map(({ address }) => address).join(' ')}`,
+    )
+    const request = { module: 'builtin:pi', params: { samples: options.samples }, seed: options.seed }
+    const { id } = await cluster.submit(request)
+    view = showProgress(cli)
+    const churn = new Churn(cluster, options, tell)
+    const end = await cluster.follow(id, (job) => {
+      churn.consider(job)
+      view?.update(job, cluster.nodes.length)
+    })
+    const elapsedMs = Math.round(performance.now())
+    view.end()
+    await churn.settled()
+    if (options.keep) keep(cli, cluster)
+    return report(cli, end, options, { elapsedMs, upMs, killed: churn.killed })
+  } finally {
+    view?.end()
+  }
+}
+
+/** Kills and replaces nodes, once. */
+class Churn {
+  killed = 0
+  readonly #cluster: Cluster
+  readonly #options: Options
+  readonly #tell: (text: string) => void
+  #replacing: Promise<void> | undefined
+
+  constructor(cluster: Cluster, options: Options, tell: (text: string) => void) {
+    this.#cluster = cluster
+    this.#options = options
+    this.#tell = tell
+  }
+
+  consider(job: JobView): void {
+    const { churn, nodes } = this.#options
+    if (churn === 0 || this.#replacing || job.state === 'succeeded') return
+    if (job.tasks.done < job.tasks.total * CHURN_AT) return
+    this.#replacing = this.#act(Math.max(1, Math.round(churn * nodes)))
+    this.#replacing.catch(() => {}) // `settled` tells
+  }
+
+  async #act(count: number): Promise<void> {
+    const { seededRandom } = await import('../core/random.ts')
+    const gone = this.#cluster.kill(count, seededRandom(`churn ${this.#options.seed}`))
+    this.killed = gone.length
+    this.#tell(`killed node ${gone.join(', ')} (SIGKILL), starting ${gone.length} new`)
+    await this.#cluster.replace(gone.length)
+    this.#tell(`${gone.length} new node${gone.length > 1 ? 's have' : ' has'} joined`)
+  }
+
+  /** New nodes that still start when the job is over are not worth waiting for, unless they stay. */
+  async settled(): Promise<void> {
+    if (this.#options.churn > 0 && !this.#replacing)
+      this.#tell('the job was over before nodes could be killed: try more --samples')
+    if (this.#options.keep) await this.#replacing
+  }
+}
+
+interface Course {
+  readonly elapsedMs: number
+  readonly upMs: number
+  readonly killed: number
+}
+
+function report(cli: Cli, job: JobView, options: Options, { elapsedMs, upMs, killed }: Course): number {
+  const { total, reassigned } = job.tasks
+  const { nodes } = options
+  const result = {
+    job: job.id,
+    status: job.state,
+    value: job.value ?? null,
+    samples: options.samples,
+    tasks: { total, reassigned },
+    nodes,
+    elapsedMs,
+    seed: options.seed,
+  }
+  if (job.state !== 'succeeded') {
+    if (cli.flags.json) cli.emit('result', result)
+    cli.terminal.err(`chorale: the job ${job.state}: ${job.reason}\n`)
+    return exitCodeOfJob(job.state)
+  }
+  const rate = options.samples / ((elapsedMs - upMs) / 1000)
+  cli.print(
+    'result',
+    result,
+    [
+      `pi = ${cli.paint('bold', format.value(job.value) ?? '?')}  (95 % interval)`,
+      format.facts([
+        ['  samples', `${format.count(options.samples)}, seed ${options.seed}`],
+        [
+          '  time',
+          `${format.span(elapsedMs)}, ${format.span(upMs)} of it to start the ring; ${format.count(Math.round(rate / 1e6))} million samples/s`,
+        ],
+        ['  tasks', `${format.count(total)}, ${format.count(reassigned)} reassigned`],
+        ['  nodes', killed > 0 ? `${nodes}, ${killed} of them killed and replaced` : `${nodes}`],
+      ]),
+    ].join('\n'),
+  )
+  cli.note('\nNext:')
+  if (options.churn === 0)
+    cli.note('  chorale demo --churn 0.3     kill a third of the nodes on the way: the same value')
+  cli.note(
+    `  chorale demo --nodes ${Math.max(2, Math.min(8, availableParallelism()))}       another number of nodes: the same value`,
+  )
+  cli.note('  chorale up -d                a node of your own; then chorale job submit builtin:pi --samples 1e9 --wait')
+  return 0
+}
+
+function keep(cli: Cli, cluster: Cluster): void {
+  const { nodes, root } = cluster
+  cluster.keep()
+  if (cli.flags.json) cli.emit('kept', { root, nodes })
+  cli.note(`the nodes stay, in ${root}:`)
+  for (const { home, address, pid } of nodes) cli.note(`  ${address}  process ${pid}  chorale status --home ${home}`)
+  cli.note(`stop them with\n  for home in ${root}/node*/; do chorale down --home "$home"; done; rm -r ${root}`)
+}

@@ -1,0 +1,115 @@
+/** `chorale job`: its commands, and what they share. */
+import { Command } from 'commander'
+import type { RemoteHost } from '../../api/client.ts'
+import { ChoraleError, errorCode } from '../../core/errors.ts'
+import type { JobView } from '../../mapreduce/types.ts'
+import type { Cli } from '../cli.ts'
+import { EXIT, exitCodeOfJob } from '../exit.ts'
+import * as format from '../format.ts'
+import { examples } from '../help.ts'
+import { cancelCommand } from './cancel.ts'
+import { listCommand } from './list.ts'
+import { isOver } from './over.ts'
+import { resultCommand } from './result.ts'
+import { showCommand } from './show.ts'
+import { submitCommand } from './submit.ts'
+import { watchCommand } from './watch.ts'
+
+export function jobCommand(cli: Cli): Command {
+  const job = new Command('job')
+    .description('submit and follow jobs: submit, list, show, watch, result, cancel')
+    .addHelpText('after', examples('chorale job submit builtin:pi --samples 1e9 --wait', '', 'chorale job list', ''))
+  for (const create of [submitCommand, listCommand, showCommand, watchCommand, resultCommand, cancelCommand]) {
+    job.addCommand(create(cli))
+  }
+  return job
+}
+
+/**
+ * Follows a job to its end. Rejects with `wait-timeout` or `interrupted`: the job lives on in both cases, and the
+ * message says how to find it again.
+ */
+export async function follow(
+  cli: Cli,
+  host: RemoteHost,
+  id: string,
+  options: { timeoutMs: number | undefined; onView: (job: JobView) => void },
+): Promise<JobView> {
+  const stop = new AbortController()
+  const onInterrupt = () => stop.abort(cli.signal.reason)
+  const again = `it goes on, see chorale job watch ${format.shortId(id)}`
+  if (cli.signal.aborted) onInterrupt()
+  cli.signal.addEventListener('abort', onInterrupt, { once: true })
+  const { timeoutMs } = options
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          const after = `the job is not done after ${format.span(timeoutMs)}`
+          stop.abort(new ChoraleError('wait-timeout', `${after}: ${again}`))
+        }, timeoutMs)
+  try {
+    let last: JobView | undefined
+    for await (const job of host.jobs.watch(id, { signal: stop.signal })) {
+      last = job
+      options.onView(job)
+    }
+    if (last && isOver(last)) return last
+    throw new ChoraleError('no-node', 'the node stopped before the job was done: ask another node of the network')
+  } catch (error) {
+    if (errorCode(error) === 'interrupted') throw new ChoraleError('interrupted', `stopped watching the job: ${again}`)
+    throw error
+  } finally {
+    clearTimeout(timer)
+    cli.signal.removeEventListener('abort', onInterrupt)
+  }
+}
+
+/** The end of a job: its value on stdout, or why there is none. Returns the exit code. */
+export function printResult(cli: Cli, job: JobView): number {
+  const elapsedMs = job.finishedAtMs === undefined ? undefined : job.finishedAtMs - job.submittedAtMs
+  const fields = {
+    job: job.id,
+    status: job.state,
+    reason: job.reason,
+    value: job.value ?? null,
+    tasks: job.tasks,
+    seed: job.seed,
+    elapsedMs,
+  }
+  if (job.state !== 'succeeded') {
+    if (cli.flags.json) cli.emit('result', fields)
+    cli.terminal.err(`chorale: the job ${job.state === 'cancelled' ? 'was cancelled' : 'failed'}: ${job.reason}\n`)
+    return exitCodeOfJob(job.state)
+  }
+  cli.print('result', fields, format.value(job.value) ?? 'no value')
+  cli.note(
+    `  ${format.jobTitle(job)}; ${format.count(job.tasks.total)} tasks, ${job.tasks.reassigned} reassigned` +
+      (elapsedMs === undefined ? '' : `, ${format.span(elapsedMs)}`),
+  )
+  return EXIT.ok
+}
+
+export function jobFacts(cli: Cli, job: JobView): string {
+  const { done, total, reassigned } = job.tasks
+  const tint = job.state === 'succeeded' ? 'green' : job.state === 'failed' ? 'red' : 'yellow'
+  return format.facts([
+    ['job', job.id],
+    ['state', `${cli.paint(tint, job.state)}: ${job.reason}`],
+    ['work', format.jobTitle(job)],
+    ['tasks', `${format.count(done)} of ${format.count(total)} done, ${reassigned} reassigned, ${job.workers} hosts`],
+    ['estimate', format.value(job.estimate)],
+    ['value', format.value(job.value)],
+    ['submitted', `${format.instant(job.submittedAtMs)} by ${job.submitter}`],
+    [
+      'finished',
+      job.finishedAtMs === undefined ? undefined : `after ${format.span(job.finishedAtMs - job.submittedAtMs)}`,
+    ],
+  ])
+}
+
+export async function requireJob(cli: Cli, host: RemoteHost, id: string): Promise<JobView> {
+  const job = await host.jobs.show(id, { signal: cli.signal })
+  if (job) return job
+  throw new ChoraleError('not-found', `nobody knows a job ${id}: chorale job list shows those that this node knows`)
+}

@@ -1,0 +1,73 @@
+/** `chorale job submit`. */
+import { randomInt } from 'node:crypto'
+import { Command } from 'commander'
+import { ChoraleError } from '../../core/errors.ts'
+import type { Json } from '../../mapreduce/types.ts'
+import type { Cli } from '../cli.ts'
+import * as format from '../format.ts'
+import { examples } from '../help.ts'
+import { duration, integer, parameter } from '../values.ts'
+import { showProgress } from '../view.ts'
+import { follow, printResult } from './job.ts'
+
+interface Options {
+  readonly samples?: number
+  readonly seed?: number
+  readonly param: ReadonlyArray<[string, Json]>
+  readonly wait?: boolean
+  readonly timeout?: number
+}
+
+export const samples = integer('--samples', { min: 1, max: 1e15, example: '1e9' })
+export const seed = integer('--seed', { min: 0, max: 2 ** 32 - 1, example: '42' })
+
+export function submitCommand(cli: Cli): Command {
+  return new Command('submit')
+    .description('submit a job through the running node')
+    .argument('<module>', 'what to run; so far: builtin:pi')
+    .option('--samples <n>', 'short for --param samples=N', samples)
+    .option('--seed <n>', 'all randomness of the job derives from it (default: a random one)', seed)
+    .option(
+      '--param <name=value>',
+      'a parameter of the job; may be given several times',
+      (text: string, before: Array<[string, Json]>) => [...before, parameter(text)],
+      [] as Array<[string, Json]>,
+    )
+    .option('--wait', 'stay until it is done, and print the result')
+    .option('--timeout <time>', 'with --wait: give up waiting after this long; the job goes on', duration('--timeout'))
+    .addHelpText(
+      'after',
+      examples(
+        'chorale job submit builtin:pi --samples 1e9 --seed 42 --wait',
+        '',
+        'chorale job submit builtin:pi --param samples=1e9',
+        '',
+      ),
+    )
+    .action(cli.action((module: string, options: Options) => submit(cli, module, options)))
+}
+
+async function submit(cli: Cli, module: string, options: Options): Promise<number> {
+  if (options.timeout !== undefined && !options.wait) {
+    throw new ChoraleError('usage', '--timeout is for waiting: add --wait')
+  }
+  const params: Record<string, Json> = Object.fromEntries(options.param)
+  if (options.samples !== undefined) params.samples = options.samples
+  const host = await cli.connect()
+  const request = { module, params, seed: options.seed ?? randomInt(2 ** 32) }
+  const job = await host.jobs.submit(request, { signal: cli.signal })
+  if (!options.wait) {
+    cli.print('job', job, job.id)
+    cli.note(`follow it with chorale job watch ${format.shortId(job.id)}`)
+    return 0
+  }
+  cli.note(`job ${job.id}: ${format.jobTitle(job)}`)
+  const view = showProgress(cli)
+  try {
+    const end = await follow(cli, host, job.id, { timeoutMs: options.timeout, onView: (now) => view.update(now) })
+    view.end()
+    return printResult(cli, end)
+  } finally {
+    view.end()
+  }
+}

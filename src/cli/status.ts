@@ -1,0 +1,50 @@
+/** `chorale status`: the node of this home at a glance. */
+import { Command } from 'commander'
+import type { HostStatus } from '../node.ts'
+import type { Cli } from './cli.ts'
+import * as format from './format.ts'
+import { examples } from './help.ts'
+import { formatEndpoint } from './values.ts'
+
+export function statusCommand(cli: Cli): Command {
+  return new Command('status')
+    .description('show how the running node is: address, ring, jobs, memory')
+    .addHelpText('after', examples('chorale status', '', 'chorale status --json', 'for programs'))
+    .action(
+      cli.action(async () => {
+        const host = await cli.connect()
+        const status = await host.status({ signal: cli.signal })
+        cli.print('status', status, describe(cli, status))
+        return 0
+      }),
+    )
+}
+
+function describe(cli: Cli, status: HostStatus): string {
+  const { address, ring, lend, memoryBytes } = status
+  const node = ring.nodes[0]
+  const bad = Object.entries(status.counters).filter(([, times]) => times > 0)
+  return format.facts([
+    ['role', `${cli.paint(status.role === 'member' ? 'green' : 'yellow', status.role)} of network ${status.network}`],
+    ['address', address ? formatEndpoint(address) : 'none that others can dial'],
+    ['peer', status.peer],
+    ['up', `since ${format.instant(status.upSinceMs)}, process ${status.pid}`],
+    [
+      'ring',
+      node &&
+        `${ring.mode}, about ${Math.round(node.sizeEstimate)} nodes; successor ${node.successors[0]?.address ?? 'none'}`,
+    ],
+    ['links', `${status.connections} connections`],
+    [
+      'lends',
+      lend.cores > 0
+        ? `${lend.busy} of ${lend.cores} cores busy, ${format.count(lend.tasksDone)} tasks done`
+        : 'nothing',
+    ],
+    ['memory', `${format.bytes(memoryBytes.rss)}, ${format.bytes(memoryBytes.heapUsed)} of it objects`],
+    [
+      'counters',
+      cli.flags.verbose > 0 ? bad.map(([name, times]) => `${name} ${times}`).join(', ') || 'none' : undefined,
+    ],
+  ])
+}

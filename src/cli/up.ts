@@ -1,0 +1,240 @@
+/** `chorale up`: runs a node, in the foreground or (`-d`) in the background. */
+import { createSocket } from 'node:dgram'
+import { closeSync, openSync, renameSync, rmSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { Command, Option } from 'commander'
+import { ChoraleError, errorCode } from '../core/errors.ts'
+import { defaultHome, placeSocket, prepareHome } from '../home.ts'
+import { homeError } from '../home-files.ts'
+import type { Host } from '../node.ts'
+import type { Cli } from './cli.ts'
+import { EXIT } from './exit.ts'
+import { examples } from './help.ts'
+import { type Ready, spawnNode } from './spawn.ts'
+import { tieTo } from './tie.ts'
+import { cores, type Endpoint, endpoint, formatEndpoint, integer, networkName } from './values.ts'
+
+/** Start, join and the dial-back; a node that needs longer has a problem that it should tell. */
+const READY_PATIENCE_MS = 60_000
+/** Leaving politely takes at most 5 s (issue 2, "bad luck"); whatever hangs then is left to the system. */
+const LEAVE_MS = 4500
+
+interface Options {
+  readonly bootstrap?: readonly string[]
+  readonly listen?: Endpoint
+  readonly network: string
+  readonly lend: number
+  readonly successors: number
+  readonly slots: number
+  readonly detach?: boolean
+  readonly tied?: string
+}
+
+export function upCommand(cli: Cli): Command {
+  const option = (flags: string, name: string, description: string) =>
+    new Option(flags, description).env(`CHORALE_${name}`)
+  const address = endpoint('--bootstrap', { anyPort: false })
+  return new Command('up')
+    .description('run a node: found a network, or join one with --bootstrap; lends all cores unless told otherwise')
+    .addOption(
+      option('-b, --bootstrap <addr...>', 'BOOTSTRAP', 'nodes to join through, as IP:PORT').argParser(
+        (text: string, before: string[] = []) => [
+          ...before,
+          ...text.split(',').map((part) => formatEndpoint(address(part))),
+        ],
+      ),
+    )
+    .addOption(
+      option(
+        '-l, --listen <addr>',
+        'LISTEN',
+        'IP or IP:PORT that others reach this node at (default: loopback, or the one that leads to --bootstrap; the port of last time)',
+      ).argParser(endpoint('--listen', { anyPort: true })),
+    )
+    .addOption(
+      option('-n, --network <name>', 'NETWORK', 'networks of different names never mix')
+        .argParser(networkName('--network'))
+        .default('private'),
+    )
+    .addOption(
+      option('--lend <cores>', 'LEND', 'cores for jobs of others and your own, as 2cpu; 0 lends nothing')
+        .argParser(cores('--lend', availableParallelism()))
+        .default(availableParallelism(), 'all'),
+    )
+    .addOption(
+      option('--successors <r>', 'SUCCESSORS', 'length of successor lists; the same on all nodes')
+        .argParser(integer('--successors', { min: 2, max: 32, example: '4' }))
+        .default(4),
+    )
+    .addOption(
+      option('--slots <n>', 'SLOTS', 'places in the ring that this host takes')
+        .argParser(integer('--slots', { min: 1, max: 16, example: '1' }))
+        .default(1),
+    )
+    .option('-d, --detach', 'run in the background; returns when the node is ready')
+    .addOption(new Option('--tied <dir>', 'leave when stdin closes, and remove this directory').hideHelp())
+    .addHelpText(
+      'after',
+      examples(
+        'chorale up',
+        'found a network on this machine',
+        'chorale up --bootstrap 127.0.0.1:4001 --home ./node2',
+        'a second node beside it',
+        'chorale up -d --listen 192.168.1.5:4001 --lend 2cpu',
+        'in the background, for others in the house',
+      ),
+    )
+    .action(cli.action((options: Options) => (options.detach ? upInBackground(cli, options) : upHere(cli, options))))
+}
+
+async function upHere(cli: Cli, options: Options): Promise<number> {
+  const tie = options.tied === undefined ? undefined : tieTo(process.stdin)
+  try {
+    return await runNode(cli, options, tie)
+  } finally {
+    tie?.cut()
+  }
+}
+
+async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo> | undefined): Promise<number> {
+  // Loading the code makes V8 reserve 20 MB for young objects, which an idle node never needs again. It must be said
+  // before, and works at run time, unlike the limit itself.
+  setFlagsFromString('--semi-space-growth-factor=1')
+  const loading = Promise.all([import('../node.ts'), import('../api/server.ts')])
+  const stop = new AbortController()
+  const left = new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve(), { once: true }))
+  const onInterrupt = () => stop.abort(cli.signal.reason)
+  if (cli.signal.aborted) onInterrupt()
+  cli.signal.addEventListener('abort', onInterrupt, { once: true })
+  void tie?.lost.then(() => {
+    // The other nodes of its ring go too: there is nobody to be polite to.
+    if (options.tied) rmSync(options.tied, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 })
+    process.exit(EXIT.interrupted)
+  })
+  const { home } = cli.flags
+  const log = cli.logger()
+  let host: Host | undefined
+  let backstop: NodeJS.Timeout | undefined
+  void left.then(() => {
+    backstop = setTimeout(() => process.exit(EXIT.ok), LEAVE_MS)
+  })
+  try {
+    const bootstrap = tie ? await tie.bootstrap : (options.bootstrap ?? [])
+    const [{ startHost }, { serveApi }] = await loading
+    const listen = options.listen ?? { ip: await addressToward(bootstrap), port: 0 }
+    const { network, successors, slots, lend } = options
+    const running = await startHost(
+      { home, listen, bootstrap, network, successors, slots, lendCores: lend, log },
+      { signal: stop.signal },
+    )
+    host = running
+    const onStop = () => stop.abort(new ChoraleError('interrupted', 'stopped by chorale down'))
+    const server = await serveApi(running, { socketPath: placeSocket(home), log: log.child('api'), onStop })
+    announce(cli, running, server.socketPath)
+    flushCompileCache() // if there is one; a node that is killed does not write it at its end
+    await left
+    cli.note('leaving')
+    await server.close()
+  } finally {
+    await host?.stop()
+    clearTimeout(backstop)
+  }
+  cli.print('left', {}, '')
+  return EXIT.ok
+}
+
+function announce(cli: Cli, host: Host, socket: string): void {
+  const { peer, address, role, network } = host.status()
+  const where = address && formatEndpoint(address)
+  const ready: Ready = { pid: process.pid, peer, address: where, socket }
+  const join = where === undefined ? '' : `; others join with: chorale up --bootstrap ${where}`
+  const as = where === undefined ? 'a leaf: no node can dial it' : where
+  cli.print('ready', { ...ready, role, network, home: cli.flags.home }, `ready: ${as}, network ${network}${join}`)
+  cli.note('Ctrl-C leaves politely, a second Ctrl-C at once')
+}
+
+/** The address of this machine that leads to the first node to join; loopback for a network of its own. */
+async function addressToward(bootstrap: readonly string[]): Promise<string> {
+  const [first] = bootstrap
+  if (first === undefined) return '127.0.0.1'
+  const { ip, port } = endpoint('--bootstrap', { anyPort: false })(first)
+  const socket = createSocket(ip.includes(':') ? 'udp6' : 'udp4')
+  try {
+    // Connecting a datagram socket sends nothing; the system only chooses the way.
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject)
+      socket.connect(port, ip, resolve)
+    })
+    return socket.address().address
+  } catch {
+    throw new ChoraleError('unreachable', `no way to ${first}: check the address, and the network of this machine`)
+  } finally {
+    socket.close()
+  }
+}
+
+async function upInBackground(cli: Cli, options: Options): Promise<number> {
+  if (options.tied !== undefined) throw new ChoraleError('usage', '--tied is for nodes in the foreground')
+  const { home } = cli.flags
+  const logFile = join(home, 'node.log')
+  const log = openLog(home, logFile)
+  const { listen, bootstrap, network, lend, successors, slots } = options
+  const args = ['--home', home, '--network', network, '--lend', `${lend}`, '--successors', `${successors}`]
+  args.push('--slots', `${slots}`)
+  if (listen) args.push('--listen', formatEndpoint(listen))
+  if (bootstrap) args.push('--bootstrap', ...bootstrap)
+  for (let i = 0; i < Math.max(1, cli.flags.verbose); i++) args.push('--verbose') // there is a file to fill
+  const node = spawnNode(args, { log, stdin: 'ignore' })
+  closeSync(log)
+  const patience = setTimeout(() => node.child.kill('SIGTERM'), READY_PATIENCE_MS)
+  const onInterrupt = () => node.child.kill('SIGTERM')
+  cli.signal.addEventListener('abort', onInterrupt, { once: true })
+  try {
+    const ready = await node.ready
+    node.child.unref()
+    node.child.stdout?.destroy()
+    printBackground(cli, ready, logFile)
+    return EXIT.ok
+  } catch (error) {
+    await node.ended
+    if (cli.signal.aborted) throw cli.signal.reason
+    if (errorCode(error) === 'internal') {
+      throw new ChoraleError('internal', `${(error as Error).message}: its log is ${logFile}`, { cause: error })
+    }
+    throw error
+  } finally {
+    clearTimeout(patience)
+    cli.signal.removeEventListener('abort', onInterrupt)
+  }
+}
+
+function openLog(home: string, file: string): number {
+  prepareHome(home)
+  try {
+    try {
+      renameSync(file, `${file}.1`)
+    } catch {
+      // the first start
+    }
+    return openSync(file, 'a', 0o600)
+  } catch (error) {
+    throw homeError(home, error)
+  }
+}
+
+function printBackground(cli: Cli, ready: Ready, logFile: string): void {
+  const { home } = cli.flags
+  const at = home === defaultHome(cli.terminal.variables) ? '' : ` --home ${home}`
+  cli.print(
+    'ready',
+    { ...ready, home, log: logFile },
+    `ready: ${ready.address ?? 'a leaf: no node can dial it'}, in the background as process ${ready.pid}`,
+  )
+  if (ready.address) cli.note(`  others join   chorale up --bootstrap ${ready.address}`)
+  cli.note(`  look          chorale status${at}`)
+  cli.note(`  stop          chorale down${at}`)
+  cli.note(`  log           ${logFile}`)
+}

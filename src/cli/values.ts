@@ -1,0 +1,116 @@
+/**
+ * What users type, as values. Each parser throws ChoraleError `usage` with one line that names the option, what is wrong
+ * and what would be right.
+ */
+import { isIP } from 'node:net'
+import { ChoraleError } from '../core/errors.ts'
+import type { Json } from '../mapreduce/types.ts'
+
+function usage(message: string): ChoraleError {
+  return new ChoraleError('usage', message)
+}
+
+const DECIMAL = /^\+?(\d+(_\d+)*)(\.\d+)?(e\+?\d+)?$/i
+/** Digits with optional `_`, point and exponent: 1000000, 1_000_000 and 1e6 are one number. */
+export function integer(flag: string, range: { min: number; max: number; example: string }): (text: string) => number {
+  return (text) => {
+    const value = DECIMAL.test(text) ? Number(text.replaceAll('_', '')) : Number.NaN
+    if (Number.isSafeInteger(value) && value >= range.min && value <= range.max) return value
+    throw usage(
+      `${flag} must be a whole number from ${plain(range.min)} to ${plain(range.max)}, not '${text}': try ${flag} ${range.example}`,
+    )
+  }
+}
+
+function plain(value: number): string {
+  return value >= 1e6 && Math.log10(value) % 1 === 0 ? value.toExponential().replace('+', '') : String(value)
+}
+
+/** A share in [0, 1). */
+export function share(flag: string, example: string): (text: string) => number {
+  return (text) => {
+    const value = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN
+    if (value >= 0 && value < 1) return value
+    throw usage(`${flag} must be a share from 0 to below 1, not '${text}': try ${flag} ${example}`)
+  }
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+const MAX_DURATION_MS = 7 * 24 * UNIT_MS.h!
+
+/** `500ms`, `30s`, `5m`, `1h`; a bare number is seconds. Result in ms. */
+export function duration(flag: string): (text: string) => number {
+  return (text) => {
+    const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text)
+    const value = match ? Number(match[1]) * UNIT_MS[match[2] ?? 's']! : Number.NaN
+    if (value > 0 && value <= MAX_DURATION_MS) return value
+    throw usage(`${flag} must be a time of at most 7 days, not '${text}': try ${flag} 30s`)
+  }
+}
+
+/** `2cpu` or `2`; 0 lends nothing. */
+export function cores(flag: string, available: number): (text: string) => number {
+  return (text) => {
+    const match = /^(\d{1,4})(?:cpus?)?$/i.exec(text)
+    const value = match ? Number(match[1]) : Number.NaN
+    if (value <= available) return value
+    if (value > available)
+      throw usage(`${flag} ${text}: this machine has ${available} cores: try ${flag} ${available}cpu`)
+    throw usage(`${flag} must be a number of cores, not '${text}': try ${flag} ${Math.min(2, available)}cpu`)
+  }
+}
+
+export interface Endpoint {
+  readonly ip: string
+  readonly port: number
+}
+
+/** `ip:port`, `[ipv6]:port`, `/ip4/.../tcp/...`, or `localhost:port`. */
+export function endpoint(flag: string, options: { anyPort: boolean }): (text: string) => Endpoint {
+  return (text) => {
+    const match =
+      /^\/ip[46]\/(?<ip>[^/]+)\/tcp\/(?<port>\d{1,5})(\/p2p\/\w+)?$/.exec(text) ??
+      /^\[(?<ip>[^\]]+)\]:(?<port>\d{1,5})$/.exec(text) ??
+      /^(?<ip>[^:]+):(?<port>\d{1,5})$/.exec(text) ??
+      (options.anyPort ? /^(?<ip>[^[\]]+)$/.exec(text) : null)
+    const name = match?.groups?.ip ?? ''
+    const ip = name === 'localhost' ? '127.0.0.1' : name
+    const port = Number(match?.groups?.port ?? 0)
+    if (isIP(ip) && port <= 65_535 && (port > 0 || options.anyPort)) return { ip, port }
+    if (match && !isIP(ip))
+      throw usage(`${flag} needs an IP address, not a name, in '${text}': try ${flag} 127.0.0.1:4001`)
+    throw usage(`${flag} must be IP:PORT, not '${text}': try ${flag} 127.0.0.1:4001`)
+  }
+}
+
+export function formatEndpoint({ ip, port }: Endpoint): string {
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
+}
+
+/** A network's name is hashed into protocol names; people read it aloud. */
+export function networkName(flag: string): (text: string) => string {
+  return (text) => {
+    if (/^[a-z0-9][a-z0-9._-]{0,62}$/i.test(text)) return text
+    throw usage(`${flag} must be 1 to 63 letters, digits, '.', '_' or '-', not '${text}': try ${flag} lab`)
+  }
+}
+
+/** `key=value`; a value that reads as a number or as JSON is one, anything else is text. */
+export function parameter(text: string): [string, Json] {
+  const at = text.indexOf('=')
+  const name = text.slice(0, at)
+  if (at < 1 || !/^[A-Za-z_][\w-]{0,127}$/.test(name)) {
+    throw usage(`--param must be NAME=VALUE, not '${text}': try --param samples=1e9`)
+  }
+  const value = text.slice(at + 1)
+  if (DECIMAL.test(value) || /^-\d/.test(value)) {
+    const number = Number(value.replaceAll('_', ''))
+    if (Number.isFinite(number)) return [name, number]
+    throw usage(`--param ${name}: '${value}' is not a number that a computer can hold: try --param ${name}=1e9`)
+  }
+  try {
+    return [name, JSON.parse(value) as Json]
+  } catch {
+    return [name, value]
+  }
+}

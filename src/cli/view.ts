@@ -1,0 +1,162 @@
+/**
+ * Progress of a job: a small live view on a terminal, a line a second when piped, NDJSON with `--json`. Drawing is a
+ * pure function; the view decides when.
+ */
+
+import type { JobView } from '../mapreduce/types.ts'
+import type { Cli } from './cli.ts'
+import * as format from './format.ts'
+import { halfWidth } from './format.ts'
+
+const REDRAW_MS = 100
+const LINE_MS = 1000
+const JSON_MS = 200
+
+export interface Progress {
+  readonly job: JobView
+  /** Nodes that are up, when the caller knows; else the hosts that have worked. */
+  readonly nodes: number | undefined
+  /** Since the job was submitted. */
+  readonly elapsedMs: number
+}
+
+export interface ProgressView {
+  update(job: JobView, nodes?: number): void
+  /** A line for people that stays, above the view. */
+  note(text: string): void
+  /** Takes the live part away. */
+  end(): void
+}
+
+export function showProgress(cli: Cli): ProgressView {
+  if (cli.flags.json) return jsonView(cli)
+  if (cli.flags.quiet) return { update() {}, note() {}, end() {} }
+  return cli.live ? liveView(cli) : lineView(cli)
+}
+
+function jsonView(cli: Cli): ProgressView {
+  let lastAtMs = 0
+  return {
+    update(job, nodes) {
+      const now = Date.now()
+      if (now - lastAtMs < JSON_MS) return
+      lastAtMs = now
+      const { id, state, tasks, workers, estimate } = job
+      const elapsedMs = now - job.submittedAtMs
+      cli.emit('progress', { job: id, status: state, tasks, nodes: nodes ?? workers, estimate, elapsedMs })
+    },
+    note() {},
+    end() {},
+  }
+}
+
+function lineView(cli: Cli): ProgressView {
+  let lastAtMs = 0
+  return {
+    update(job, nodes) {
+      const now = Date.now()
+      if (now - lastAtMs < LINE_MS) return
+      lastAtMs = now
+      cli.note(progressLine({ job, nodes, elapsedMs: now - job.submittedAtMs }))
+    },
+    note: (text) => cli.note(text),
+    end() {},
+  }
+}
+
+function liveView(cli: Cli): ProgressView {
+  const { err, width, variables } = cli.terminal
+  const unicode = /utf-?8/i.test(`${variables.LC_ALL || variables.LC_CTYPE || variables.LANG || ''}`)
+  let latest: { job: JobView; nodes: number | undefined } | undefined
+  let lines = 0
+  let ended = false
+  const erase = () => {
+    // Up to the first line of the view, and clear from there.
+    if (lines > 0) err(`\u001b[${lines}A\u001b[0J`)
+    lines = 0
+  }
+  const draw = () => {
+    if (!latest || ended) return
+    const elapsedMs = Date.now() - latest.job.submittedAtMs
+    const rows = progressRows({ ...latest, elapsedMs }, { width: width(), unicode, paint: cli.paint.bind(cli) })
+    erase()
+    err(`${rows.join('\n')}\n`)
+    lines = rows.length
+  }
+  // The clock on the screen goes on when no task ends for a while.
+  const timer = setInterval(draw, REDRAW_MS)
+  err('\u001b[?25l') // hides the cursor
+  return {
+    update(job, nodes) {
+      latest = { job, nodes }
+    },
+    note(text) {
+      erase()
+      err(`${text}\n`)
+      draw()
+    },
+    end() {
+      if (ended) return
+      ended = true
+      clearInterval(timer)
+      erase()
+      err('\u001b[?25h')
+    },
+  }
+}
+
+/** Milliseconds until the end at the pace so far; undefined before anybody can tell. */
+export function remainingMs({ job: { tasks }, elapsedMs }: Progress): number | undefined {
+  if (tasks.done === 0 || elapsedMs < 500) return undefined
+  return (elapsedMs * (tasks.total - tasks.done)) / tasks.done
+}
+
+export function progressLine(progress: Progress): string {
+  const { job, nodes, elapsedMs } = progress
+  const estimate = format.value(job.estimate)
+  const left = remainingMs(progress)
+  return [
+    `${job.state} ${format.percent(job.tasks.done, job.tasks.total)}`,
+    `${format.count(job.tasks.done)}/${format.count(job.tasks.total)} tasks`,
+    `${nodes ?? job.workers} nodes`,
+    `${job.tasks.reassigned} reassigned`,
+    estimate && `estimate ${estimate}`,
+    `${format.span(elapsedMs)} elapsed`,
+    left !== undefined && `~${format.span(left)} left`,
+  ]
+    .filter(Boolean)
+    .join(', ')
+}
+
+export interface Screen {
+  readonly width: number
+  readonly unicode: boolean
+  readonly paint: Cli['paint']
+}
+
+/** The view, line by line; no line is wider than the screen. */
+export function progressRows(progress: Progress, { width, unicode, paint }: Screen): string[] {
+  const { job, nodes, elapsedMs } = progress
+  const { done, total, reassigned } = job.tasks
+  const tail = ` ${format.percent(done, total)}  ${format.count(done)}/${format.count(total)} tasks`
+  const room = Math.max(8, Math.min(40, width - 11 - tail.length))
+  const full = total > 0 ? Math.floor((done / total) * room) : 0
+  const [on, off] = unicode ? ['█', '░'] : ['#', '.']
+  const left = remainingMs(progress)
+  const estimate = format.value(job.estimate)
+  const plusMinus = unicode ? '±' : '+/-'
+  const interval = halfWidth((job.estimate as { ci95?: never } | undefined)?.ci95) === undefined ? '' : '  (95 %)'
+  const rows: Array<[string, string, string?]> = [
+    ['map', `${on.repeat(full)}${off.repeat(room - full)}`, tail],
+    ['nodes', `${nodes ?? job.workers}`, `  ${job.workers} working, ${reassigned} tasks reassigned`],
+    ['estimate', estimate ? `${estimate.replace('±', plusMinus)}${interval}` : unicode ? '…' : '...'],
+    ['time', format.span(elapsedMs), left === undefined ? '' : `  about ${format.span(left)} left`],
+  ]
+  return rows.map(([label, strong, weak = '']) => {
+    const room = Math.max(10, width - 1)
+    const head = `  ${label.padEnd(9)}`
+    const plain = `${head}${strong}${weak}`
+    if (plain.length > room) return plain.slice(0, room)
+    return `${paint('dim', head)}${label === 'map' ? paint('cyan', strong) : paint('bold', strong)}${weak}`
+  })
+}

@@ -1,0 +1,87 @@
+/**
+ * Every cap that stands against the network, in one place: unit, value, source. Whatever is keyed by something remote
+ * has its cap here.
+ */
+
+/** Connections of a host. DESIGN 5. */
+export const MAX_CONNECTIONS = 128
+/** Streams of one connection, either way: those of our protocols, and some to spare. */
+export const MAX_STREAMS_PER_CONNECTION = 64
+/** A control frame. DESIGN 5. */
+export const MAX_FRAME_BYTES = 64 * 1024
+/** Bytes read but not yet handled, per stream. DESIGN 5. */
+export const MAX_READ_BUFFER_BYTES = 256 * 1024
+/** Bytes written but not yet taken by the peer, per stream. DESIGN 5. */
+export const MAX_WRITE_BUFFER_BYTES = 1024 * 1024
+/** Requests of ours that wait for one peer. */
+export const MAX_REQUESTS_PER_PEER = 256
+/** Requests of ours that wait, in all. */
+export const MAX_REQUESTS = 4096
+/** Requests of one peer that our handlers work on. */
+export const MAX_HANDLING_PER_PEER = 256
+/** Contacts in one message: a successor list of an open network and its ends. */
+export const MAX_CONTACTS_PER_MESSAGE = 64
+/** Hops that a lookup may take: 16 times the mean of a ring of a million nodes. */
+export const MAX_LOOKUP_HOPS = 128
+/** Contacts seen lately, for one-hop lookups in small networks. */
+export const MAX_CACHED_CONTACTS = 512
+/** Contacts that stopped answering, remembered so that healed partitions merge. */
+export const MAX_LOST_CONTACTS = 64
+/** A mergeable register. */
+export const MAX_REGISTER_BYTES = 48 * 1024
+/** Mergeable registers of a node. Beyond it new ones are refused; what is held is never dropped for them. */
+export const MAX_REGISTERS = 16_384
+/** Their values, encoded. */
+export const MAX_REGISTERS_BYTES = 64 * 1024 * 1024
+/** Registers named or carried in one message. */
+export const MAX_REGISTERS_PER_MESSAGE = 128
+/** Tasks of one job: a bitmap over its level-1 segments then fits a frame twice. */
+export const MAX_JOB_TASKS = 2 ** 22
+/** A job's spec, parameters included: it rides with bundles of tasks. */
+export const MAX_SPEC_BYTES = 16 * 1024
+/** A segment's partial. Larger ones will travel as blocks. DESIGN 7. */
+export const MAX_PARTIAL_BYTES = 32 * 1024
+/** A job's value, in its record. */
+export const MAX_JOB_VALUE_BYTES = 16 * 1024
+/** Jobs under way that one host knows. */
+export const MAX_LIVE_JOBS = 256
+/** Jobs that ended, remembered so that stragglers can be told. */
+export const MAX_ENDED_JOBS = 1024
+/** Partials that one host keeps, of all jobs. */
+export const MAX_PARTIALS_BYTES = 64 * 1024 * 1024
+/** Hosts with queues that a host remembers. */
+export const MAX_KNOWN_LOADS = 64
+/** Watchers and leaves that wait at one host for news. */
+export const MAX_WAITERS = 256
+/** Contacts decoded lately, whose ids need not be hashed again. */
+export const MAX_WIRE_CONTACTS = 8192
+/** Peers, connected or not, whose round-trip times and rates are remembered; prefixes likewise. */
+export const MAX_KNOWN_PEERS = 1024
+/** Claimed addresses whose dial-back is remembered. */
+export const MAX_CONFIRMED_ADDRESSES = 2048
+/** Connections to one peer; more than one is left over from dialling each other at once, or a dial-back. */
+export const MAX_CONNECTIONS_PER_PEER = 4
+/** Connections that one IP may open a second. */
+export const MAX_INBOUND_PER_IP_PER_SECOND = 128
+/** Dials of ours at once. */
+export const MAX_DIALS = 64
+/** Dial-backs a second, and at once, that all peers together can make us do. */
+export const MAX_DIAL_BACKS_PER_SECOND = 50
+/** Of those, for one IP: average a second, and burst. */
+export const MAX_DIAL_BACKS_PER_IP_PER_SECOND = 2
+export const MAX_DIAL_BACKS_PER_IP_BURST = 16
+/** Hellos on one connection: the first, and one for each change of address. */
+export const MAX_HELLOS = 8
+/** Bytes of one peer, and of one /24, that we read: average a second, and burst. */
+export const PEER_BYTES_PER_SECOND = 16 * 1024 * 1024
+export const PEER_BYTES_BURST = 8 * 1024 * 1024
+export const PREFIX_BYTES_PER_SECOND = 64 * 1024 * 1024
+export const PREFIX_BYTES_BURST = 32 * 1024 * 1024
+/**
+ * Milliseconds of our main thread that one peer's, and one /24's, requests may take: average a second, and burst. By the
+ * clock on the wall, which on a busy machine counts others' time too, so generous.
+ */
+export const PEER_HANDLER_MS_PER_SECOND = 800
+export const PEER_HANDLER_MS_BURST = 5000
+export const PREFIX_HANDLER_MS_PER_SECOND = 900
+export const PREFIX_HANDLER_MS_BURST = 10_000

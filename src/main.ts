@@ -1,0 +1,41 @@
+/** Command line entry: ties `cli/program.ts` to this process. */
+import type { Terminal } from './cli/cli.ts'
+import { EXIT } from './cli/exit.ts'
+import { run } from './cli/program.ts'
+import { ChoraleError } from './core/errors.ts'
+
+/** npm passes a Ctrl-C on that the terminal has sent already; what arrives together is one. */
+const SAME_MS = 300
+
+const interrupt = new AbortController()
+let interruptedAtMs = 0
+
+function stop(signal: string): void {
+  const now = performance.now()
+  // The second one does not wait for anything; what runs in other processes notices that this one is gone.
+  if (interrupt.signal.aborted && now - interruptedAtMs > SAME_MS) process.exit(EXIT.interrupted)
+  if (interrupt.signal.aborted) return
+  interruptedAtMs = now
+  interrupt.abort(new ChoraleError('interrupted', `stopped by ${signal}`))
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal))
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // `chorale job list | head -1`: the reader has what it wanted.
+    if (error.code === 'EPIPE' && !interrupt.signal.aborted) stop('a closed pipe')
+  })
+}
+
+const terminal: Terminal = {
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+  live: process.stderr.isTTY === true,
+  tty: process.stdout.isTTY === true,
+  width: () => process.stderr.columns || process.stdout.columns || 80,
+  variables: process.env,
+  signal: interrupt.signal,
+}
+
+// Exits, or a library's forgotten timer would keep a command that is done. Pipes and files are written by then.
+process.exit(await run(process.argv.slice(2), terminal))

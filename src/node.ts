@@ -1,0 +1,321 @@
+/**
+ * A host: the composition root. It alone knows every layer, builds them in order, and takes them down in reverse.
+ */
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { type Env, type Logger, silentLogger } from './core/env.ts'
+import { ChoraleError, errorCode, errorMessage } from './core/errors.ts'
+import { systemEnv } from './core/system.ts'
+import { ChordHost } from './dht/chord/host.ts'
+import type { ChordNode } from './dht/chord/node.ts'
+import { createRegisters, DEFAULT_REPLICAS } from './dht/store/registers.ts'
+import { type Home, openHome } from './home.ts'
+import { keepMembers } from './leaf.ts'
+import { createThreadExecutor } from './mapreduce/executor.ts'
+import { createJobsService } from './mapreduce/service.ts'
+import type { Jobs } from './mapreduce/types.ts'
+import type { Contact } from './net/contact.ts'
+import { parsePlace } from './net/endpoint.ts'
+import {
+  decodeHostKey,
+  encodeHostKey,
+  generateHostKey,
+  type HostKey,
+  signerOf,
+  verifySignature,
+} from './net/host-key.ts'
+import { createLibp2pTransport, type Libp2pTransport } from './net/libp2p.ts'
+import { networkId } from './net/network-id.ts'
+
+/** Neighbours that a restart may try. */
+const KEPT_PEERS = 16
+/** The neighbourhood is written down this long after it changed. */
+const KEEP_PEERS_MS = 1000
+
+export interface HostOptions {
+  /** Directory that keeps the host's key, port and incarnation. Created with mode 0700. */
+  readonly home: string
+  /** IP and port to listen on; port 0: the one kept in the home, else any free one. */
+  readonly listen: { readonly ip: string; readonly port: number }
+  /**
+   * `ip:port` or multiaddr of nodes to join through. Empty: the neighbours of last time, if the home knows any and they
+   * answer; else a new network of one.
+   */
+  readonly bootstrap: readonly string[]
+  /** Name of the network; its hash is in every protocol name, so that networks never mix. */
+  readonly network: string
+  /** Length of successor lists. Default 4. */
+  readonly successors?: number
+  /** Virtual nodes. Default 1. */
+  readonly slots?: number
+  /** CPU cores lent to jobs; 0: none. */
+  readonly lendCores: number
+  /** Default: nothing is logged. */
+  readonly log?: Logger
+}
+
+export interface HostStatus {
+  readonly pid: number
+  readonly peer: string
+  readonly network: string
+  readonly address: { readonly ip: string; readonly port: number } | undefined
+  /** `leaf`: others cannot dial this host, so it has no place in the ring. */
+  readonly role: 'joining' | 'member' | 'leaf' | 'leaving'
+  readonly upSinceMs: number
+  readonly ring: RingView
+  readonly connections: number
+  readonly lend: { readonly cores: number; readonly busy: number; readonly tasksDone: number }
+  readonly memoryBytes: { readonly rss: number; readonly heapUsed: number; readonly external: number }
+  /** Counters of bad input and refusals, by name. */
+  readonly counters: Readonly<Record<string, number>>
+}
+
+export interface RingView {
+  readonly mode: 'young' | 'ring'
+  readonly nodes: ReadonlyArray<{
+    readonly id: string
+    readonly slot: number
+    readonly predecessor: PeerPlace | undefined
+    readonly successors: readonly PeerPlace[]
+    readonly fingers: number
+    /** Estimated members of the overlay, from the density of the successor list; exact while young. */
+    readonly sizeEstimate: number
+  }>
+}
+
+export interface PeerPlace {
+  readonly id: string
+  readonly peer: string
+  readonly address: string
+}
+
+export interface PeerView {
+  readonly peer: string
+  readonly address: string | undefined
+  readonly direction: 'inbound' | 'outbound'
+  readonly rttMs: number | undefined
+}
+
+export interface Host {
+  readonly jobs: Jobs
+  status(): HostStatus
+  peers(): PeerView[]
+  /** Round-trip time in ms to a peer id, `ip:port` or overlay id prefix. */
+  ping(target: string, options?: { signal?: AbortSignal }): Promise<number>
+  /** Leaves politely, within 5 s, and releases everything. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a host and resolves when it has its place in the overlay, or has found that it is a leaf. Rejects with `config`
+ * (home, addresses), `io` (port), `unreachable` (no bootstrap node answers), or what the signal aborted with.
+ */
+export async function startHost(options: HostOptions, { signal }: { signal?: AbortSignal } = {}): Promise<Host> {
+  await using parts = new AsyncDisposableStack()
+  const env = systemEnv(options.log ?? silentLogger)
+  const upSinceMs = env.clock.now()
+  const home = parts.adopt(openHome(options.home, upSinceMs), (opened) => opened.close())
+  const key = await hostKeyOf(home)
+  const { successors = 4, slots = 1 } = options
+  const replicas = Math.min(DEFAULT_REPLICAS, successors + 1)
+  const network = networkId({ name: options.network, placement: 'ip-port', successors, replicas })
+  const transport = parts.adopt(await listen(env, key, home, network, options.listen), (open) => open.stop())
+  signal?.throwIfAborted()
+  const seeds = await findSeeds(env, transport, options.bootstrap, home.peersOf(network), signal)
+  await transport.confirmAddress(seeds, { signal })
+  home.keepPlace({ peer: key.peer, port: transport.listen.port })
+
+  // Others may ask from here on: whatever answers is there before the next message.
+  const overlay = new ChordHost({
+    env,
+    transport,
+    slots: transport.self ? slots : 0,
+    settings: { successors, replicas },
+  })
+  const registers = createRegisters({ env, transport, overlay, replicas })
+  const executor = parts.adopt(
+    createThreadExecutor({
+      cores: options.lendCores,
+      modules: builtinModule,
+      clock: env.clock,
+      log: env.log.child('executor'),
+    }),
+    (running) => running.stop(),
+  )
+  const signer = { peer: key.peer, sign: signerOf(key), verify: verifySignature }
+  const service = createJobsService({ env, transport, overlay, registers, executor, signer })
+  // Taken down in this order: hand over work, then records, then the place in the ring, while others still hear us.
+  parts.defer(() => overlay.leave())
+  registers.start()
+  parts.defer(() => registers.stop())
+  service.start()
+  parts.defer(() => service.stop())
+  await overlay.join(seeds, { signal })
+  if (transport.self) parts.defer(keepPeers(env, home, network, overlay))
+  else {
+    const places = [...options.bootstrap, ...home.peersOf(network)]
+    const onChange = (members: readonly string[]) => home.keepPeers(network, members)
+    parts.defer(await keepMembers({ env, transport, overlay, members: seeds, places, placeOf: placeName, onChange }))
+  }
+  const running = parts.move()
+  let leaving: Promise<void> | undefined
+
+  return {
+    jobs: service.jobs,
+    status: () => {
+      const { rss, heapUsed, external } = process.memoryUsage()
+      return {
+        pid: process.pid,
+        peer: key.peer,
+        network: options.network,
+        address: transport.self && { ip: transport.self.ip, port: transport.self.port },
+        role: leaving ? 'leaving' : transport.self ? 'member' : 'leaf',
+        upSinceMs,
+        ring: ringView(overlay.nodes),
+        connections: transport.peers().length,
+        lend: service.lend(),
+        memoryBytes: { rss, heapUsed, external },
+        counters: { ...transport.counters, ...registers.refused, ...service.counters() },
+      }
+    },
+    peers: () => transport.peers(),
+    async ping(target, call = {}) {
+      return await transport.ping(await findContact(transport, overlay, target, call), call)
+    },
+    stop: () => (leaving ??= running.disposeAsync()),
+  }
+}
+
+async function hostKeyOf(home: Home): Promise<HostKey> {
+  if (home.key) return decodeHostKey(home.key)
+  const key = await generateHostKey()
+  home.keepKey(encodeHostKey(key))
+  return key
+}
+
+/** At the port that was asked for, else at that of last time, else at any. */
+async function listen(
+  env: Env,
+  key: HostKey,
+  home: Home,
+  network: string,
+  { ip, port }: HostOptions['listen'],
+): Promise<Libp2pTransport> {
+  const at = (chosen: number) =>
+    createLibp2pTransport({ env, key, listen: { ip, port: chosen }, network, incarnation: home.incarnation })
+  if (port !== 0 || home.port === 0) return await at(port)
+  try {
+    return await at(home.port)
+  } catch (error) {
+    // Another port is another place in the ring, which is better than none.
+    env.log.warn('the port of last time is not free', { port: home.port, error: errorMessage(error) })
+    return await at(0)
+  }
+}
+
+/** Whoever answers at the given addresses; at the remembered ones only if none is given. */
+async function findSeeds(
+  env: Env,
+  transport: Libp2pTransport,
+  given: readonly string[],
+  remembered: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<Contact[]> {
+  const places = given.length > 0 ? given : remembered
+  for (const place of given) parsePlace(place) // throws `usage` at what is no address at all
+  const answers = await Promise.allSettled(places.map((place) => transport.resolve(place, { signal })))
+  signal?.throwIfAborted()
+  const seeds = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
+  if (seeds.length > 0) return seeds
+  // `usage`: an address of this host itself, as when all nodes of a network are started with one list.
+  const failures = answers.flatMap((answer) =>
+    answer.status === 'rejected' && errorCode(answer.reason) !== 'usage' ? [answer.reason as unknown] : [],
+  )
+  const [failure] = failures
+  if (failure === undefined) return []
+  if (given.length === 0) {
+    env.log.warn('no neighbour of last time answers, so this node founds the network anew', { tried: places.length })
+    return []
+  }
+  const code = errorCode(failure)
+  if (code === 'config' || code === 'wrong-network') throw failure
+  throw new ChoraleError(
+    'unreachable',
+    `no node answers at ${places.join(', ')} (${errorMessage(failure)}): check the address, and that a node is up there`,
+    { cause: failure },
+  )
+}
+
+/** Where a module's code is; `builtin:` means those that ship with the package. */
+function builtinModule(name: string): string | undefined {
+  const builtin = /^builtin:([a-z][a-z0-9-]*)$/.exec(name)
+  if (!builtin) return undefined
+  // From src/node.ts, or from dist/src/node.js of the package.
+  const url = new URL(`../jobs/${builtin[1]}.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url)
+  return existsSync(fileURLToPath(url)) ? url.href : undefined
+}
+
+/** Keeps the neighbours' addresses in the home, now and then. Returns the end of it. */
+function keepPeers(env: Env, home: Home, network: string, overlay: ChordHost): () => void {
+  let cancel: (() => void) | undefined
+  const keep = () => {
+    cancel = undefined
+    const own = overlay.self
+    const places = overlay
+      .neighbours()
+      .filter(({ peer }) => peer !== own?.peer)
+      .map(placeName)
+    // Alone again: those of before are the way back.
+    if (places.length > 0) home.keepPeers(network, [...new Set(places)].slice(0, KEPT_PEERS))
+  }
+  const plan = () => {
+    cancel ??= env.clock.timer(KEEP_PEERS_MS, keep)
+  }
+  plan()
+  const forget = overlay.onChange(plan)
+  return () => {
+    forget()
+    cancel?.()
+  }
+}
+
+function ringView(nodes: readonly ChordNode[]): RingView {
+  const place = (contact: Contact): PeerPlace => ({
+    id: contact.id,
+    peer: contact.peer,
+    address: placeName(contact),
+  })
+  return {
+    mode: nodes[0]?.member.state.mode ?? 'young',
+    nodes: nodes.map(({ self, member }) => ({
+      id: self.id,
+      slot: self.slot,
+      predecessor: member.state.prdc && place(member.state.prdc),
+      successors: member.state.succ.map(place),
+      fingers: member.fingers.list().length,
+      sizeEstimate: member.sizeEstimate(),
+    })),
+  }
+}
+
+/** A neighbour by the beginning of its overlay id or by its peer id; or whoever is at `ip:port`. */
+async function findContact(
+  transport: Libp2pTransport,
+  overlay: ChordHost,
+  target: string,
+  options: { signal?: AbortSignal },
+): Promise<Contact> {
+  const known = overlay.neighbours().filter(({ id, peer }) => peer === target || id.startsWith(target))
+  const [first] = known
+  if (first && known.every(({ peer }) => peer === first.peer)) return first
+  if (first) throw new ChoraleError('usage', `${target} fits ${known.length} nodes: give more of it`)
+  const connected = transport.peers().find(({ peer }) => peer === target)?.address
+  if (connected === undefined && !/[:/]/.test(target)) {
+    throw new ChoraleError('not-found', `no neighbour has that id: ${target}; try its ip:port, or chorale ring show`)
+  }
+  return await transport.resolve(connected ?? target, options)
+}
+
+function placeName({ ip, port }: { readonly ip: string; readonly port: number }): string {
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
+}

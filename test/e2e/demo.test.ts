@@ -1,0 +1,76 @@
+/** The demo as a new user runs it: it shows a result, and leaves nothing behind, however it ends. */
+import { expect, test } from 'vitest'
+import { Bench, eventually } from './processes.ts'
+
+const SMALL = ['--nodes', '3', '--samples', '2e7', '--seed', '42']
+/** Long enough to be caught in the middle. */
+const LONG = ['--nodes', '3', '--samples', '1e12']
+
+test('the last line of --json, the same pi for any number of nodes and under churn, and nothing left', async () => {
+  await using bench = new Bench()
+  const result = await bench.json('demo', 'pi', ...SMALL)
+  expect(result).toEqual({
+    v: 1,
+    type: 'result',
+    job: expect.stringMatching(/^bafy/),
+    status: 'succeeded',
+    value: expect.objectContaining({ pi: expect.closeTo(Math.PI, 2), ci95: [expect.any(Number), expect.any(Number)] }),
+    samples: 2e7,
+    tasks: { total: expect.any(Number), reassigned: expect.any(Number) },
+    nodes: 3,
+    elapsedMs: expect.any(Number),
+    seed: 42,
+  })
+  const alone = await bench.json('demo', 'pi', ...SMALL, '--nodes', '1')
+  expect(alone.value).toEqual(result.value)
+  const churned = await bench.run('demo', ...SMALL, '--samples', '4e8', '--nodes', '4', '--churn', '0.5', '--json')
+  const calm = await bench.json('demo', ...SMALL, '--samples', '4e8', '--nodes', '2')
+  expect(JSON.parse(churned.out.trimEnd().split('\n').at(-1)!).value).toEqual(calm.value)
+  expect([bench.leftovers(), bench.files()]).toEqual([[], []])
+})
+
+test('for people: progress on stderr, the result on stdout', async () => {
+  await using bench = new Bench()
+  const { code, out, err } = await bench.run('demo', ...SMALL)
+  expect(code).toBe(0)
+  expect(out).toMatch(/^pi = 3\.1\d+ ± 0\.\d+ {2}\(95 % interval\)\n {2}samples +20,000,000, seed 42\n {2}time/)
+  expect(err).toMatch(/the ring of 3 is up[\s\S]*Next:\n/)
+})
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 130],
+] as const)('%s in the middle leaves nothing behind', async (signal, code) => {
+  await using bench = new Bench()
+  const demo = bench.start('demo', ...LONG, '--json')
+  await demo.line('progress')
+  demo.child.kill(signal)
+  expect((await demo.ended).code).toBe(code)
+  expect([bench.leftovers(), bench.files()]).toEqual([[], []])
+})
+
+test('kill -9 of the demo itself: its nodes notice, leave and clean up', async () => {
+  await using bench = new Bench()
+  const demo = bench.start('demo', ...LONG, '--json')
+  await demo.line('progress')
+  demo.child.kill('SIGKILL')
+  await demo.ended
+  await eventually('no process and no file', () => bench.leftovers().length === 0 && bench.files().length === 0, 10_000)
+})
+
+test('--keep leaves the nodes running, and says how to reach and stop them', async () => {
+  await using bench = new Bench()
+  const { code, out } = await bench.run('demo', ...SMALL, '--keep', '--json')
+  expect(code).toBe(0)
+  const lines = out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  const kept = lines.find(({ type }) => type === 'kept') as { nodes: Array<{ home: string; pid: number }> }
+  expect(kept.nodes).toHaveLength(3)
+  for (const { home, pid } of kept.nodes) {
+    expect(await bench.json('status', '--home', home)).toMatchObject({ pid, role: 'member' })
+    expect(await bench.run('down', '--home', home)).toMatchObject({ code: 0 })
+  }
+  expect(bench.leftovers()).toEqual([])
+})

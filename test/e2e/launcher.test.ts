@@ -1,0 +1,106 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+/** Makes a Node look like an old one to what it runs; the Node that is started by that does not see it. */
+const AS_NODE_20 = [
+  '--import',
+  `data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })`,
+]
+const launcher = fileURLToPath(new URL('../../bin/chorale.js', import.meta.url))
+const bundle = process.platform === 'darwin' && process.arch === 'arm64' ? 'node-bin' : 'node'
+
+let folder: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'chorale-launcher-'))
+  mkdirSync(join(folder, 'bin'))
+  copyFileSync(launcher, join(folder, 'bin/chorale.js'))
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+})
+
+afterEach(() => rmSync(folder, { recursive: true }))
+
+function installNode(): void {
+  const home = join(folder, 'node_modules', `${bundle}-${process.platform}-${process.arch}`)
+  mkdirSync(join(home, 'bin'), { recursive: true })
+  writeFileSync(join(home, 'package.json'), '{}')
+  symlinkSync(process.execPath, join(home, 'bin/node'))
+}
+
+function installMain(path: 'src/main.ts' | 'dist/src/main.js', code: string): void {
+  mkdirSync(join(folder, path, '..'), { recursive: true })
+  writeFileSync(join(folder, path), code)
+}
+
+function launch(nodeOptions: readonly string[], args: readonly string[] = []) {
+  const child = spawn(process.execPath, [...nodeOptions, join(folder, 'bin/chorale.js'), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 30_000,
+    killSignal: 'SIGKILL',
+  })
+  const ended = Promise.all([once(child, 'exit'), text(child.stdout), text(child.stderr)]).then(
+    ([[code, signal], out, err]) => ({ code, signal, out, err }),
+  )
+  return { child, ended }
+}
+
+const SHOW = 'console.log(JSON.stringify([process.versions.node, process.argv.slice(2)])); process.exitCode = 7'
+const shown = `${JSON.stringify([process.versions.node, ['up', '--listen', 'a b']])}\n`
+
+test('a Node that is new enough runs what was compiled', async () => {
+  installMain('dist/src/main.js', SHOW)
+  expect(await launch([], ['up', '--listen', 'a b']).ended).toEqual({ code: 7, signal: null, out: shown, err: '' })
+})
+
+test('a clone runs its sources, whatever was compiled earlier', async () => {
+  installMain('dist/src/main.js', 'throw new Error("stale")')
+  installMain('src/main.ts', `const code: string = 'types'; ${SHOW}; if (code) {}`)
+  expect(await launch([], ['up', '--listen', 'a b']).ended).toEqual({ code: 7, signal: null, out: shown, err: '' })
+})
+
+test('an old Node hands over to the one that came along: same arguments, same exit code', async () => {
+  installNode()
+  installMain('dist/src/main.js', SHOW)
+  const ended = await launch(AS_NODE_20, ['up', '--listen', 'a b']).ended
+  expect(ended).toEqual({ code: 7, signal: null, out: shown, err: '' })
+})
+
+test('an old Node alone says in one line what to do', async () => {
+  installMain('dist/src/main.js', SHOW)
+  const { code, out, err } = await launch(AS_NODE_20).ended
+  expect({ code, out }).toEqual({ code: 1, out: '' })
+  expect(err).toMatch(/^chorale: needs Node 24\.12 or newer, this is 20\.20\.2, .*install Node 24.*\n$/)
+})
+
+test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s reaches the Node that was handed over to', async (signal) => {
+  installNode()
+  const code = `process.on('${signal}', () => process.exit(42)); setInterval(() => {}, 1000); console.log('ready')`
+  installMain('dist/src/main.js', code)
+  const { child, ended } = launch(AS_NODE_20)
+  await once(child.stdout, 'data')
+  child.kill(signal)
+  expect(await ended).toMatchObject({ code: 42 })
+})
+
+test('death by a signal is passed on', async () => {
+  installNode()
+  installMain('dist/src/main.js', `process.kill(process.pid, 'SIGTERM'); setInterval(() => {}, 1000)`)
+  expect(await launch(AS_NODE_20).ended).toMatchObject({ code: null, signal: 'SIGTERM' })
+})
+
+test('the launcher looks for what package.json brings along', () => {
+  const code = readFileSync(launcher, 'utf8')
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    engines: { node: string }
+    optionalDependencies: Record<string, string>
+  }
+  const named = [...code.matchAll(/'(node-[\w-]+)'/g)].map(([, name]) => name)
+  expect(named.sort()).toEqual(Object.keys(manifest.optionalDependencies).sort())
+  expect(code).toContain(`const NEEDED = [${manifest.engines.node.replace('>=', '').replace('.', ', ')}]`)
+})

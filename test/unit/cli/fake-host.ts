@@ -1,0 +1,149 @@
+/** A host whose jobs advance when the test says so, behind a real control socket. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { serveApi } from '../../../src/api/server.ts'
+import type { Terminal } from '../../../src/cli/cli.ts'
+import { run } from '../../../src/cli/program.ts'
+import { silentLogger } from '../../../src/core/env.ts'
+import { ChoraleError } from '../../../src/core/errors.ts'
+import type { JobView } from '../../../src/mapreduce/types.ts'
+import type { Host, HostStatus } from '../../../src/node.ts'
+
+export function jobView(change: Partial<JobView> = {}): JobView {
+  return {
+    id: 'bafyreiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',
+    module: 'builtin:pi',
+    params: { samples: 1_000_000 },
+    seed: 42,
+    submitter: '12D3KooWFakeFakeFake',
+    state: 'running',
+    reason: 'tasks are out',
+    tasks: { total: 100, done: 25, reassigned: 1 },
+    workers: 3,
+    submittedAtMs: Date.now() - 2000,
+    ...change,
+  }
+}
+
+export const fakeStatus: HostStatus = {
+  pid: 4711,
+  peer: '12D3KooWFakeFakeFake',
+  network: 'private',
+  address: { ip: '127.0.0.1', port: 4001 },
+  role: 'member',
+  upSinceMs: Date.UTC(2026, 0, 2, 3, 4, 5),
+  ring: {
+    mode: 'young',
+    nodes: [
+      {
+        id: 'ab'.repeat(32),
+        slot: 0,
+        predecessor: { id: 'cd'.repeat(32), peer: '12D3KooWOther', address: '127.0.0.1:4002' },
+        successors: [{ id: 'cd'.repeat(32), peer: '12D3KooWOther', address: '127.0.0.1:4002' }],
+        fingers: 0,
+        sizeEstimate: 2,
+      },
+    ],
+  },
+  connections: 1,
+  lend: { cores: 2, busy: 1, tasksDone: 12 },
+  memoryBytes: { rss: 100 * 2 ** 20, heapUsed: 30 * 2 ** 20, external: 0 },
+  counters: { malformedFrames: 0 },
+}
+
+export class FakeHost implements Host {
+  readonly views = new Map<string, JobView[]>()
+  readonly requests: unknown[] = []
+  stopped = false
+
+  /** The views that a watch will show, the last of them being what `show` tells. */
+  add(...views: JobView[]): void {
+    this.views.set(views[0]!.id, views)
+  }
+
+  status(): HostStatus {
+    return fakeStatus
+  }
+
+  peers() {
+    return [{ peer: '12D3KooWOther', address: '127.0.0.1:4002', direction: 'inbound' as const, rttMs: 0.5 }]
+  }
+
+  async ping(target: string): Promise<number> {
+    if (target === 'nobody') throw new ChoraleError('unreachable', 'nobody is not known here')
+    return 1.25
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true
+  }
+
+  readonly jobs: Host['jobs'] = {
+    submit: async (request) => {
+      this.requests.push(request)
+      const view = jobView({ ...request, tasks: { total: 100, done: 0, reassigned: 0 } })
+      if (!this.views.has(view.id)) this.add(view)
+      return view
+    },
+    list: async () => [...this.views.values()].map((views) => views.at(-1)!),
+    show: async (id) => this.views.get(id)?.at(-1),
+    watch: (id, options) => this.#watch(id, options?.signal),
+    cancel: async (id) => ({ ...this.views.get(id)!.at(-1)!, state: 'cancelled', reason: 'by the submitter' }),
+  }
+
+  /** Ends after a terminal view; else stays open like the watch of a job that runs. */
+  async *#watch(id: string, signal: AbortSignal | undefined): AsyncIterable<JobView> {
+    const views = this.views.get(id) ?? []
+    yield* views
+    if (['succeeded', 'failed', 'cancelled'].includes(views.at(-1)?.state ?? '')) return
+    await new Promise<void>((resolve) => {
+      if (signal?.aborted) resolve()
+      signal?.addEventListener('abort', () => resolve())
+    })
+  }
+}
+
+export interface Bench extends AsyncDisposable {
+  readonly host: FakeHost
+  readonly socketPath: string
+  /** Runs `chorale --api SOCKET ...`. */
+  chorale(...args: string[]): Promise<{ code: number; out: string; err: string }>
+}
+
+export async function bench(): Promise<Bench> {
+  const directory = mkdtempSync(join(tmpdir(), 'chorale-test-'))
+  const socketPath = join(directory, 'api.sock')
+  const host = new FakeHost()
+  const server = await serveApi(host, { socketPath, log: silentLogger, onStop: () => void host.stop() })
+  return {
+    host,
+    socketPath,
+    chorale: (...args) => runCli([...args, '--api', socketPath]),
+    async [Symbol.asyncDispose]() {
+      await server.close()
+      rmSync(directory, { recursive: true })
+    },
+  }
+}
+
+export async function runCli(args: readonly string[], change: Partial<Terminal> = {}) {
+  let out = ''
+  let err = ''
+  const terminal: Terminal = {
+    out: (text) => {
+      out += text
+    },
+    err: (text) => {
+      err += text
+    },
+    live: false,
+    tty: false,
+    width: () => 80,
+    variables: { XDG_CONFIG_HOME: '/nowhere' },
+    signal: new AbortController().signal,
+    ...change,
+  }
+  const code = await run(args, terminal)
+  return { code, out, err }
+}

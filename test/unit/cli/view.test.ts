@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest'
+import * as format from '../../../src/cli/format.ts'
+import { createLogger } from '../../../src/cli/log.ts'
+import { progressLine, progressRows, remainingMs } from '../../../src/cli/view.ts'
+import { jobView } from './fake-host.ts'
+
+const plain = { width: 80, unicode: true, paint: (_: string, text: string) => text } as const
+const estimate = { pi: 3.140_625_4, ci95: 0.000_52 }
+
+test('the live view', () => {
+  const rows = progressRows({ job: jobView({ estimate }), nodes: 4, elapsedMs: 2000 }, plain)
+  expect(rows).toEqual([
+    '  map      ██████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░ 25 %  25/100 tasks',
+    '  nodes    4  3 working, 1 tasks reassigned',
+    '  estimate 3.14063 ± 0.00052  (95 %)',
+    '  time     2.0 s  about 6.0 s left',
+  ])
+})
+
+test.each([200, 80, 40, 20, 5])('no line is wider than a terminal of %d columns', (width) => {
+  for (const done of [0, 1, 50, 99, 100]) {
+    const job = jobView({ tasks: { total: 100, done, reassigned: 12 }, estimate })
+    const rows = progressRows({ job, nodes: undefined, elapsedMs: 1e7 }, { ...plain, width })
+    for (const row of rows) expect(row.length).toBeLessThanOrEqual(Math.max(10, width - 1))
+  }
+})
+
+test('a terminal without UTF-8 gets ASCII', () => {
+  const rows = progressRows({ job: jobView({ estimate }), nodes: 4, elapsedMs: 0 }, { ...plain, unicode: false })
+  expect(rows.join('')).toMatch(/^[ -~]+$/)
+})
+
+test('a line for pipes', () => {
+  expect(progressLine({ job: jobView({ estimate }), nodes: 4, elapsedMs: 2000 })).toBe(
+    'running 25 %, 25/100 tasks, 4 nodes, 1 reassigned, estimate 3.14063 ± 0.00052, 2.0 s elapsed, ~6.0 s left',
+  )
+})
+
+test('no guess before there is something to go by', () => {
+  const tasks = { total: 100, done: 0, reassigned: 0 }
+  expect(remainingMs({ job: jobView({ tasks }), nodes: 1, elapsedMs: 5000 })).toBeUndefined()
+  expect(remainingMs({ job: jobView(), nodes: 1, elapsedMs: 100 })).toBeUndefined()
+})
+
+test.each([
+  [format.count(1_234_567), '1,234,567'],
+  [format.count(999), '999'],
+  [format.bytes(1023), '1023 B'],
+  [format.bytes(1536), '1.5 KiB'],
+  [format.bytes(160 * 2 ** 20), '160 MiB'],
+  [format.span(0), '0 ms'],
+  [format.span(1499), '1.5 s'],
+  [format.span(59_990), '1 min 0 s'],
+  [format.span(3_600_000), '1 h 0 min'],
+  [format.span(1e9), '11 days'],
+  [format.percent(999, 1000), '99 %'],
+  [format.percent(0, 0), '0 %'],
+  [format.value({ pi: 3.5, ci95: [3.25, 3.75] }), '3.50 ± 0.25'],
+  [format.value({ pi: 4, ci95: 0 }), '4'],
+  [format.value({ words: 3 }), '{"words":3}'],
+  [format.value(undefined), undefined],
+  [
+    format.columns([
+      ['a', 'b'],
+      ['long', 'c'],
+    ]),
+    'a     b\nlong  c',
+  ],
+])('%s', (text, wanted) => expect(text).toBe(wanted))
+
+test('a log line is one line, whatever a peer puts into it', () => {
+  const lines: string[] = []
+  const options = { level: 'info', json: false, write: (line: string) => lines.push(line), now: () => 0 } as const
+  const log = createLogger(options).child('net')
+  log.debug('not shown')
+  log.warn('bad\n\u001b[31mpeer', { ip: '127.0.0.1', said: 'a "b"\n', times: 2, never: undefined })
+  createLogger({ ...options, json: true }).info('x', { y: 1 })
+  expect(lines).toEqual([
+    '1970-01-01T00:00:00.000Z warn  net: bad [31mpeer ip=127.0.0.1 said="a \\"b\\"\\n" times=2\n',
+    '{"v":1,"type":"log","time":"1970-01-01T00:00:00.000Z","level":"info","name":"","message":"x","y":1}\n',
+  ])
+})
