@@ -1,0 +1,30 @@
+/**
+ * `npm run bench -- NAME [options]`: runs one measurement, each in a file of its own that says what it measures and
+ * against what. Figures and the commands that made them are in bench/README.md.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const BENCHES: Readonly<Record<string, string>> = {
+  lookup: 'lookups per second on 100 nodes, against hyperdht and kad-dht   --nodes 100 --seconds 10 --only NAME',
+  tasks: 'tasks that do nothing, per second, on real processes            --nodes 4 --tasks 10000 --runs 3',
+  pi: 'a pi job on 2 nodes of one core each, against plain Node',
+  kill: 'half of the processes killed during a pi job                    --nodes 32 --kill 16 --runs 10',
+  memory: 'resident memory of idle nodes, and of its parts                 --nodes 32',
+  rpc: 'requests per second over one connection, of one or of 100       --hosts 100 --requests 20000',
+}
+
+const [name, ...args] = process.argv.slice(2)
+if (name === undefined || name === '--help' || name === '-h') {
+  console.log('npm run bench -- NAME [options] [--json]\n')
+  for (const [known, about] of Object.entries(BENCHES)) console.log(`  ${known.padEnd(8)} ${about}`)
+} else {
+  const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url))
+  if (name in BENCHES && existsSync(file)) {
+    process.exitCode = spawnSync(process.execPath, [file, ...args], { stdio: 'inherit' }).status ?? 1
+  } else {
+    console.error(`bench: no measurement '${name}': one of ${Object.keys(BENCHES).join(', ')}`)
+    process.exitCode = 2
+  }
+}
