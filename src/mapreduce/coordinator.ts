@@ -17,6 +17,7 @@ import { JobWatch, type Summary } from './messages.ts'
 import { isTerminal, type JobEnding, type JobRecord, newRecord, terminalState } from './record.ts'
 import { segmentCount } from './segments.ts'
 import { jobIdOf, jobKey } from './spec.ts'
+import { summarize } from './summary.ts'
 import type { JobView, Json } from './types.ts'
 import { viewOf, views } from './view.ts'
 
@@ -88,7 +89,8 @@ export class Coordinator {
 
   async total(job: LiveJob, total: Uint8Array, summary: Summary): Promise<void> {
     const coordination = this.#coordinated.get(job.id)
-    if (coordination) coordination.summary = summary
+    if (!coordination) return this.#restore(job) // once the record is here, so is the total
+    coordination.summary = summary
     try {
       const value = encode(await this.#host.executor.finish(job.spec, total))
       if (value.length > MAX_JOB_VALUE_BYTES) {
@@ -111,12 +113,15 @@ export class Coordinator {
   #look(key: Key, record: JobRecord): void {
     let id = this.#ids.get(key)
     if (!id) this.#ids.set(key, (id = jobIdOf(record.spec)))
+    const mine = this.#host.overlay.owns(key)
+    const coordination = this.#coordinated.get(id)
     if (terminalState(record)) {
       const job = this.#host.table.live.get(id)
-      const mine = this.#host.overlay.owns(key)
       this.#host.table.end(id)
       if (job && mine) void this.#forest.router.end(id, segmentCount(job.tree, 1))
-    } else if (!this.#coordinated.has(id) && this.#host.overlay.owns(key)) this.#begin(id, record)
+    } else if (mine && !coordination) this.#begin(id, record)
+    // The forest lets go of the segment too: should the key come back, everything is asked for again.
+    else if (!mine && coordination && !coordination.concluding) this.#coordinated.delete(id)
     this.#notify(id)
   }
 
@@ -137,7 +142,9 @@ export class Coordinator {
       savedAtMs: this.#host.now(),
       concluding: false,
     })
-    this.#forest.coordinate(job, !record.started)
+    const segment = this.#forest.coordinate(job, !record.started)
+    // The total may have come before the record did, which takes a while to reach a new owner.
+    if (segment.total) void this.total(job, segment.total, summarize(segment))
     if (record.started) return
     const cover = rangeCover(0, segmentCount(job.tree, 1))
     void this.#forest.router.dispatch(job, cover, { level: 1, fresh: true, handover: false, hops: 0 })

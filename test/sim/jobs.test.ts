@@ -1,6 +1,7 @@
 /** Jobs on real Chord nodes and real registers in the simulator: churn, loss, duplicates, reordering, virtual nodes, the codec. */
 import { expect, test } from 'vitest'
 import { Call } from '../../sim/churn.ts'
+import { uniformLatency } from '../../sim/latency.ts'
 import { encode } from '../../src/core/codec.ts'
 import type { JobModule } from '../../src/mapreduce/types.ts'
 import { seeds } from '../nightly.ts'
@@ -39,6 +40,27 @@ test.each(seeds(6))('half of the hosts die over a job, others come: exact, seed 
   expect(view.state).toBe('succeeded')
   expect(encode(view.value)).toEqual(encode(expectedWaves(tasks, 7)))
   for (const service of cluster.services) expect(service.counters().alarms).toBe(0)
+})
+
+/** As `chorale demo --churn 0.5` does it: the record, the segments and their coordinator change hands at the same time. */
+test('half of a young ring dies at once over a job, others come and die too: exact, many times', async () => {
+  for (const seed of seeds(150)) {
+    const cluster = await ring(4, { seed, latency: uniformLatency(0.1, seed % 3 === 0 ? 20 : 2) }, 10)
+    const { random } = cluster
+    const id = await submit(cluster, 191)
+    const join = () => void cluster.join().catch(() => {})
+    const killAtMs = cluster.schedule.nowMs + 50 + 600 * random.next()
+    const joinAtMs = killAtMs + 300 + 700 * random.next()
+    for (const kill of [1, 2]) cluster.schedule.add(new Call(() => cluster.kill(cluster.pick()!)), killAtMs + kill)
+    for (const _ of [1, 2]) cluster.schedule.add(new Call(join), joinAtMs + 150 * random.next())
+    if (seed % 2 === 0) {
+      const againAtMs = joinAtMs + 3_000 * random.next()
+      cluster.schedule.add(new Call(() => cluster.nodes.length > 2 && cluster.kill(cluster.nodes.at(-1)!)), againAtMs)
+      cluster.schedule.add(new Call(join), againAtMs + 500)
+    }
+    const view = await cluster.follow(id, 60_000)
+    expect(view, `seed ${seed}`).toMatchObject({ state: 'succeeded', value: expectedWaves(191, 7) })
+  }
 })
 
 test('a hundred hosts find the work within two seconds, and leave nothing behind', async () => {
