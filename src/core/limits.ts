@@ -85,3 +85,5 @@ export const PEER_HANDLER_MS_PER_SECOND = 800
 export const PEER_HANDLER_MS_BURST = 5000
 export const PREFIX_HANDLER_MS_PER_SECOND = 900
 export const PREFIX_HANDLER_MS_BURST = 10_000
+/** A block. As in IPFS, whose peers refuse more than 1 MiB or 2. DESIGN 5. */
+export const MAX_BLOCK_BYTES = 1024 * 1024
