@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Env, type Logger, silentLogger } from './core/env.ts'
-import { ChoraleError, errorCode, errorMessage } from './core/errors.ts'
+import { ChoraleError, errorMessage } from './core/errors.ts'
 import { systemEnv } from './core/system.ts'
 import { ChordHost } from './dht/chord/host.ts'
 import type { ChordNode } from './dht/chord/node.ts'
@@ -15,7 +15,6 @@ import { createThreadExecutor } from './mapreduce/executor.ts'
 import { createJobsService } from './mapreduce/service.ts'
 import type { Jobs } from './mapreduce/types.ts'
 import type { Contact } from './net/contact.ts'
-import { parsePlace } from './net/endpoint.ts'
 import {
   decodeHostKey,
   encodeHostKey,
@@ -26,6 +25,7 @@ import {
 } from './net/host-key.ts'
 import { createLibp2pTransport, type Libp2pTransport } from './net/libp2p.ts'
 import { networkId } from './net/network-id.ts'
+import { findSeeds } from './seeds.ts'
 
 /** Neighbours that a restart may try. */
 const KEPT_PEERS = 16
@@ -121,8 +121,8 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const network = networkId({ name: options.network, placement: 'ip-port', successors, replicas })
   const transport = parts.adopt(await listen(env, key, home, network, options.listen), (open) => open.stop())
   signal?.throwIfAborted()
-  const seeds = await findSeeds(env, transport, options.bootstrap, home.peersOf(network), signal)
-  await transport.confirmAddress(seeds, { signal })
+  const places = { given: options.bootstrap, remembered: home.peersOf(network) }
+  const seeds = await findSeeds({ env, transport, ...places }, signal)
   home.keepPlace({ peer: key.peer, port: transport.listen.port })
 
   // Others may ask from here on: whatever answers is there before the next message.
@@ -153,9 +153,10 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   await overlay.join(seeds, { signal })
   if (transport.self) parts.defer(keepPeers(env, home, network, overlay))
   else {
-    const places = [...options.bootstrap, ...home.peersOf(network)]
     const onChange = (members: readonly string[]) => home.keepPeers(network, members)
-    parts.defer(await keepMembers({ env, transport, overlay, members: seeds, places, placeOf: placeName, onChange }))
+    const known = [...places.given, ...places.remembered]
+    const ports = { env, transport, overlay, members: seeds, places: known, placeOf: placeName, onChange }
+    parts.defer(await keepMembers(ports))
   }
   const running = parts.move()
   let leaving: Promise<void> | undefined
@@ -211,39 +212,6 @@ async function listen(
     env.log.warn('the port of last time is not free', { port: home.port, error: errorMessage(error) })
     return await at(0)
   }
-}
-
-/** Whoever answers at the given addresses; at the remembered ones only if none is given. */
-async function findSeeds(
-  env: Env,
-  transport: Libp2pTransport,
-  given: readonly string[],
-  remembered: readonly string[],
-  signal: AbortSignal | undefined,
-): Promise<Contact[]> {
-  const places = given.length > 0 ? given : remembered
-  for (const place of given) parsePlace(place) // throws `usage` at what is no address at all
-  const answers = await Promise.allSettled(places.map((place) => transport.resolve(place, { signal })))
-  signal?.throwIfAborted()
-  const seeds = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
-  if (seeds.length > 0) return seeds
-  // `usage`: an address of this host itself, as when all nodes of a network are started with one list.
-  const failures = answers.flatMap((answer) =>
-    answer.status === 'rejected' && errorCode(answer.reason) !== 'usage' ? [answer.reason as unknown] : [],
-  )
-  const [failure] = failures
-  if (failure === undefined) return []
-  if (given.length === 0) {
-    env.log.warn('no neighbour of last time answers, so this node founds the network anew', { tried: places.length })
-    return []
-  }
-  const code = errorCode(failure)
-  if (code === 'config' || code === 'wrong-network') throw failure
-  throw new ChoraleError(
-    'unreachable',
-    `no node answers at ${places.join(', ')} (${errorMessage(failure)}): check the address, and that a node is up there`,
-    { cause: failure },
-  )
 }
 
 /** Where a module's code is; `builtin:` means those that ship with the package. */

@@ -33,6 +33,7 @@ const ARROWS: ReadonlyArray<readonly [prefix: string, mayImport: readonly string
   ['src/market/', ['src/mapreduce/', 'src/dht/', 'src/net/', 'src/core/']],
   ['src/home', ['src/core/']],
   ['src/leaf.ts', ['src/dht/', 'src/net/', 'src/core/']],
+  ['src/seeds.ts', ['src/net/', 'src/core/']],
   ['src/node.ts', ['src/']],
   ['src/api/', ['src/node.ts', 'src/home', 'src/mapreduce/types.ts', 'src/core/']],
   ['src/cli/', ['src/node.ts', 'src/home', 'src/api/', 'src/mapreduce/types.ts', 'src/core/']],
