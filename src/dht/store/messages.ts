@@ -11,7 +11,7 @@ export const BUCKETS = 16
 
 const KindName = Type.String({ minLength: 1, maxLength: 64 })
 const AgeMs = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
-const Prefix = Type.String({ pattern: '^[0-9a-f]{0,64}$' })
+export const Prefix = Type.String({ pattern: '^[0-9a-f]{0,64}$' })
 
 /** A register and how long ago it last changed, so that all copies expire together. */
 const Copy = record({ kind: KindName, key: KeySchema, ageMs: AgeMs, value: Type.Unknown() })
@@ -29,6 +29,14 @@ const Item = record({ kind: KindName, key: KeySchema, digest: KeySchema })
 /** Which of the two that compare owns the keys in question. */
 const Owner = Type.Union([Type.Literal('asker'), Type.Literal('asked')])
 export type OwnerSide = Static<typeof Owner>
+
+/** One digest for each of the parts below a prefix; an empty text stands for an empty part. */
+export const BucketDigests = Type.Array(Type.String({ pattern: '^([0-9a-f]{32})?$' }), {
+  minItems: BUCKETS,
+  maxItems: BUCKETS,
+})
+/** Digits of parts. */
+export const Digits = Type.Array(Type.Integer({ minimum: 0, maximum: BUCKETS - 1 }), { maxItems: BUCKETS })
 
 /** To the owner: merge, spread to the group, answer with the merged value once a majority has it. */
 export const RegisterUpdate = defineMessage('register/update', {
@@ -56,15 +64,15 @@ export const RegisterPut = defineMessage('register/put', {
 
 /**
  * The digests of the sixteen parts below a prefix of what two nodes share (keys that one owns and the other
- * replicates). Answers with the digits that differ. An empty text stands for an empty part.
+ * replicates). Answers with the digits that differ.
  */
 export const RegisterCompare = defineMessage('register/compare', {
   request: record({
     owner: Owner,
     prefix: Prefix,
-    digests: Type.Array(Type.String({ pattern: '^([0-9a-f]{32})?$' }), { minItems: BUCKETS, maxItems: BUCKETS }),
+    digests: BucketDigests,
   }),
-  reply: record({ differ: Type.Array(Type.Integer({ minimum: 0, maximum: BUCKETS - 1 }), { maxItems: BUCKETS }) }),
+  reply: record({ differ: Digits }),
 })
 
 /**

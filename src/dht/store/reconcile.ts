@@ -66,20 +66,28 @@ export function sharedEntries(
   return shared.sort((a, b) => (a.place < b.place ? -1 : 1))
 }
 
-/** The entries in each part below a prefix of `depth` digits. They all start with that prefix. */
-export function buckets(entries: readonly Entry[], depth: number): Entry[][] {
-  const parts: Entry[][] = Array.from({ length: BUCKETS }, () => [])
+/** Anything that is held and compared by name and content. */
+export interface Item {
+  /** Spread evenly, whatever the keys are. */
+  readonly place: string
+  /** Equal for equal content. */
+  readonly digest: string
+}
+
+/** The items in each part below a prefix of `depth` digits. They all start with that prefix. */
+export function buckets<I extends Item>(entries: readonly I[], depth: number): I[][] {
+  const parts: I[][] = Array.from({ length: BUCKETS }, () => [])
   for (const entry of entries) parts[Number.parseInt(entry.place.charAt(depth), 16)]?.push(entry)
   return parts
 }
 
-/** 128 bits over sorted entries; empty text: none. */
-export function bucketDigest(entries: readonly Entry[]): string {
+/** 128 bits over items sorted by place; empty text: none. */
+export function bucketDigest(entries: readonly Item[]): string {
   if (entries.length === 0) return ''
   return hashKey(entries.map((entry) => entry.place + entry.digest).join('')).slice(0, 32)
 }
 
-export function bucketDigests(entries: readonly Entry[], depth: number): string[] {
+export function bucketDigests(entries: readonly Item[], depth: number): string[] {
   return buckets(entries, depth).map(bucketDigest)
 }
 

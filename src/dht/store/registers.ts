@@ -7,12 +7,13 @@
  * update of a moment ago while two nodes both believe that they own the key. Merges make that harmless: it converges.
  */
 import type { Env } from '../../core/env.ts'
-import { ChoraleError, type ErrorCode, errorCode, errorMessage } from '../../core/errors.ts'
+import { ChoraleError, errorMessage } from '../../core/errors.ts'
 import type { Key } from '../../core/ids.ts'
 import type { Contact } from '../../net/contact.ts'
 import type { Transport } from '../../net/transport.ts'
 import type { Overlay } from '../overlay.ts'
 import type { RegisterKind, RegisterOptions, Registers } from '../registers.ts'
+import { atOwner, jittered, STEP_TIMEOUT_MS } from './at-owner.ts'
 import { RegisterCompare, RegisterFetch, RegisterOffer, RegisterPut, RegisterRead, RegisterUpdate } from './messages.ts'
 import { Pushes } from './pushes.ts'
 import { atLeast, majority } from './quorum.ts'
@@ -23,11 +24,6 @@ import { copyOf, detached, type Merged, placeOf, type Refusal, RegisterTable } f
 export const DEFAULT_REPLICAS = 4
 /** For an update or read as a whole, with all its tries. */
 const DEFAULT_DEADLINE_MS = 5_000
-/** For one lookup, and for one question to an owner, which asks its group first: so that a lost message leaves time. */
-const STEP_TIMEOUT_MS = 2_000
-/** Between tries; grows by half each time, spread over half to one and a half. */
-const FIRST_RETRY_MS = 50
-const LAST_RETRY_MS = 500
 /** Between repairs of a quiet overlay, spread over half to one and a half. */
 export const REPAIR_PERIOD_MS = 10_000
 /** After a change: changes come in bursts. Also after a repair that somebody did not answer, times four. */
@@ -36,9 +32,6 @@ const REPAIR_SOON_MS = 500
 const UNSETTLED_MS = 30_000
 /** What stopping politely may take: half of what a host has. */
 const FAREWELL_MS = 2_000
-
-/** Another try may help: the ring is between two states, or a message was lost. */
-const RETRYABLE: ReadonlySet<ErrorCode> = new Set(['timeout', 'unreachable', 'gone', 'busy', 'not-owner', 'no-route'])
 
 export interface RegistersOptions {
   readonly env: Env
@@ -210,7 +203,7 @@ class OverlayRegisters implements RegisterStore {
       this.#repairAgain = true
       return
     }
-    const waitMs = this.#jittered(ms)
+    const waitMs = jittered(this.#env, ms)
     const atMs = this.#env.clock.now() + waitMs
     if (atMs >= this.#repairAtMs) return
     this.#repairAtMs = atMs
@@ -238,37 +231,13 @@ class OverlayRegisters implements RegisterStore {
     this.#repairIn(nextMs)
   }
 
-  /** Finds the owner and asks it, again and again until the deadline, as long as another try may help. */
-  async #atOwner<R>(
+  #atOwner<R>(
     key: Key,
-    options: RegisterOptions,
+    { deadlineMs = DEFAULT_DEADLINE_MS, signal }: RegisterOptions,
     here: () => Promise<R>,
     there: (owner: Contact, signal: AbortSignal) => Promise<R>,
   ): Promise<R> {
-    const deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS
-    using deadline = this.#env.clock.deadline(deadlineMs, options.signal)
-    const { signal } = deadline
-    let failure: unknown
-    let waitMs = FIRST_RETRY_MS
-    for (let first = true; ; first = false) {
-      try {
-        if (!first) await this.#env.clock.sleep(this.#jittered(waitMs), { signal })
-        if (this.#overlay.owns(key)) return await unlessAborted(here(), signal)
-        // After a failure the cache is what may have been wrong.
-        const { owner } = await this.#overlay.lookup(key, { signal, deadlineMs: STEP_TIMEOUT_MS, noCache: !first })
-        if (owner.peer === this.#transport.peer) return await unlessAborted(here(), signal)
-        return await there(owner, signal)
-      } catch (error) {
-        if (options.signal?.aborted) throw error
-        if (signal.aborted) {
-          const last = failure === undefined ? '' : `: ${errorMessage(failure)}`
-          throw new ChoraleError('timeout', `no register owner within ${deadlineMs} ms${last}`, { cause: failure })
-        }
-        if (!RETRYABLE.has(errorCode(error))) throw error
-        failure = error
-      }
-      waitMs = first ? FIRST_RETRY_MS : Math.min(waitMs * 1.5, LAST_RETRY_MS)
-    }
+    return atOwner(this.#env, this.#overlay, this.#transport.peer, { key, deadlineMs, signal, here, there })
   }
 
   async #updateHere(kind: string, key: Key, value: unknown): Promise<unknown> {
@@ -374,25 +343,9 @@ class OverlayRegisters implements RegisterStore {
     this.#table.refused.unknownKind++
     throw new ChoraleError('unsupported', `no register kind ${kind}`)
   }
-
-  /** Jitter: half to one and a half. */
-  #jittered(ms: number): number {
-    return Math.round(ms * (0.5 + this.#env.random.next()))
-  }
 }
 
 function accepted(merged: Merged): Extract<Merged, { accepted: true }> {
   if (!merged.accepted) throw new ChoraleError(merged.code, merged.reason)
   return merged
-}
-
-/** The work goes on for others who wait for it; this caller does not wait any longer. */
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () =>
-      reject(signal.reason instanceof ChoraleError ? signal.reason : new ChoraleError('aborted', 'given up'))
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }
