@@ -5,11 +5,11 @@
 import { closeSync, mkdirSync, mkdtempSync, openSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { connectHost, type RemoteHost } from '../api/client.ts'
-import type { Random } from '../core/env.ts'
-import { ChoraleError, errorCode } from '../core/errors.ts'
+import type { Clock, Random } from '../core/env.ts'
+import { ChoraleError, errorCode, errorMessage } from '../core/errors.ts'
 import { shuffled } from '../core/random.ts'
+import { systemClock } from '../core/system.ts'
 import { removeHome } from '../home.ts'
 import { homeError } from '../home-files.ts'
 import type { JobRequest, JobView } from '../mapreduce/types.ts'
@@ -26,6 +26,11 @@ const RING_PATIENCE_MS = 15_000
 const RING_POLL_MS = 40
 /** Without an answer from any node about the job. */
 const LOST_PATIENCE_MS = 30_000
+const RETRY_MS = 100
+/** A node that lives answers sooner, however busy the machine is. */
+const ANSWER_PATIENCE_MS = 10_000
+/** While a job has no news, its node is asked so often whether it is still there. */
+const PULSE_MS = 2_000
 
 interface Member extends NodeProcess {
   readonly index: number
@@ -38,18 +43,30 @@ interface Member extends NodeProcess {
 export interface ClusterOptions {
   readonly nodes: number
   readonly signal: AbortSignal
-  /** A node ended by itself. */
+  /** A node that was up ended by itself. */
   readonly onLoss: (index: number, how: number | string) => void
 }
+
+/** What it stands on; tests have their own. */
+export interface ClusterPorts {
+  readonly spawn: typeof spawnNode
+  readonly connect: (socket: string) => RemoteHost
+  readonly clock: Clock
+}
+
+const REAL: ClusterPorts = { spawn: spawnNode, connect: connectHost, clock: systemClock }
 
 export class Cluster implements AsyncDisposable {
   readonly root: string
   readonly #options: ClusterOptions
+  readonly #ports: ClusterPorts
   readonly #members: Member[] = []
   #kept = false
+  #disposed = false
 
-  constructor(options: ClusterOptions) {
+  constructor(options: ClusterOptions, ports: ClusterPorts = REAL) {
     this.#options = options
+    this.#ports = ports
     const base = tmpdir()
     try {
       this.root = mkdtempSync(join(base, 'chorale-demo-')) // mode 0700
@@ -70,12 +87,12 @@ export class Cluster implements AsyncDisposable {
     tell(first.child.stdin, { bootstrap: [] })
     // The others load their code meanwhile, but not all of many: they would only take the processors from each other.
     const waiting = Array.from({ length: Math.min(nodes, AT_ONCE) - 1 }, () => this.#spawn())
-    const bootstrap = [await this.#whenReady(first)]
+    await this.#whenReady(first)
     let left = nodes - 1
     const startOneByOne = async () => {
       while (left-- > 0) {
         const member = waiting.pop() ?? this.#spawn()
-        tell(member.child.stdin, { bootstrap })
+        tell(member.child.stdin, { bootstrap: this.#addresses() })
         await this.#whenReady(member)
       }
     }
@@ -94,51 +111,92 @@ export class Cluster implements AsyncDisposable {
     return chosen.map(({ index }) => index).sort((a, b) => a - b)
   }
 
-  /** Starts new nodes in the place of those that were killed. Resolves when they have joined. */
-  async replace(count: number): Promise<void> {
-    const bootstrap = this.#alive().flatMap(({ address }) => address ?? [])
+  /**
+   * Starts new nodes in the place of those that were killed. Resolves when each has joined or failed; `onFailure` hears
+   * why. Returns how many have joined. Rejects only when the demo ends meanwhile.
+   */
+  async replace(count: number, onFailure: (index: number, reason: string) => void): Promise<number> {
+    const bootstrap = this.#addresses()
     const members = Array.from({ length: count }, () => this.#spawn())
     for (const member of members) tell(member.child.stdin, { bootstrap })
-    await Promise.all(members.map((member) => this.#whenReady(member)))
+    const joined = members.map(async (member) => {
+      try {
+        await this.#whenReady(member)
+        return true
+      } catch (error) {
+        member.alive = false
+        member.child.kill('SIGKILL')
+        if (this.#over) throw error
+        onFailure(member.index, errorMessage(error))
+        return false
+      }
+    })
+    return (await Promise.all(joined)).filter(Boolean).length
   }
 
   /** Runs on some node that is up; on another when that one dies. `work` calls `well` whenever it gets an answer. */
   async #anywhere<T>(work: (host: RemoteHost, well: () => void) => Promise<T>): Promise<T> {
-    let lastAnswerMs = Date.now()
+    const { clock } = this.#ports
+    const { signal } = this.#options
+    let lastAnswerMs = clock.now()
     const well = () => {
-      lastAnswerMs = Date.now()
+      lastAnswerMs = clock.now()
     }
     for (let turn = 0; ; turn++) {
-      this.#options.signal.throwIfAborted()
+      signal.throwIfAborted()
       const hosts = this.#alive().flatMap(({ host }) => host ?? [])
       const host = hosts[turn % Math.max(1, hosts.length)]
-      if (!host) throw new ChoraleError('no-node', 'all nodes of the demo have ended: run it again with -v')
+      if (!host) throw new ChoraleError('no-node', 'all nodes of the demo have ended: run it again')
       try {
         return await work(host, well)
       } catch (error) {
-        const passing = ['no-node', 'not-found', 'no-route', 'timeout'].includes(errorCode(error))
-        if (!passing || Date.now() - lastAnswerMs > LOST_PATIENCE_MS) throw error
-        await sleep(100, undefined, { signal: this.#options.signal }).catch(() => {})
+        signal.throwIfAborted()
+        const code = errorCode(error)
+        if (!['no-node', 'not-found', 'no-route', 'timeout'].includes(code)) throw error
+        if (clock.now() - lastAnswerMs > LOST_PATIENCE_MS) throw code === 'timeout' ? noAnswer(error) : error
+        await clock.sleep(RETRY_MS, { signal })
       }
     }
   }
 
+  /** A node that has died without a word is given up: what it was asked is asked of another, as a new job. */
   submit(request: JobRequest): Promise<JobView> {
-    const { signal } = this.#options
-    return this.#anywhere((host) => host.jobs.submit(request, { signal }))
+    return this.#anywhere(async (host) => {
+      using deadline = this.#ports.clock.deadline(ANSWER_PATIENCE_MS, this.#options.signal)
+      return await host.jobs.submit(request, { signal: deadline.signal })
+    })
   }
 
   /** The job until its end, through one node after another if need be. */
   follow(id: string, onView: (job: JobView) => void): Promise<JobView> {
-    const { signal } = this.#options
     return this.#anywhere(async (host, well) => {
-      for await (const job of host.jobs.watch(id, { signal })) {
-        well()
-        onView(job)
-        if (isOver(job)) return job
+      const left = new AbortController()
+      const { signal } = this.#options
+      const onAbort = () => left.abort(signal.reason)
+      signal.addEventListener('abort', onAbort, { once: true })
+      void this.#pulse(host, left.signal).catch((error) => left.abort(error))
+      try {
+        for await (const job of host.jobs.watch(id, { signal: left.signal })) {
+          well()
+          onView(job)
+          if (isOver(job)) return job
+        }
+        throw new ChoraleError('no-node', 'the watch ended before the job')
+      } finally {
+        signal.removeEventListener('abort', onAbort)
+        left.abort()
       }
-      throw new ChoraleError('no-node', 'the watch ended before the job')
     })
+  }
+
+  /** A watch is silent when nothing happens, and when its node hangs. Rejects when it is the latter. */
+  async #pulse(host: RemoteHost, signal: AbortSignal): Promise<never> {
+    const { clock } = this.#ports
+    for (;;) {
+      await clock.sleep(PULSE_MS, { signal })
+      using deadline = clock.deadline(ANSWER_PATIENCE_MS, signal)
+      await host.status({ signal: deadline.signal })
+    }
   }
 
   /** Lets the nodes live on without this process. */
@@ -154,6 +212,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Kills all nodes, for there is nobody left to hand anything over to, and removes all files. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true // nothing is started from here on: nobody would end it
     if (this.#kept) return
     for (const member of this.#members) {
       member.alive = false
@@ -168,7 +227,17 @@ export class Cluster implements AsyncDisposable {
     return this.#members.filter(({ alive }) => alive)
   }
 
+  /** Of those that are up: a new node may join through any of them. */
+  #addresses(): string[] {
+    return this.#alive().flatMap(({ address }) => address ?? [])
+  }
+
+  get #over(): boolean {
+    return this.#disposed || this.#options.signal.aborted
+  }
+
   #spawn(): Member {
+    if (this.#over) throw new ChoraleError('aborted', 'the demo is over')
     const index = this.#members.length + 1
     const home = join(this.root, `node${index}`)
     mkdirSync(home, { mode: 0o700 })
@@ -176,7 +245,7 @@ export class Cluster implements AsyncDisposable {
     const { nodes } = this.#options
     const share = Math.max(1, Math.floor(availableParallelism() / nodes))
     // Those that start first fill the cache, which only pays when others come later.
-    const node = spawnNode(
+    const node = this.#ports.spawn(
       ['--home', home, '--tied', this.root, '--listen', '127.0.0.1:0', '--network', 'demo', '--lend', `${share}`, '-v'],
       { log, stdin: 'pipe', cache: nodes > AT_ONCE ? join(this.root, 'cache') : undefined },
     )
@@ -186,17 +255,20 @@ export class Cluster implements AsyncDisposable {
     void node.ended.then((how) => {
       if (!member.alive) return
       member.alive = false
-      this.#options.onLoss(index, how)
+      if (member.host) this.#options.onLoss(index, how) // else whoever waits for it hears why
     })
     return member
   }
 
   async #whenReady(member: Member): Promise<string> {
     const { signal } = this.#options
-    const ready: Ready = await abortable(member.ready, signal, START_PATIENCE_MS)
+    using deadline = this.#ports.clock.deadline(START_PATIENCE_MS, signal)
+    const ready: Ready = await abortable(member.ready, deadline.signal).catch((error) => {
+      throw deadline.signal.aborted && !signal.aborted ? notUp(member.index, error) : error
+    })
     if (ready.address === undefined)
       throw new ChoraleError('internal', `node ${member.index} has no address on loopback`)
-    member.host = connectHost(ready.socket)
+    member.host = this.#ports.connect(ready.socket)
     member.address = ready.address
     return ready.address
   }
@@ -204,8 +276,11 @@ export class Cluster implements AsyncDisposable {
   /** Until every node counts as many members as there are. */
   async #whenRound(): Promise<void> {
     const { signal, nodes } = this.#options
-    for (let waitedMs = 0; waitedMs < RING_PATIENCE_MS; waitedMs += RING_POLL_MS) {
-      const views = await Promise.all(this.#alive().map(({ host }) => host?.status({ signal })))
+    const { clock } = this.#ports
+    using patience = clock.deadline(RING_PATIENCE_MS, signal)
+    while (!patience.signal.aborted) {
+      const ask = ({ host }: Member) => host?.status({ signal: patience.signal }).catch(() => undefined)
+      const views = await Promise.all(this.#alive().map(ask))
       const round = views.every((view) => {
         const node = view?.ring.nodes[0]
         if (!view || !node) return false
@@ -214,24 +289,30 @@ export class Cluster implements AsyncDisposable {
           : node.predecessor !== undefined && node.successors.length > 1
       })
       if (round) return
-      await sleep(RING_POLL_MS, undefined, { signal })
+      await clock.sleep(RING_POLL_MS, { signal: patience.signal }).catch(() => {})
     }
+    signal.throwIfAborted()
   }
 }
 
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal, patienceMs: number): Promise<T> {
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted()
   const { promise: stopped, reject } = Promise.withResolvers<never>()
   const onAbort = () => reject(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
-  const timer = setTimeout(
-    () => reject(new ChoraleError('timeout', `no node within ${patienceMs / 1000} s`)),
-    patienceMs,
-  )
   try {
     return await Promise.race([promise, stopped])
   } finally {
-    clearTimeout(timer)
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+function notUp(index: number, cause: unknown): ChoraleError {
+  const after = `node ${index} is not up after ${START_PATIENCE_MS / 1000} s`
+  return new ChoraleError('timeout', `${after}: try fewer --nodes`, { cause })
+}
+
+function noAnswer(cause: unknown): ChoraleError {
+  const patience = `${LOST_PATIENCE_MS / 1000} s`
+  return new ChoraleError('no-node', `no node of the demo has answered for ${patience}: try fewer --nodes`, { cause })
 }

@@ -53,6 +53,7 @@ async function demo(cli: Cli, options: Options): Promise<number> {
   if (options.churn > 0 && options.nodes < 2) {
     throw new ChoraleError('usage', '--churn needs nodes that survive: try --nodes 4')
   }
+  cli.note(`starting ${options.nodes} node${options.nodes > 1 ? 's' : ''} on this machine`)
   const { Cluster } = await import('./cluster.ts')
   let view: ReturnType<typeof showProgress> | undefined
   const tell = (text: string) => (view ? view.note(text) : cli.note(text))
@@ -62,7 +63,6 @@ async function demo(cli: Cli, options: Options): Promise<number> {
     onLoss: (index, how) => tell(`node ${index} ended by itself (${how})`),
   })
   try {
-    cli.note(`starting ${options.nodes} nodes on this machine`)
     await cluster.start()
     const upMs = performance.now()
     cli.note(
@@ -77,6 +77,7 @@ async function demo(cli: Cli, options: Options): Promise<number> {
       view?.update(job, cluster.nodes.length)
     })
     const elapsedMs = Math.round(performance.now())
+    churn.jobIsOver()
     view.end()
     await churn.settled()
     if (options.keep) keep(cli, cluster)
@@ -93,6 +94,8 @@ class Churn {
   readonly #options: Options
   readonly #tell: (text: string) => void
   #replacing: Promise<void> | undefined
+  /** What the churn does is of no interest beside the result, unless the nodes stay. */
+  #quiet = false
 
   constructor(cluster: Cluster, options: Options, tell: (text: string) => void) {
     this.#cluster = cluster
@@ -113,8 +116,14 @@ class Churn {
     const gone = this.#cluster.kill(count, seededRandom(`churn ${this.#options.seed}`))
     this.killed = gone.length
     this.#tell(`killed node ${gone.join(', ')} (SIGKILL), starting ${gone.length} new`)
-    await this.#cluster.replace(gone.length)
-    this.#tell(`${gone.length} new node${gone.length > 1 ? 's have' : ' has'} joined`)
+    const joined = await this.#cluster.replace(gone.length, (index, reason) => {
+      if (!this.#quiet) this.#tell(`node ${index} did not start: ${reason}`)
+    })
+    if (joined > 0 && !this.#quiet) this.#tell(`${joined} new node${joined > 1 ? 's have' : ' has'} joined`)
+  }
+
+  jobIsOver(): void {
+    this.#quiet = !this.#options.keep
   }
 
   /** New nodes that still start when the job is over are not worth waiting for, unless they stay. */
@@ -141,6 +150,7 @@ function report(cli: Cli, job: JobView, options: Options, { elapsedMs, upMs, kil
     samples: options.samples,
     tasks: { total, reassigned },
     nodes,
+    killed,
     elapsedMs,
     seed: options.seed,
   }

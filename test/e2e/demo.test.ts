@@ -1,12 +1,21 @@
 /** The demo as a new user runs it: it shows a result, and leaves nothing behind, however it ends. */
 import { expect, test } from 'vitest'
+import pi from '../../jobs/pi.ts'
 import { Bench, eventually } from './processes.ts'
 
 const SMALL = ['--nodes', '3', '--samples', '2e7', '--seed', '42']
 /** Long enough to be caught in the middle. */
 const LONG = ['--nodes', '3', '--samples', '1e12']
 
-test('the last line of --json, the same pi for any number of nodes and under churn, and nothing left', async () => {
+/** The same job without any node. */
+function alone(samples: number, seed: number) {
+  const { params, tasks } = pi.plan({ samples })
+  const results = Array.from({ length: tasks }, (_, task) => pi.map(task, { params, seed }))
+  const total = results.reduce((left, right) => pi.reduce(left, right))
+  return pi.finish(total, { params })
+}
+
+test('the last line of --json', async () => {
   await using bench = new Bench()
   const result = await bench.json('demo', 'pi', ...SMALL)
   expect(result).toEqual({
@@ -14,18 +23,27 @@ test('the last line of --json, the same pi for any number of nodes and under chu
     type: 'result',
     job: expect.stringMatching(/^bafy/),
     status: 'succeeded',
-    value: expect.objectContaining({ pi: expect.closeTo(Math.PI, 2), ci95: [expect.any(Number), expect.any(Number)] }),
+    value: alone(2e7, 42),
     samples: 2e7,
     tasks: { total: expect.any(Number), reassigned: expect.any(Number) },
     nodes: 3,
+    killed: 0,
     elapsedMs: expect.any(Number),
     seed: 42,
   })
-  const alone = await bench.json('demo', 'pi', ...SMALL, '--nodes', '1')
-  expect(alone.value).toEqual(result.value)
-  const churned = await bench.run('demo', ...SMALL, '--samples', '4e8', '--nodes', '4', '--churn', '0.5', '--json')
-  const calm = await bench.json('demo', ...SMALL, '--samples', '4e8', '--nodes', '2')
-  expect(JSON.parse(churned.out.trimEnd().split('\n').at(-1)!).value).toEqual(calm.value)
+  expect([bench.leftovers(), bench.files()]).toEqual([[], []])
+})
+
+test('one node has the same pi', async () => {
+  await using bench = new Bench()
+  const result = await bench.json('demo', ...SMALL, '--nodes', '1')
+  expect(result).toMatchObject({ nodes: 1, value: alone(2e7, 42) })
+})
+
+test('under churn the pi is the same, and nothing is left', async () => {
+  await using bench = new Bench()
+  const result = await bench.json('demo', '--seed', '42', '--samples', '4e8', '--nodes', '4', '--churn', '0.5')
+  expect(result).toMatchObject({ nodes: 4, killed: 2, value: alone(4e8, 42) })
   expect([bench.leftovers(), bench.files()]).toEqual([[], []])
 })
 
