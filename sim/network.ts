@@ -100,6 +100,8 @@ export class SimNetwork {
 export interface Link {
   readonly rtt: RttEstimator
   usedAtMs: number
+  /** When eviction passed it over. */
+  sparedAtMs: number
 }
 
 /** A host's end of the network, and its clock: both stop when it dies. */
@@ -157,15 +159,21 @@ export class SimHost implements Transport {
   }
 
   openLink(to: SimHost): Link {
-    const link = { rtt: new RttEstimator(), usedAtMs: this.network.schedule.nowMs }
-    if (this.links.size >= MAX_CONNECTIONS) {
-      let oldest: SimHost | undefined
-      let at = Number.POSITIVE_INFINITY
-      for (const [host, known] of this.links) if (known.usedAtMs < at) [oldest, at] = [host, known.usedAtMs]
-      if (oldest) this.links.delete(oldest)
-    }
+    const { nowMs } = this.network.schedule
+    if (this.links.size >= MAX_CONNECTIONS) this.#closeOne()
+    const link = { rtt: new RttEstimator(), usedAtMs: nowMs, sparedAtMs: nowMs }
     this.links.set(to, link)
     return link
+  }
+
+  /** One that was not used since the last look (second chance), which is about the one not used for longest. */
+  #closeOne(): void {
+    for (const [host, link] of this.links) {
+      this.links.delete(host)
+      if (link.usedAtMs <= link.sparedAtMs) return
+      link.sparedAtMs = link.usedAtMs
+      this.links.set(host, link)
+    }
   }
 
   request<Q extends TSchema, R extends TSchema>(

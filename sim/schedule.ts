@@ -27,6 +27,8 @@ export abstract class SimEvent {
   abstract mark(): number
 }
 
+/** Milliseconds of virtual time that have a bucket each: most timers end within. */
+const BUCKETS = 4096
 /** Real time after which `run` lets the process breathe (signals, progress). */
 const SLICE_MS = 50
 
@@ -34,9 +36,14 @@ export class Schedule {
   nowMs = 0
   /** Events that have run. */
   events = 0
-  readonly #heap: SimEvent[] = []
-  /** The times of the heap's events, beside each other: most comparisons need no more. */
-  #times = new Float64Array(1024)
+  /** The next milliseconds, one bucket each, and what comes after them (a calendar queue: Brown 1988). */
+  readonly #buckets: SimEvent[][] = Array.from({ length: BUCKETS }, () => [])
+  readonly #later: SimEvent[] = []
+  /** The bucket whose events run now, in order, and how many of them have. */
+  #bucket = 0
+  #current: SimEvent[] = []
+  #done = 0
+  #waiting = 0
   #sequence = 0
   #low = 0x9e3779b9
   #high = 0x85ebca6b
@@ -56,58 +63,72 @@ export class Schedule {
   add(event: SimEvent, atMs: number): void {
     event.timeMs = atMs < this.nowMs ? this.nowMs : atMs
     event.sequence = this.#sequence++
-    let at = this.#heap.length
-    this.#heap.push(event)
-    if (at >= this.#times.length) this.#times = grown(this.#times)
-    const heap = this.#heap
-    const times = this.#times
-    while (at > 0) {
-      const up = (at - 1) >> 2
-      // A later sequence at the same time stays below.
-      if (times[up]! <= event.timeMs) break
-      heap[at] = heap[up]!
-      times[at] = times[up]!
-      at = up
-    }
-    heap[at] = event
-    times[at] = event.timeMs
+    this.#waiting++
+    const bucket = Math.floor(event.timeMs)
+    if (bucket <= this.#bucket) this.#insert(event)
+    else if (bucket < this.#bucket + BUCKETS) this.#buckets[bucket % BUCKETS]!.push(event)
+    else this.#later.push(event)
   }
 
-  #pop(): SimEvent {
-    const heap = this.#heap
-    const times = this.#times
-    const top = heap[0]!
-    const last = heap.pop()!
-    const size = heap.length
-    if (size > 0) {
-      let at = 0
-      for (;;) {
-        const first = at * 4 + 1
-        if (first >= size) break
-        const end = first + 4 < size ? first + 4 : size
-        let best = first
-        let bestTime = times[first]!
-        for (let child = first + 1; child < end; child++) {
-          const time = times[child]!
-          if (time < bestTime || (time === bestTime && heap[child]!.sequence < heap[best]!.sequence)) {
-            best = child
-            bestTime = time
-          }
-        }
-        if (bestTime > last.timeMs || (bestTime === last.timeMs && heap[best]!.sequence > last.sequence)) break
-        heap[at] = heap[best]!
-        times[at] = bestTime
-        at = best
+  /** Into the bucket that runs now. */
+  #insert(event: SimEvent): void {
+    const current = this.#current
+    let at = current.length
+    while (at > this.#done && current[at - 1]!.timeMs > event.timeMs) at--
+    current.splice(at, 0, event)
+  }
+
+  /** The time of the next event that still matters; infinite when there is none. */
+  #nextMs(): number {
+    for (;;) {
+      while (this.#done < this.#current.length) {
+        const event = this.#current[this.#done]!
+        if (event.live()) return event.timeMs
+        this.#done++
+        this.#waiting--
       }
-      heap[at] = last
-      times[at] = last.timeMs
+      if (this.#waiting === 0) return Number.POSITIVE_INFINITY
+      this.#turn()
     }
-    return top
+  }
+
+  /** On to the next bucket. */
+  #turn(): void {
+    const empty = this.#current
+    empty.length = 0
+    this.#done = 0
+    this.#bucket++
+    if (this.#waiting === this.#later.length) {
+      // Nothing is near: no need to walk through the time between.
+      const firstMs = this.#later.reduce((least, { timeMs }) => Math.min(least, timeMs), Number.POSITIVE_INFINITY)
+      this.#bucket = Math.max(this.#bucket, Math.floor(firstMs))
+      this.#spread()
+    } else if (this.#bucket % BUCKETS === 0) this.#spread()
+    const at = this.#bucket % BUCKETS
+    this.#current = this.#buckets[at]!.sort(byTime)
+    this.#buckets[at] = empty
+  }
+
+  #take(): SimEvent {
+    this.#waiting--
+    return this.#current[this.#done++]!
+  }
+
+  /** What lies beyond the buckets comes into them. */
+  #spread(): void {
+    const end = this.#bucket + BUCKETS
+    let kept = 0
+    for (const event of this.#later) {
+      const bucket = Math.floor(event.timeMs)
+      if (bucket < end) this.#buckets[bucket % BUCKETS]!.push(event)
+      else this.#later[kept++] = event
+    }
+    this.#later.length = kept
   }
 
   /** Events that wait, in no order; for checkers. */
   pending(): readonly SimEvent[] {
-    return this.#heap
+    return [...this.#current.slice(this.#done), ...this.#buckets.flat(), ...this.#later]
   }
 
   /** An error that nobody catches in the simulated code stops the run. */
@@ -127,9 +148,8 @@ export class Schedule {
       const slice = () => {
         try {
           const stopAt = performance.now() + SLICE_MS
-          while (this.#heap.length > 0 && this.#heap[0]!.timeMs <= untilMs) {
-            const event = this.#pop()
-            if (!event.live()) continue
+          while (this.#nextMs() <= untilMs) {
+            const event = this.#take()
             this.nowMs = event.timeMs
             this.#low = Math.imul(this.#low ^ ((event.timeMs * 1000) | 0), 0x01000193) ^ event.mark()
             this.#high = Math.imul(this.#high ^ this.#low, 0x85ebca6b) ^ (this.#high >>> 13)
@@ -147,7 +167,7 @@ export class Schedule {
             const { error } = this.#failure
             this.#failure = undefined
             end(() => reject(error))
-          } else if (this.#heap.length > 0 && this.#heap[0]!.timeMs <= untilMs) slice()
+          } else if (this.#nextMs() <= untilMs) slice()
           else {
             this.nowMs = Math.max(this.nowMs, untilMs)
             end(resolve)
@@ -166,14 +186,12 @@ export class Schedule {
     }
     promise.then(mark, mark)
     const end = this.nowMs + limitMs
-    while (!settled && this.nowMs < end) await this.run(Math.min(end, this.#heap[0]?.timeMs ?? end))
+    while (!settled && this.nowMs < end) await this.run(Math.min(end, this.#nextMs()))
     if (!settled) throw new Error(`nothing came of it within ${limitMs} ms of virtual time`)
     return promise
   }
 }
 
-function grown(array: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> {
-  const larger = new Float64Array(array.length * 2)
-  larger.set(array)
-  return larger
+function byTime(a: SimEvent, b: SimEvent): number {
+  return a.timeMs - b.timeMs || a.sequence - b.sequence
 }

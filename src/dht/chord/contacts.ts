@@ -9,7 +9,7 @@ import { MAX_CACHED_CONTACTS, MAX_LOST_CONTACTS } from '../../core/limits.ts'
 import type { Contact } from '../../net/contact.ts'
 
 interface Cached {
-  readonly contact: Contact
+  contact: Contact
   /** Its predecessor when it last confirmed a lookup: it owns (arcStart, id]. */
   arcStart: Key | undefined
   heardAtMs: number
@@ -18,9 +18,20 @@ interface Cached {
 /** A contact that is not heard from for so long is not used: under churn of 1 % per second every tenth would be dead. */
 const FRESH_MS = 10_000
 
-/** Bounded, sorted by id. When it is full, the one not heard from for longest among a few picked at random goes. */
+/** The first 48 bits of a key. */
+function placeOf(key: Key): number {
+  return Number.parseInt(key.slice(0, 12), 16)
+}
+
+/**
+ * Bounded, sorted by id. When it is full, the one not heard from for longest among a few picked at random goes. Every
+ * message looks here, so a contact is found by name, and the sorted order by numbers that lie beside each other.
+ */
 export class ContactCache {
+  readonly #byId = new Map<Key, Cached>()
   readonly #sorted: Cached[] = []
+  /** Where on the circle the contacts of `#sorted` are, as `placeOf`. */
+  readonly #places = new Float64Array(MAX_CACHED_CONTACTS + 1)
   readonly #random: Random
 
   constructor(random: Random) {
@@ -32,29 +43,39 @@ export class ContactCache {
   }
 
   /** Index of the first contact at or after the key; the size when there is none. */
-  #at(key: string): number {
+  #at(key: Key): number {
+    const place = placeOf(key)
+    const sorted = this.#sorted
+    const places = this.#places
     let low = 0
-    let high = this.#sorted.length
+    let high = sorted.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (this.#sorted[middle]!.contact.id < key) low = middle + 1
+      const there = places[middle]!
+      if (there < place || (there === place && sorted[middle]!.contact.id < key)) low = middle + 1
       else high = middle
     }
     return low
   }
 
   heard(contact: Contact, nowMs: number, arcStart?: Key | undefined): void {
-    const at = this.#at(contact.id)
-    const there = this.#sorted[at]
-    if (there !== undefined && there.contact.id === contact.id) {
+    const there = this.#byId.get(contact.id)
+    if (there !== undefined) {
       if (there.contact.incarnation > contact.incarnation) return
-      if (there.contact.incarnation === contact.incarnation) {
-        there.heardAtMs = nowMs
-        if (arcStart !== undefined) there.arcStart = arcStart
-      } else this.#sorted[at] = { contact, arcStart, heardAtMs: nowMs }
+      if (there.contact.incarnation !== contact.incarnation) {
+        there.contact = contact
+        there.arcStart = undefined
+      }
+      there.heardAtMs = nowMs
+      if (arcStart !== undefined) there.arcStart = arcStart
       return
     }
-    this.#sorted.splice(at, 0, { contact, arcStart, heardAtMs: nowMs })
+    const at = this.#at(contact.id)
+    const cached = { contact, arcStart, heardAtMs: nowMs }
+    this.#places.copyWithin(at + 1, at, this.#sorted.length)
+    this.#places[at] = placeOf(contact.id)
+    this.#sorted.splice(at, 0, cached)
+    this.#byId.set(contact.id, cached)
     if (this.#sorted.length > MAX_CACHED_CONTACTS) this.#evict()
   }
 
@@ -64,12 +85,17 @@ export class ContactCache {
       const other = this.#random.int(this.#sorted.length)
       if (this.#sorted[other]!.heardAtMs < this.#sorted[oldest]!.heardAtMs) oldest = other
     }
-    this.#sorted.splice(oldest, 1)
+    this.#remove(oldest)
+  }
+
+  #remove(at: number): void {
+    const [gone] = this.#sorted.splice(at, 1)
+    this.#places.copyWithin(at, at + 1, this.#sorted.length + 1)
+    this.#byId.delete(gone!.contact.id)
   }
 
   forget(contact: Contact): void {
-    const at = this.#at(contact.id)
-    if (this.#sorted[at]?.contact.id === contact.id) this.#sorted.splice(at, 1)
+    if (this.#byId.has(contact.id)) this.#remove(this.#at(contact.id))
   }
 
   /** The contact that confirmed an arc with this key in it. */
@@ -127,7 +153,8 @@ export class Graveyard {
 
   /** It spoke: it is alive. */
   raise(contact: Contact): void {
-    if (!this.left(contact)) this.#dead.delete(contact.id)
+    const grave = this.#dead.get(contact.id)
+    if (grave !== undefined && !this.left(contact)) this.#dead.delete(contact.id)
   }
 
   /** Did it say that it leaves? A message of its own may have been overtaken by that one. */

@@ -43,6 +43,34 @@ test('runs events by time, ties by the order in which they were added', async ()
   )
 })
 
+test('keeps the order over any distance in time, also of what events add, however the run is cut', async () => {
+  const timeMs = fc.oneof(
+    fc.integer({ min: 0, max: 10 }),
+    fc.double({ min: 0, max: 20_000, noNaN: true }),
+    fc.constant(1e9),
+  )
+  const plan = fc.array(fc.record({ atMs: timeMs, thenMs: timeMs }), { maxLength: 40 })
+  await fc.assert(
+    fc.asyncProperty(plan, fc.array(timeMs, { maxLength: 5 }), async (events, cuts) => {
+      const schedule = new Schedule()
+      const ran: number[] = []
+      const note = () => ran.push(schedule.nowMs)
+      for (const { atMs, thenMs } of events) {
+        const act = () => {
+          note()
+          schedule.add(new Act(note), schedule.nowMs + thenMs)
+        }
+        schedule.add(new Act(act), atMs)
+      }
+      for (const cut of cuts.sort((a, b) => a - b)) await schedule.run(cut)
+      await schedule.run(3e9)
+      const wanted = events.flatMap(({ atMs, thenMs }) => [atMs, atMs + thenMs])
+      expect(ran).toEqual(wanted.sort((a, b) => a - b))
+    }),
+    { numRuns: 50 },
+  )
+})
+
 test('runs up to a time and moves the clock there; the past is now', async () => {
   const schedule = new Schedule()
   const ran: number[] = []
