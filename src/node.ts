@@ -60,7 +60,7 @@ export interface HostStatus {
   readonly network: string
   readonly address: { readonly ip: string; readonly port: number } | undefined
   /** `leaf`: others cannot dial this host, so it has no place in the ring. */
-  readonly role: 'joining' | 'member' | 'leaf' | 'leaving'
+  readonly role: 'member' | 'leaf' | 'leaving'
   readonly upSinceMs: number
   readonly ring: RingView
   readonly connections: number

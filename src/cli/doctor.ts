@@ -172,12 +172,11 @@ function checkReachable(status: HostStatus | undefined): Finding {
       message: 'no node is running, so nobody can call back: start one with chorale up -d',
     }
   }
-  if (status.role === 'leaf') {
+  if (!status.address) {
     const message =
       'no node could call back: it submits and follows jobs only; forward its port, or --listen on an address that others reach'
     return { check, level: 'warn', message }
   }
-  if (!status.address) return { check, level: 'warn', message: 'still joining: try again in a moment' }
   const others = status.ring.nodes.some(({ successors }) => successors.some(({ peer }) => peer !== status.peer))
   const where = formatEndpoint(status.address)
   const message = others ? `other nodes call back at ${where}` : `${where}; no other node has joined yet to prove it`

@@ -1,6 +1,6 @@
 /** `chorale ring show`: the node's view of its neighbourhood. */
 import { Command } from 'commander'
-import type { PeerPlace } from '../node.ts'
+import type { PeerPlace, RingView } from '../node.ts'
 import type { Cli } from './cli.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
@@ -11,9 +11,8 @@ export function ringCommand(cli: Cli): Command {
     .addHelpText('after', examples('chorale ring show', '', 'chorale ring show --json', 'ids in full'))
     .action(
       cli.action(async () => {
-        const { ring, role } = await (await cli.connect()).status({ signal: cli.signal })
-        if (ring.nodes.length === 0)
-          cli.note(`this host is ${role === 'joining' ? 'joining' : 'a leaf'}: it has no place in the ring`)
+        const { ring } = await (await cli.connect()).status({ signal: cli.signal })
+        if (ring.nodes.length === 0) cli.note('this host is a leaf: it has no place in the ring')
         const row = (name: string, place: PeerPlace | undefined) =>
           place ? [name, place.id.slice(0, 12), place.address, format.shortPeer(place.peer)] : [name, '-', '-', '-']
         const text = ring.nodes.map((node) =>
@@ -21,7 +20,7 @@ export function ringCommand(cli: Cli): Command {
             [
               `node ${node.slot}`,
               node.id.slice(0, 12),
-              `${ring.mode}, about ${Math.round(node.sizeEstimate)} nodes, ${node.fingers} fingers`,
+              `${ring.mode}, ${sizeOf(ring.mode, node.sizeEstimate)}, ${node.fingers} fingers`,
             ],
             row('  predecessor', node.predecessor),
             ...node.successors.map((place, i) => row(`  successor ${i + 1}`, place)),
@@ -35,4 +34,10 @@ export function ringCommand(cli: Cli): Command {
     .description('the overlay around this node: show')
     .addHelpText('after', examples('chorale ring show', ''))
     .addCommand(show)
+}
+
+/** A young ring knows all its members; a grown one estimates. */
+function sizeOf(mode: RingView['mode'], estimate: number): string {
+  const nodes = Math.round(estimate)
+  return `${mode === 'young' ? '' : 'about '}${nodes} ${nodes === 1 ? 'node' : 'nodes'}`
 }

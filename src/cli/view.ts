@@ -11,12 +11,22 @@ import { halfWidth } from './format.ts'
 const REDRAW_MS = 100
 const LINE_MS = 1000
 const JSON_MS = 200
+/** Before so much is done nobody can tell how long the rest takes. */
+const PACE = { tasks: 16, share: 0.05, ms: 500 }
 
 export interface Progress {
   readonly job: JobView
   /** Nodes that are up, when the caller knows; else the hosts that have worked. */
   readonly nodes: number | undefined
   /** Since the job was submitted. */
+  readonly elapsedMs: number
+  /** What the pace is measured from. */
+  readonly since?: Milestone | undefined
+}
+
+/** How far the job was when its first tasks were seen to be done. What comes before is the start, which is no pace. */
+export interface Milestone {
+  readonly done: number
   readonly elapsedMs: number
 }
 
@@ -52,12 +62,15 @@ function jsonView(cli: Cli): ProgressView {
 
 function lineView(cli: Cli): ProgressView {
   let lastAtMs = 0
+  let since: Milestone | undefined
   return {
     update(job, nodes) {
       const now = Date.now()
+      const elapsedMs = now - job.submittedAtMs
+      since ??= milestone(job, elapsedMs)
       if (now - lastAtMs < LINE_MS) return
       lastAtMs = now
-      cli.note(progressLine({ job, nodes, elapsedMs: now - job.submittedAtMs }))
+      cli.note(progressLine({ job, nodes, elapsedMs, since }))
     },
     note: (text) => cli.note(text),
     end() {},
@@ -68,6 +81,7 @@ function liveView(cli: Cli): ProgressView {
   const { err, width, variables } = cli.terminal
   const unicode = /utf-?8/i.test(`${variables.LC_ALL || variables.LC_CTYPE || variables.LANG || ''}`)
   let latest: { job: JobView; nodes: number | undefined } | undefined
+  let since: Milestone | undefined
   let lines = 0
   let ended = false
   const erase = () => {
@@ -78,7 +92,7 @@ function liveView(cli: Cli): ProgressView {
   const draw = () => {
     if (!latest || ended) return
     const elapsedMs = Date.now() - latest.job.submittedAtMs
-    const rows = progressRows({ ...latest, elapsedMs }, { width: width(), unicode, paint: cli.paint.bind(cli) })
+    const rows = progressRows({ ...latest, elapsedMs, since }, { width: width(), unicode, paint: cli.paint.bind(cli) })
     erase()
     err(`${rows.join('\n')}\n`)
     lines = rows.length
@@ -89,6 +103,7 @@ function liveView(cli: Cli): ProgressView {
   return {
     update(job, nodes) {
       latest = { job, nodes }
+      since ??= milestone(job, Date.now() - job.submittedAtMs)
     },
     note(text) {
       erase()
@@ -105,10 +120,17 @@ function liveView(cli: Cli): ProgressView {
   }
 }
 
+function milestone({ tasks: { done } }: JobView, elapsedMs: number): Milestone | undefined {
+  return done > 0 ? { done, elapsedMs } : undefined
+}
+
 /** Milliseconds until the end at the pace so far; undefined before anybody can tell. */
-export function remainingMs({ job: { tasks }, elapsedMs }: Progress): number | undefined {
-  if (tasks.done === 0 || elapsedMs < 500) return undefined
-  return (elapsedMs * (tasks.total - tasks.done)) / tasks.done
+export function remainingMs({ job: { tasks }, elapsedMs, since }: Progress): number | undefined {
+  if (!since) return undefined
+  const did = tasks.done - since.done
+  const tookMs = elapsedMs - since.elapsedMs
+  if (did < Math.max(1, Math.min(PACE.tasks, PACE.share * tasks.total)) || tookMs < PACE.ms) return undefined
+  return (tookMs * (tasks.total - tasks.done)) / did
 }
 
 export function progressLine(progress: Progress): string {

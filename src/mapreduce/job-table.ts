@@ -47,7 +47,7 @@ export interface Segment {
   todo: number
   /** Tasks whose next attempt is not the first, as far as this host can know. */
   again: number
-  /** Attempts beyond the first. */
+  /** Given out again because the attempt before was lost. */
   reassigned: number
   failures: number
   workers: Sketch

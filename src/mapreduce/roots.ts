@@ -16,6 +16,8 @@ const MAX_BATCH_TASKS = 256
 const LATE_FLOOR_MS = 2 * BATCH_MS
 const LATE_FACTOR = 1.5
 const LAST_SHARE = 0.05
+/** Two renewals are missing: such a worker is rather dead than slow. */
+const SILENT_MS = 2_000
 
 export interface Lease {
   readonly id: number
@@ -43,7 +45,7 @@ export class Roots {
   readonly #self: string
   readonly #now: () => number
   #nextLease = 1
-  /** Attempts beyond the first, of all jobs. */
+  /** Tasks of all jobs whose first attempt was lost. Second attempts of those that are only late do not count. */
   reassigned = 0
 
   constructor(self: string, now: () => number) {
@@ -123,7 +125,8 @@ export class Roots {
       for (const late of [...this.#late(queue, worker)]) {
         if (leases.length >= Math.min(cores, maxGrants)) return leases
         const mask = lackingOf(late)
-        leases.push(this.#lease(queue, late.segment, mask, worker))
+        const lost = late.worker !== this.#self && this.#now() - late.renewedAtMs > SILENT_MS
+        leases.push(this.#lease(queue, late.segment, mask, worker, lost ? mask : 0))
       }
     }
     return leases
@@ -139,7 +142,7 @@ export class Roots {
         const mask = lowestBits(segment.todo, Math.min(budget, largest))
         budget -= countBits(mask)
         this.#setTodo(queue, segment, segment.todo & ~mask)
-        leases.push(this.#lease(queue, segment, mask, worker))
+        leases.push(this.#lease(queue, segment, mask, worker, mask & segment.again))
       }
       if (budget <= 0 || leases.length >= maxGrants) return
     }
@@ -197,12 +200,13 @@ export class Roots {
     if (queue) this.#setTodo(queue, segment, segment.todo & lackingMask(segment))
   }
 
-  #lease(queue: JobQueue, segment: Segment, mask: number, worker: string): Lease {
+  /** `lost`: the tasks among them that somebody else was given before, in vain. */
+  #lease(queue: JobQueue, segment: Segment, mask: number, worker: string, lost: number): Lease {
     const now = this.#now()
     const lease: Lease = { id: this.#nextLease++, segment, mask, worker, grantedAtMs: now, renewedAtMs: now }
     this.#leases.set(lease.id, lease)
     queue.leases.add(lease)
-    const again = countBits(mask & segment.again)
+    const again = countBits(lost)
     if (again > 0) {
       this.reassigned += again
       segment.reassigned += again

@@ -31,7 +31,7 @@ export interface JobView {
   readonly tasks: {
     readonly total: number
     readonly done: number
-    /** Attempts beyond the first: because a host died, or was slow. */
+    /** Given to another host because the first one died, fell silent or gave them back; not those that were only late. */
     readonly reassigned: number
   }
   /** Hosts that have done work for it. */

@@ -105,7 +105,7 @@ test('status, id, peers and ring, for people and for programs', async () => {
   expect((await b.chorale('id')).out).toMatch(/peer +12D3KooWFakeFakeFake/)
   expect((await b.chorale('id', '-q')).out).toBe('12D3KooWFakeFakeFake\n')
   expect((await b.chorale('peer', 'list')).out).toMatch(/12D3KooWOther +127\.0\.0\.1:4002 +inbound +0\.5 ms/)
-  expect((await b.chorale('ring', 'show')).out).toMatch(/successor 1 +cdcdcdcdcdcd/)
+  expect((await b.chorale('ring', 'show')).out).toMatch(/ young, 2 nodes, 0 fingers\n[\s\S]*successor 1 +cdcdcdcdcdcd/)
   expect((await b.chorale('peer', 'ping', 'somebody')).out).toBe('somebody  1.25 ms\n')
   expect(await b.chorale('peer', 'ping', 'nobody')).toMatchObject({
     code: 3,

@@ -5,10 +5,11 @@ import { progressLine, progressRows, remainingMs } from '../../../src/cli/view.t
 import { jobView } from './fake-host.ts'
 
 const plain = { width: 80, unicode: true, paint: (_: string, text: string) => text } as const
+const since = { done: 5, elapsedMs: 400 }
 const estimate = { pi: 3.140_625_4, ci95: 0.000_52 }
 
 test('the live view', () => {
-  const rows = progressRows({ job: jobView({ estimate }), nodes: 4, elapsedMs: 2000 }, plain)
+  const rows = progressRows({ job: jobView({ estimate }), nodes: 4, elapsedMs: 2000, since }, plain)
   expect(rows).toEqual([
     '  map      ██████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░ 25 %  25/100 tasks',
     '  nodes    4  3 working, 1 tasks reassigned',
@@ -31,15 +32,29 @@ test('a terminal without UTF-8 gets ASCII', () => {
 })
 
 test('a line for pipes', () => {
-  expect(progressLine({ job: jobView({ estimate }), nodes: 4, elapsedMs: 2000 })).toBe(
+  expect(progressLine({ job: jobView({ estimate }), nodes: 4, elapsedMs: 2000, since })).toBe(
     'running 25 %, 25/100 tasks, 4 nodes, 1 reassigned, estimate 3.14063 ± 0.00052, 2.0 s elapsed, ~6.0 s left',
   )
 })
 
-test('no guess before there is something to go by', () => {
-  const tasks = { total: 100, done: 0, reassigned: 0 }
-  expect(remainingMs({ job: jobView({ tasks }), nodes: 1, elapsedMs: 5000 })).toBeUndefined()
-  expect(remainingMs({ job: jobView(), nodes: 1, elapsedMs: 100 })).toBeUndefined()
+test.each([
+  ['nothing is done', 0, 5000, undefined],
+  ['nothing was done since', 5, 5000, undefined],
+  ['one task is no pace', 6, 5000, undefined],
+  ['a moment is no pace', 55, 800, undefined],
+  ['half a second and a twentieth of the tasks', 10, 1400, 18_000],
+  ['the end', 100, 2400, 0],
+])('how long it takes: %s', (_, done, elapsedMs, wanted) => {
+  const job = jobView({ tasks: { total: 100, done, reassigned: 0 } })
+  expect(remainingMs({ job, nodes: 1, elapsedMs, since })).toBe(wanted)
+  expect(remainingMs({ job, nodes: 1, elapsedMs })).toBeUndefined()
+})
+
+test('of many tasks sixteen are a pace, of few one', () => {
+  const long = jobView({ tasks: { total: 100_000, done: 21, reassigned: 0 } })
+  expect(remainingMs({ job: long, nodes: 1, elapsedMs: 1400, since })).toBeGreaterThan(0)
+  const short = jobView({ tasks: { total: 8, done: 6, reassigned: 0 } })
+  expect(remainingMs({ job: short, nodes: 1, elapsedMs: 1400, since })).toBe(2000)
 })
 
 test.each([

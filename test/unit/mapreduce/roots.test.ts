@@ -181,7 +181,24 @@ describe('slow tasks', () => {
     expect(roots.grant('a', 1, 1)).toEqual([])
     expect(roots.grant('b', 1, 1)).toHaveLength(1)
     expect(roots.grant('c', 1, 1)).toEqual([])
-    expect(segment.reassigned).toBe(1)
+    expect(segment.reassigned).toBe(0)
+  })
+
+  test.each([
+    ['of a host that is only slow does not count as reassigned', 'a', 1, 0],
+    ['of a silent host does', 'a', 3, 1],
+    ["of this host's own, which renews nothing, does not", 'self', 3, 0],
+  ])('a second attempt %s', (_, worker, silentSeconds, reassigned) => {
+    const segment = segmentOf(jobOf(2), 0)
+    roots.add(segment)
+    seen(segment)
+    const [lease] = roots.grant(worker, 1, 1)
+    nowMs += 3_000 - silentSeconds * 1_000
+    roots.renew(worker, [lease?.id ?? -1])
+    nowMs += silentSeconds * 1_000
+    expect(roots.grant('b', 1, 1)).toHaveLength(1)
+    expect(segment.reassigned).toBe(reassigned)
+    expect(roots.reassigned).toBe(reassigned)
   })
 })
 
