@@ -172,7 +172,8 @@ describe('deaths', () => {
     const view = await end(network, hosts[0]!, id)
     expect(view).toMatchObject({ value: expectedWaves(400, 7) })
     expect(network.time.now() - started).toBeLessThan(6_000)
-    expect(view.tasks.reassigned).toBeGreaterThan(0)
+    // It renews what it was given: late, not lost.
+    expect(view.tasks.reassigned).toBe(0)
   })
 
   test('a host that stops politely hands its queue over within a second', async () => {
