@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, string>> = {
   kill: 'half of the processes killed during a pi job                    --nodes 32 --kill 16 --runs 10',
   memory: 'resident memory of idle nodes, and of its parts                 --nodes 32',
   rpc: 'requests per second over one connection, of one or of 100       --hosts 100 --requests 20000',
+  bulk: 'blocks per second over one connection, against a plain stream   --seconds 5',
 }
 
 const [name, ...args] = process.argv.slice(2)

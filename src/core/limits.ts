@@ -7,6 +7,8 @@
 export const MAX_CONNECTIONS = 128
 /** Streams of one connection, either way: those of our protocols, and some to spare. */
 export const MAX_STREAMS_PER_CONNECTION = 64
+/** Of those, inbound ones of one protocol. DESIGN 5. */
+export const MAX_STREAMS_PER_PROTOCOL = 8
 /** A control frame. DESIGN 5. */
 export const MAX_FRAME_BYTES = 64 * 1024
 /** Bytes read but not yet handled, per stream. DESIGN 5. */
@@ -87,3 +89,29 @@ export const PREFIX_HANDLER_MS_PER_SECOND = 900
 export const PREFIX_HANDLER_MS_BURST = 10_000
 /** A block. As in IPFS, whose peers refuse more than 1 MiB or 2. DESIGN 5. */
 export const MAX_BLOCK_BYTES = 1024 * 1024
+/** A frame of the bulk lane: a block, and the envelope and the few fields around it. */
+export const MAX_BULK_FRAME_BYTES = MAX_BLOCK_BYTES + 4096
+/** Bytes read but not yet handled, per bulk stream: what a peer may send ahead of us. 100 MB/s over 10 ms. */
+export const MAX_BULK_READ_BUFFER_BYTES = 1024 * 1024
+/** Answers and requests written but not sent, per bulk stream, above which no further ones are made. */
+export const MAX_BULK_WRITE_BUFFER_BYTES = 4 * 1024 * 1024
+/** Bulk requests of ours that wait for one peer: 16 MiB of 256 KiB blocks. */
+export const MAX_BULK_REQUESTS_PER_PEER = 64
+/** Bulk requests of ours that wait, in all. */
+export const MAX_BULK_REQUESTS = 512
+/** Bulk requests of one peer that our handlers work on; each answer may be a block. */
+export const MAX_BULK_HANDLING_PER_PEER = 16
+/** Bulk requests of one peer that wait for a handler: those of the peer's that are not in work, of 256 KiB each. */
+export const MAX_BULK_HELD_BYTES_PER_PEER = 16 * 1024 * 1024
+/** Bytes of all bulk streams that are unsent or wait for a handler. Beyond it a peer is served one block at a time. */
+export const MAX_BULK_BUFFER_BYTES = 64 * 1024 * 1024
+/** The slowest line that blocks are waited for on: 1 MiB in 16 s. */
+export const BULK_FLOOR_BYTES_PER_SECOND = 64 * 1024
+/** Bulk bytes of one peer, and of one /24, on public addresses: half a Gbit/s, and what a server's line carries. */
+export const BULK_PEER_BYTES_PER_SECOND = 64 * 1024 * 1024
+export const BULK_PEER_BYTES_BURST = 64 * 1024 * 1024
+export const BULK_PREFIX_BYTES_PER_SECOND = 256 * 1024 * 1024
+export const BULK_PREFIX_BYTES_BURST = 128 * 1024 * 1024
+/** The same on loopback and private addresses, where a peer is one's own: more than a connection can encrypt. */
+export const BULK_LOCAL_BYTES_PER_SECOND = 1024 * 1024 * 1024
+export const BULK_LOCAL_BYTES_BURST = 256 * 1024 * 1024

@@ -11,6 +11,7 @@ const NAMES = [
   'earlyFrames', // before the hello
   'schemaErrors', // a body against its schema
   'unknownKinds',
+  'wrongLanes', // a bulk message among the small ones, or the other way round
   'wrongIncarnations', // requests for an earlier life of this host
   'strayReplies', // to a request that has timed out, or that was never asked
   'wrongNetworks',
@@ -18,9 +19,10 @@ const NAMES = [
   'busyHandling', // refused: too many of the peer's requests in work, or too much of our time
   'busyRequests', // refused: too many requests of ours in flight
   'throttledReads', // a peer sent faster than its token bucket; its stream was paused
-  'droppedWriters', // a peer stopped reading; its connection was closed
-  'silentPeers', // a connection closed after time-outs in a row
+  'droppedWriters', // a peer stopped reading; its connection, or bulk stream, was closed
+  'silentPeers', // a connection or bulk stream closed after time-outs in a row
   'helloTimeouts', // a connection that never spoke our protocol
+  'extraStreams', // refused: a bulk stream too many, or without a connection that said hello
   'extraConnections', // refused: too many from one peer, or no room
   'evictedConnections', // idle ones closed to make room
   'failedDials',

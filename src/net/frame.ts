@@ -60,17 +60,23 @@ const MAX_KIND_LENGTH = 64
 const MAX_FAILURE_LENGTH = 512
 
 /** With its length prefix. Throws `limit` when it is longer than a frame may be. */
-export function encodeFrame(frame: Frame): Uint8Array {
+export function encodeFrame(frame: Frame, maxBytes: number = MAX_FRAME_BYTES): Uint8Array {
   const payload = encode(envelopeOf(frame))
-  if (payload.length > MAX_FRAME_BYTES) {
-    throw new ChoraleError('limit', `a message of ${payload.length} bytes does not fit ${MAX_FRAME_BYTES}`)
+  if (payload.length > maxBytes) {
+    throw new ChoraleError('limit', `a message of ${payload.length} bytes does not fit ${maxBytes}`)
   }
-  const bytes = new Uint8Array(PREFIX_BYTES + payload.length)
+  const bytes = uncleared(PREFIX_BYTES + payload.length)
+  bytes[0] = 0
   bytes[2] = payload.length >> 8
   bytes[3] = payload.length
-  if (payload.length > 0xffff) bytes[1] = payload.length >> 16
+  bytes[1] = payload.length >> 16
   bytes.set(payload, PREFIX_BYTES)
   return bytes
+}
+
+/** Memory that the caller fills to the last byte, so that a megabyte is not first filled with zeros. */
+function uncleared(length: number): Uint8Array {
+  return length < 4096 ? new Uint8Array(length) : Buffer.allocUnsafeSlow(length)
 }
 
 function envelopeOf(frame: Frame): unknown[] {
@@ -154,6 +160,11 @@ export class FrameReader {
   /** A frame whose rest has not come: as long as the frame, or as its prefix while not even that has come. */
   #partial: Uint8Array | undefined
   #filled = 0
+  readonly #maxBytes: number
+
+  constructor(maxBytes: number = MAX_FRAME_BYTES) {
+    this.#maxBytes = maxBytes
+  }
 
   /** Bytes held back. */
   get buffered(): number {
@@ -165,7 +176,7 @@ export class FrameReader {
     let offset = this.#partial ? this.#fill(chunk, onFrame) : 0
     while (offset < chunk.length) {
       const available = chunk.length - offset
-      const frameBytes = available < PREFIX_BYTES ? PREFIX_BYTES : PREFIX_BYTES + payloadLength(chunk, offset)
+      const frameBytes = available < PREFIX_BYTES ? PREFIX_BYTES : PREFIX_BYTES + this.#payloadLength(chunk, offset)
       if (available < frameBytes) {
         this.#hold(chunk.subarray(offset), frameBytes)
         return
@@ -176,7 +187,7 @@ export class FrameReader {
   }
 
   #hold(bytes: Uint8Array, frameBytes: number): void {
-    const partial = new Uint8Array(frameBytes)
+    const partial = uncleared(frameBytes)
     partial.set(bytes)
     this.#partial = partial
     this.#filled = bytes.length
@@ -192,7 +203,7 @@ export class FrameReader {
       this.#filled += taken
       offset += taken
       if (this.#filled < partial.length) break
-      const frameBytes = PREFIX_BYTES + payloadLength(partial, 0)
+      const frameBytes = PREFIX_BYTES + this.#payloadLength(partial, 0)
       if (frameBytes > partial.length) {
         this.#hold(partial, frameBytes) // the prefix is complete: now the frame's length is known
       } else {
@@ -202,16 +213,16 @@ export class FrameReader {
     }
     return offset
   }
-}
 
-function payloadLength(bytes: Uint8Array, offset: number): number {
-  const length =
-    (bytes[offset] as number) * 2 ** 24 +
-    (bytes[offset + 1] as number) * 2 ** 16 +
-    (bytes[offset + 2] as number) * 2 ** 8 +
-    (bytes[offset + 3] as number)
-  if (length > MAX_FRAME_BYTES) {
-    throw new ChoraleError('limit', `a frame of ${length} bytes, of at most ${MAX_FRAME_BYTES}`)
+  #payloadLength(bytes: Uint8Array, offset: number): number {
+    const length =
+      (bytes[offset] as number) * 2 ** 24 +
+      (bytes[offset + 1] as number) * 2 ** 16 +
+      (bytes[offset + 2] as number) * 2 ** 8 +
+      (bytes[offset + 3] as number)
+    if (length > this.#maxBytes) {
+      throw new ChoraleError('limit', `a frame of ${length} bytes, of at most ${this.#maxBytes}`)
+    }
+    return length
   }
-  return length
 }

@@ -32,12 +32,17 @@ export class Handlers {
     this.#entries.set(kind.name, { kind, handler } as unknown as Entry)
   }
 
-  /** Answers a request that came over the wire, at once where the handler does. Never throws, never rejects. */
-  answer(kindName: string, body: unknown, delivery: Delivery): Answer | Promise<Answer> {
+  /** Answers a request that came over the wire, on the bulk lane or the other, at once where the handler does. Never throws, never rejects. */
+  answer(kindName: string, body: unknown, delivery: Delivery, bulk: boolean): Answer | Promise<Answer> {
     const entry = this.#entries.get(kindName)
     if (!entry) {
       this.#counters.unknownKinds++
       return { ok: false, code: 'unsupported', message: `no handler for ${kindName}` }
+    }
+    if (entry.kind.bulk !== bulk) {
+      this.#counters.wrongLanes++
+      const lane = bulk ? 'stream of small messages' : 'block stream'
+      return { ok: false, code: 'bad-message', message: `${kindName} belongs on the ${lane}` }
     }
     let message: unknown
     try {

@@ -1,5 +1,5 @@
 /**
- * The connections of a host, each with its one request/response stream: who dials, who may be taken for whom, and who
+ * The connections of a host, each with its request/response streams: who dials, who may be taken for whom, and who
  * goes when there is no room. A contact is reached only at its own address over a connection authenticated for its peer
  * id (DESIGN 4): one that we dialled there, or one that came from it after a dial-back has shown that it is there.
  */
@@ -16,11 +16,13 @@ import { type Endpoint, formatEndpoint, sameEndpoint } from './endpoint.ts'
 import { HELLO_VERSION, type HelloFrame, type RequestFrame } from './frame.ts'
 import type { Answer } from './handlers.ts'
 import { canonicalIp, type IpClass, ipClass } from './ip.ts'
+import { BulkLanes } from './libp2p-bulk.ts'
 import { describeStranger, endpointOf, isPeerId, type Libp2pNode, multiaddrOf } from './libp2p-node.ts'
+import { bytesOf, closedByPeer, listenTo, unreachable } from './libp2p-stream.ts'
 import { updateWindowLazily } from './libp2p-tuning.ts'
 import { rpcProtocol } from './network-id.ts'
 import { PeerLimits } from './peer-limits.ts'
-import { type ByteStream, type RpcHost, RpcStream, withSignal } from './rpc-stream.ts'
+import { type RpcHost, RpcStream, withSignal } from './rpc-stream.ts'
 import { RttEstimator, type RttSettings } from './rtt.ts'
 
 /** What the links need of their host. */
@@ -30,7 +32,7 @@ export interface LinkHost {
   hello(): Omit<HelloFrame, 'type'>
   /** Undefined while a host that listens everywhere does not know its address. */
   ownClass(): IpClass | undefined
-  onRequest(link: Link, request: RequestFrame): Answer | Promise<Answer>
+  onRequest(link: Link, request: RequestFrame, bulk: boolean): Answer | Promise<Answer>
   /** The last connection of a peer closed, or none could be made. */
   onPeerDown(peer: string): void
 }
@@ -48,7 +50,7 @@ const MIN_DIAL_TIMEOUT_MS = 1000
 /** A connection that does not speak our protocol by then is closed. */
 const HELLO_TIMEOUT_MS = 10_000
 
-/** One connection with its stream. */
+/** One connection with its stream of small messages. */
 export interface Link {
   readonly peer: string
   readonly connection: Connection
@@ -66,6 +68,8 @@ export interface Link {
 }
 
 export class Links {
+  /** The connections' other streams. */
+  readonly bulk: BulkLanes<Link>
   readonly #host: LinkHost
   readonly #node: Libp2pNode
   readonly #settings: LinkSettings
@@ -94,9 +98,18 @@ export class Links {
       timer: host.env.clock.timer,
       soon: (run) => setImmediate(run),
       onHello: (rpc, hello) => this.#onHello(rpc, hello),
-      onRequest: (rpc, request) => host.onRequest(this.#linkOf.get(rpc) as Link, request),
-      onClose: (rpc, _error, polite) => this.#onClose(rpc, polite),
+      onRequest: (rpc, request) => host.onRequest(this.#linkOf.get(rpc) as Link, request, false),
+      onClose: (rpc, error, polite) => this.#onClose(rpc, error, polite),
     }
+    const bulkHost = {
+      env: host.env,
+      counters,
+      now,
+      hello: () => host.hello(),
+      ownerOf: (connection: Connection) => this.all().find((link) => link.connection === connection),
+      onRequest: (link: Link, request: RequestFrame) => host.onRequest(link, request, true),
+    }
+    this.bulk = new BulkLanes(bulkHost, node, settings.network)
   }
 
   /** Begins to accept. */
@@ -107,6 +120,7 @@ export class Links {
       maxInboundStreams: 1,
       maxOutboundStreams: 1,
     })
+    await this.bulk.open()
   }
 
   /** Says goodbye and closes everything. */
@@ -268,12 +282,7 @@ export class Links {
     updateWindowLazily(stream)
     const peer = connection.remotePeer.toString()
     const ip = canonicalIp(endpointOf(connection.remoteAddr).ip) ?? ''
-    const bytes: ByteStream = {
-      send: (data) => stream.send(data) && !stream.writableNeedsDrain,
-      pause: () => stream.readStatus === 'readable' && stream.pause(),
-      resume: () => stream.readStatus === 'paused' && stream.resume(),
-      abort: (error) => connection.abort(error),
-    }
+    const bytes = bytesOf(stream, (error) => connection.abort(error))
     const allowance = this.#limits.allowance(peer, ip, this.#rpcHost.now())
     const rpc = new RpcStream(peer, bytes, this.#rpcHost, this.#rttOf(peer), allowance)
     const ready = Promise.withResolvers<Link>()
@@ -294,10 +303,7 @@ export class Links {
     const links = this.#links.get(peer)
     if (links) links.push(link)
     else this.#links.set(peer, [link])
-    stream.addEventListener('message', ({ data }) => rpc.receive(data.subarray()))
-    stream.addEventListener('drain', () => rpc.drained())
-    stream.addEventListener('remoteCloseWrite', () => this.#drop(link, closedByPeer()))
-    stream.addEventListener('close', () => this.#drop(link, closedByPeer()))
+    listenTo(stream, rpc, () => this.#drop(link, closedByPeer()))
     rpc.sendHello(this.#host.hello())
     return link
   }
@@ -335,8 +341,9 @@ export class Links {
     link.connection.abort(error)
   }
 
-  #onClose(rpc: RpcStream, polite: boolean): void {
+  #onClose(rpc: RpcStream, error: ChoraleError, polite: boolean): void {
     const link = this.#linkOf.get(rpc) as Link
+    this.bulk.close(link, error)
     this.#count--
     const rest = (this.#links.get(link.peer) ?? []).filter((other) => other !== link)
     if (rest.length > 0) this.#links.set(link.peer, rest)
@@ -377,7 +384,8 @@ export class Links {
     if (this.#count + this.#dials.size < this.#settings.maxConnections) return true
     let victim: Link | undefined
     for (const link of this.all()) {
-      if (link.rpc.inFlight === 0 && (!victim || link.rpc.usedMs < victim.rpc.usedMs)) victim = link
+      if (link.rpc.inFlight + this.bulk.inFlight(link) > 0) continue
+      if (!victim || link.rpc.usedMs < victim.rpc.usedMs) victim = link
     }
     if (!victim) return false
     const { connection, rpc } = victim
@@ -387,14 +395,4 @@ export class Links {
     void connection.close().catch((error) => connection.abort(error))
     return true
   }
-}
-
-function unreachable(to: Endpoint, cause: unknown): ChoraleError {
-  if (cause instanceof ChoraleError && cause.code !== 'timeout') return cause
-  const text = errorMessage(cause).split('\n')[0]
-  return new ChoraleError('unreachable', `cannot connect to ${formatEndpoint(to)}: ${text}`, { cause })
-}
-
-function closedByPeer(): ChoraleError {
-  return new ChoraleError('unreachable', 'the connection was closed')
 }

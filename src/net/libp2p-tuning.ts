@@ -69,6 +69,21 @@ export function updateWindowLazily(stream: Stream): void {
   }
 }
 
+interface WideStream extends WindowedStream {
+  maxStreamWindowSize?: number
+  maxReadBufferLength?: number
+}
+
+/** Yamux has one size of window for all streams; this one gets its own, and the peer is told at once. */
+export function widenWindow(stream: Stream, bytes: number): void {
+  const inner = stream as unknown as { -readonly [K in keyof WideStream]: WideStream[K] }
+  if (!inner.sendWindowUpdate || inner.recvWindow === undefined || inner.maxStreamWindowSize === undefined) return
+  inner.maxStreamWindowSize = bytes
+  inner.maxReadBufferLength = bytes
+  inner.recvWindow = bytes
+  inner.sendWindowUpdate()
+}
+
 interface Sender {
   send?(data: Uint8ArrayList): boolean
 }

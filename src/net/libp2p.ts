@@ -7,7 +7,7 @@ import type { TSchema } from 'typebox'
 import type { Env } from '../core/env.ts'
 import { ChoraleError, errorCode, errorMessage } from '../core/errors.ts'
 import { Emitter } from '../core/events.ts'
-import { MAX_CONNECTIONS, MAX_REQUESTS } from '../core/limits.ts'
+import { MAX_BULK_REQUESTS, MAX_CONNECTIONS, MAX_REQUESTS } from '../core/limits.ts'
 import { type Address, type Contact, contactAt } from './contact.ts'
 import { type Counters, newCounters } from './counters.ts'
 import { DialBack } from './dial-back.ts'
@@ -19,7 +19,8 @@ import { canonicalIp, type IpClass, ipClass, isWildcardIp } from './ip.ts'
 import { DIAL_TIMEOUT_MS, type Link, Links } from './libp2p-links.ts'
 import { interfaceIp, type Libp2pNode, startLibp2p } from './libp2p-node.ts'
 import { defineMessage, type MessageKind, type ReplyOf, type RequestOf, record, wireOf } from './message.ts'
-import { abortReason, withSignal } from './rpc-stream.ts'
+import { abortReason } from './pending.ts'
+import { type RpcRequest, withSignal } from './rpc-stream.ts'
 import { DEFAULT_RTT, type RttSettings } from './rtt.ts'
 import type { Delivery, Handler, RequestOptions, Transport } from './transport.ts'
 
@@ -81,6 +82,7 @@ export class Libp2pTransport implements Transport {
   #self: Address | undefined
   readonly #own = new Map<number, Contact>()
   #inFlight = 0
+  #bulkInFlight = 0
   #stopped = false
 
   constructor(options: Libp2pTransportOptions, node: Libp2pNode, listen: Endpoint, maxConnections: number) {
@@ -98,7 +100,7 @@ export class Libp2pTransport implements Transport {
         counters: this.counters,
         hello: () => this.#hello(),
         ownClass: () => this.#ownClass(),
-        onRequest: (link, request) => this.#onRequest(link, request),
+        onRequest: (link, request, bulk) => this.#onRequest(link, request, bulk),
         onPeerDown: (peer) => this.#events.emit('down', peer),
       },
       node,
@@ -185,6 +187,10 @@ export class Libp2pTransport implements Transport {
       this.counters.busyRequests++
       return Promise.reject(new ChoraleError('busy', `${MAX_REQUESTS} requests are in flight`))
     }
+    if (kind.bulk && this.#bulkInFlight >= MAX_BULK_REQUESTS) {
+      this.counters.busyRequests++
+      return Promise.reject(new ChoraleError('busy', `${MAX_BULK_REQUESTS} requests for blocks are in flight`))
+    }
     const link = this.#links.to(to)
     return link ? this.#ask(link, to, kind, message, options) : this.#askFirst(to, kind, message, options)
   }
@@ -237,37 +243,41 @@ export class Libp2pTransport implements Transport {
     } catch (error) {
       return Promise.reject(error)
     }
-    this.#inFlight++
+    this.#count(kind, 1)
     this.counters.requestsOut++
-    return link.rpc
-      .request({
-        kind: kind.name,
-        body,
-        toSlot: to.slot,
-        fromSlot: slot ?? 0,
-        toIncarnation: to.incarnation,
-        timeoutMs,
-        signal,
-      })
-      .then(
-        (reply) => {
-          this.#inFlight--
-          try {
-            return wireOf(kind).reply.fromWire(reply)
-          } catch (error) {
-            this.counters.schemaErrors++
-            throw error
-          }
-        },
-        (error) => {
-          this.#inFlight--
-          // The peer made room while the request was on its way, so nobody has seen it: a new connection, once.
-          if (link.rpc.polite && !again && errorCode(error) === 'unreachable') {
-            return this.#askFirst(to, kind, message, options, true)
-          }
+    const { slot: toSlot, incarnation: toIncarnation } = to
+    const request = { kind: kind.name, body, toSlot, fromSlot: slot ?? 0, toIncarnation, timeoutMs, signal }
+    return this.#send(link, kind, request).then(
+      (reply) => {
+        this.#count(kind, -1)
+        try {
+          return wireOf(kind).reply.fromWire(reply)
+        } catch (error) {
+          this.counters.schemaErrors++
           throw error
-        },
-      )
+        }
+      },
+      (error) => {
+        this.#count(kind, -1)
+        // The peer made room while the request was on its way, so nobody has seen it: a new connection, once.
+        if (link.rpc.polite && !again && errorCode(error) === 'unreachable') {
+          return this.#askFirst(to, kind, message, options, true)
+        }
+        throw error
+      },
+    )
+  }
+
+  #send(link: Link, { bulk }: MessageKind, request: RpcRequest): Promise<unknown> {
+    if (!bulk) return link.rpc.request(request)
+    const stream = this.#links.bulk.of(link)
+    if (!(stream instanceof Promise)) return stream.request(request)
+    return withSignal(stream, request.signal).then((opened) => opened.request(request))
+  }
+
+  #count({ bulk }: MessageKind, requests: 1 | -1): void {
+    this.#inFlight += requests
+    if (bulk) this.#bulkInFlight += requests
   }
 
   async #askFirst<K extends MessageKind>(
@@ -278,12 +288,12 @@ export class Libp2pTransport implements Transport {
     again = false,
   ): Promise<ReplyOf<K>> {
     this.#checkClass(to.ip, 'unreachable')
-    this.#inFlight++
+    this.#count(kind, 1)
     let link: Link
     try {
       link = await withSignal(this.#links.reach(to), options.signal)
     } finally {
-      this.#inFlight--
+      this.#count(kind, -1)
     }
     return this.#ask(link, to, kind, message, options, again)
   }
@@ -306,7 +316,7 @@ export class Libp2pTransport implements Transport {
 
   // ---- answering
 
-  #onRequest(link: Link, request: RequestFrame): Answer | Promise<Answer> {
+  #onRequest(link: Link, request: RequestFrame, bulk: boolean): Answer | Promise<Answer> {
     if (request.toIncarnation !== this.incarnation) {
       this.counters.wrongIncarnations++
       return { ok: false, code: 'gone', message: 'another incarnation lives here' }
@@ -314,15 +324,16 @@ export class Libp2pTransport implements Transport {
     if (!link.confirmed && link.claim) {
       const confirmed = this.#links.confirm(link)
       // The first requests of a peer wait for its dial-back, so that handlers know who asks.
-      if (confirmed instanceof Promise) return this.#atMost(MAX_HOLD_MS, confirmed, () => this.#deliver(link, request))
+      if (confirmed instanceof Promise)
+        return this.#atMost(MAX_HOLD_MS, confirmed, () => this.#deliver(link, request, bulk))
     }
-    return this.#deliver(link, request)
+    return this.#deliver(link, request, bulk)
   }
 
-  #deliver(link: Link, { kind, body, toSlot, fromSlot }: RequestFrame): Answer | Promise<Answer> {
+  #deliver(link: Link, { kind, body, toSlot, fromSlot }: RequestFrame, bulk: boolean): Answer | Promise<Answer> {
     const contact = link.confirmed ? this.#contactOf(link, fromSlot) : undefined
     const delivery: LinkDelivery = { from: { peer: link.peer, contact }, slot: toSlot, link }
-    return this.#handlers.answer(kind, body, delivery)
+    return this.#handlers.answer(kind, body, delivery, bulk)
   }
 
   #atMost<T>(ms: number, event: Promise<unknown>, then: () => T | Promise<T>): Promise<T> {

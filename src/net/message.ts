@@ -16,13 +16,16 @@ export interface MessageKind<Q extends TSchema = TSchema, R extends TSchema = TS
   readonly name: string
   readonly request: Q
   readonly reply: R
+  /** Carries a block, and so goes on the bulk lane. */
+  readonly bulk: boolean
 }
 
 export function defineMessage<Q extends TSchema, R extends TSchema>(
   name: string,
   schemas: { request: Q; reply: R },
+  { bulk = false }: { bulk?: boolean } = {},
 ): MessageKind<Q, R> {
-  return Object.freeze({ name, ...schemas })
+  return Object.freeze({ name, ...schemas, bulk })
 }
 
 export type RequestOf<K> = K extends MessageKind<infer Q, TSchema> ? Static<Q> : never

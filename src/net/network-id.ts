@@ -27,3 +27,8 @@ export function networkId(settings: NetworkSettings): string {
 export function rpcProtocol(id: string): string {
   return `/chorale/${id}/rpc/${RPC_VERSION}`
 }
+
+/** The bulk lane of the same network. Its version says how blocks are carried. */
+export function blockProtocol(id: string): string {
+  return `/chorale/${id}/block/1.0.0`
+}

@@ -6,22 +6,15 @@
  * Nothing that comes in throws past `receive`: it is counted, answered, or ends the stream.
  */
 import { ChoraleError, ERROR_CODES, type ErrorCode, errorCode, errorMessage } from '../core/errors.ts'
-import { MAX_HELLOS, MAX_REQUESTS_PER_PEER, MAX_WRITE_BUFFER_BYTES } from '../core/limits.ts'
+import { MAX_HELLOS } from '../core/limits.ts'
 import type { Counters } from './counters.ts'
 import { decodeFrame, encodeFrame, type Frame, FrameReader, type HelloFrame, type RequestFrame } from './frame.ts'
 import type { Answer } from './handlers.ts'
+import { type Lane, SMALL_LANE } from './lane.ts'
+import { type ByteStream, Outbox, type SharedBytes } from './outbox.ts'
 import type { Allowance } from './peer-limits.ts'
+import { abortReason, PendingRequests, type Waiter } from './pending.ts'
 import type { RttEstimator } from './rtt.ts'
-
-/** What the stream needs below it. */
-export interface ByteStream {
-  /** False: wait for the drain before the next one. May throw when closed. */
-  send(bytes: Uint8Array): boolean
-  pause(): void
-  resume(): void
-  /** At once; what was not sent is lost. */
-  abort(error: Error): void
-}
 
 /** What the stream needs around it. */
 export interface RpcHost {
@@ -48,24 +41,17 @@ export interface RpcRequest {
   readonly signal: AbortSignal | undefined
 }
 
-interface Pending {
-  readonly sentMs: number
-  readonly deadlineMs: number
-  /** Does this request's time say something about the peer's round-trip time? */
-  readonly timed: boolean
-  readonly resolve: (body: unknown) => void
-  readonly reject: (error: ChoraleError) => void
-  readonly signal: AbortSignal | undefined
-  readonly onAbort: (() => void) | undefined
+/** What makes a stream one of the bulk lane. */
+export interface StreamLane {
+  readonly lane: Lane
+  /** Of all streams of the lane. */
+  readonly shared: SharedBytes
 }
 
-/**
- * Before a deadline counts as passed, the event loop gets this long to read what came while it was busy. Otherwise a
- * stall of our own would look like the death of all peers at once.
- */
-const GRACE_MS = 10
-/** After so many time-outs in a row without a frame, the connection is taken for dead: TCP may need minutes to see it. */
-const MAX_SILENT_TIMEOUTS = 4
+interface Held {
+  readonly request: RequestFrame
+  readonly bytes: number
+}
 
 export class RpcStream {
   readonly peer: string
@@ -77,48 +63,55 @@ export class RpcStream {
   /** One side makes room: no new requests of ours, and the close that follows is no death. */
   polite = false
 
+  readonly lane: Lane
   readonly #bytes: ByteStream
   readonly #host: RpcHost
-  readonly #rtt: RttEstimator
   readonly #allowance: Allowance
-  readonly #reader = new FrameReader()
-  readonly #pending = new Map<number, Pending>()
-  #nextNumber = 1
+  readonly #shared: SharedBytes
+  readonly #reader: FrameReader
+  readonly #outbox: Outbox
+  readonly #pending: PendingRequests
+  /** Requests of ours that wait until there is room to write them. */
+  readonly #unsent: Array<RequestFrame> = []
+  /** Requests of the peer's that wait until there is room for their answers. */
+  readonly #held: Held[] = []
+  #heldBytes = 0
   #handling = 0
   #hellos = 0
-  #silentTimeouts = 0
-  /** When the last time-out was counted. */
-  #timedOutMs = 0
-
-  #outbox: Uint8Array[] = []
-  #outboxBytes = 0
-  #flushing = false
-  #blocked = false
-
-  #cancelDeadline: (() => void) | undefined
-  #deadlineMs = Number.POSITIVE_INFINITY
   #cancelResume: (() => void) | undefined
 
   readonly #onFrame = (payload: Uint8Array) => this.#frame(payload)
-  readonly #flush = () => this.#flushNow()
 
-  constructor(peer: string, bytes: ByteStream, host: RpcHost, rtt: RttEstimator, allowance: Allowance) {
+  constructor(
+    peer: string,
+    bytes: ByteStream,
+    host: RpcHost,
+    rtt: RttEstimator,
+    allowance: Allowance,
+    { lane, shared }: StreamLane = { lane: SMALL_LANE, shared: { bytes: 0 } },
+  ) {
     this.peer = peer
+    this.lane = lane
     this.#bytes = bytes
     this.#host = host
-    this.#rtt = rtt
     this.#allowance = allowance
+    this.#shared = shared
+    this.#reader = new FrameReader(lane.maxFrameBytes)
+    const goOn = () => this.#goOn()
+    const fail = (error: ChoraleError) => this.#fail(error)
+    this.#outbox = new Outbox(lane, bytes, host, shared, goOn, fail)
+    this.#pending = new PendingRequests(lane, host, rtt, goOn, fail)
     this.usedMs = host.now()
   }
 
   /** Requests in flight, either way: 0 means that closing hurts nobody. */
   get inFlight(): number {
-    return this.#pending.size + this.#handling
+    return this.#pending.size + this.#handling + this.#held.length
   }
 
   /** Bytes held for the peer and from it. */
   get buffered(): number {
-    return this.#outboxBytes + this.#reader.buffered
+    return this.#outbox.bytes + this.#heldBytes + this.#reader.buffered
   }
 
   sendHello(hello: Omit<HelloFrame, 'type'>): void {
@@ -129,34 +122,35 @@ export class RpcStream {
   sendBye(leaving: boolean): void {
     if (!leaving) this.polite = true
     this.#write({ type: 'bye', leaving })
-    this.#flushNow()
+    this.#outbox.flush()
   }
 
   /** Rejects with `busy`, `limit`, `aborted`, `timeout`, `unreachable`, `bad-message`, or the peer's code. */
   request(request: RpcRequest): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const { signal } = request
       if (this.closed || this.polite) return reject(new ChoraleError('unreachable', 'the connection is closed'))
-      if (this.#pending.size >= MAX_REQUESTS_PER_PEER) {
+      const { maxRequests } = this.lane
+      if (this.#pending.size >= maxRequests) {
         this.#host.counters.busyRequests++
-        return reject(new ChoraleError('busy', `${MAX_REQUESTS_PER_PEER} requests wait for the peer`))
+        return reject(new ChoraleError('busy', `${maxRequests} requests wait for the peer`))
       }
-      const number = this.#nextNumber++
-      const { kind, toSlot, fromSlot, toIncarnation, body } = request
-      try {
-        this.#write({ type: 'request', number, kind, toSlot, fromSlot, toIncarnation, body })
-      } catch (error) {
-        return reject(error instanceof ChoraleError ? error : new ChoraleError('internal', errorMessage(error)))
+      const number = this.#pending.nextNumber()
+      const { kind, toSlot, fromSlot, toIncarnation, body, timeoutMs, signal } = request
+      const frame: RequestFrame = { type: 'request', number, kind, toSlot, fromSlot, toIncarnation, body }
+      let bytes = 0
+      if (this.#unsent.length > 0 || this.#full() || this.#askedEnough()) this.#unsent.push(frame)
+      else {
+        try {
+          bytes = this.#write(frame)
+        } catch (error) {
+          return reject(asChoraleError(error))
+        }
+        if (this.closed) return reject(new ChoraleError('unreachable', 'the connection is closed'))
       }
-      if (this.closed) return reject(new ChoraleError('unreachable', 'the connection is closed'))
-      const sentMs = this.#host.now()
-      this.usedMs = sentMs
-      const deadlineMs = sentMs + (request.timeoutMs ?? this.#rtt.timeoutMs())
-      const onAbort = signal && (() => this.#settle(number)?.reject(abortReason(signal)))
-      signal?.addEventListener('abort', onAbort as () => void)
-      const timed = request.timeoutMs === undefined
-      this.#pending.set(number, { sentMs, deadlineMs, timed, resolve, reject, signal, onAbort })
-      if (deadlineMs < this.#deadlineMs) this.#armDeadline(deadlineMs, sentMs)
+      this.usedMs = this.#host.now()
+      const waiter: Waiter = { resolve, reject, timeoutMs, signal }
+      this.#pending.add(number, waiter, this.usedMs)
+      this.#pending.wrote(number, bytes)
     })
   }
 
@@ -165,7 +159,9 @@ export class RpcStream {
     if (this.closed) return
     const { counters } = this.#host
     counters.bytesIn += chunk.length
-    const waitMs = this.#allowance.received(chunk.length, this.#host.now())
+    const nowMs = this.#host.now()
+    this.#pending.moved(nowMs)
+    const waitMs = this.#allowance.received(chunk.length, nowMs)
     try {
       this.#reader.push(chunk, this.#onFrame)
     } catch (error) {
@@ -185,23 +181,24 @@ export class RpcStream {
 
   /** The peer took what was sent. */
   drained(): void {
-    this.#blocked = false
-    if (this.#outbox.length > 0) this.#flushNow()
+    this.#pending.moved(this.#host.now())
+    this.#outbox.drained()
   }
 
   /** Ends the stream from below or above: everything that waits is rejected. Harmless to call twice. */
   close(error: ChoraleError): void {
     if (this.closed) return
     this.closed = true
-    this.#cancelDeadline?.()
     this.#cancelResume?.()
-    this.#outbox = []
-    this.#outboxBytes = 0
-    for (const number of [...this.#pending.keys()]) this.#settle(number)?.reject(error)
+    this.#outbox.close()
+    this.#unsent.length = 0
+    this.#held.length = 0
+    this.#hold(-this.#heldBytes)
+    this.#pending.close(error)
     this.#host.onClose(this, error, this.polite)
   }
 
-  /** Our own verdict on the peer: the connection goes with the stream. */
+  /** Our own verdict on the peer: what is below goes with the stream. */
   #fail(error: ChoraleError): void {
     if (this.closed) return
     this.#bytes.abort(error)
@@ -211,7 +208,7 @@ export class RpcStream {
   #frame(payload: Uint8Array): void {
     if (this.closed) return
     this.#host.counters.framesIn++
-    this.#silentTimeouts = 0
+    this.#pending.heard()
     let frame: Frame
     try {
       frame = decodeFrame(payload)
@@ -236,13 +233,13 @@ export class RpcStream {
         this.#host.onHello(this, frame)
         break
       case 'request':
-        this.#answer(frame)
+        this.#requested(frame, payload.length)
         break
       case 'reply':
-        this.#answered(frame.number)?.resolve(frame.body)
+        this.#pending.answered(frame.number)?.resolve(frame.body)
         break
       case 'failure':
-        this.#answered(frame.number)?.reject(new ChoraleError(knownCode(frame.code), frame.message))
+        this.#pending.answered(frame.number)?.reject(new ChoraleError(knownCode(frame.code), frame.message))
         break
       case 'bye':
         this.polite = !frame.leaving
@@ -250,14 +247,73 @@ export class RpcStream {
     }
   }
 
+  /** Room for no more frames: what would make some waits. The peer's reading makes room, and it always reads. */
+  #full(): boolean {
+    const { fullBytes, maxSharedBytes } = this.lane
+    const { bytes } = this.#outbox
+    return bytes >= fullBytes || (bytes > 0 && this.#shared.bytes >= maxSharedBytes)
+  }
+
+  /** As much as the peer would hold: more of it could only be refused. */
+  #askedEnough(): boolean {
+    const { maxAskedBytes, maxFrameBytes } = this.lane
+    return this.#pending.askedBytes + maxFrameBytes > maxAskedBytes
+  }
+
+  /** What had to wait, as far as there is room: requests of either side in turn. */
+  #goOn(): void {
+    if (this.#unsent.length === 0 && this.#held.length === 0) return
+    while (!this.closed && !this.#full()) {
+      const frame = this.#askedEnough() ? undefined : this.#unsent.shift()
+      if (frame) this.#sendLate(frame)
+      const held = this.#full() || this.#allowance.busy ? undefined : this.#held.shift()
+      if (held) {
+        this.#hold(-held.bytes)
+        this.#answer(held.request)
+      }
+      if (!frame && !held) break
+    }
+  }
+
+  #sendLate(frame: RequestFrame): void {
+    if (!this.#pending.has(frame.number)) return // given up meanwhile
+    try {
+      this.#pending.wrote(frame.number, this.#write(frame))
+    } catch (error) {
+      this.#pending.settle(frame.number)?.reject(asChoraleError(error))
+    }
+  }
+
+  #hold(bytes: number): void {
+    this.#heldBytes += bytes
+    this.#shared.bytes += bytes
+  }
+
+  #requested(request: RequestFrame, bytes: number): void {
+    this.#host.counters.requestsIn++
+    this.usedMs = this.#host.now()
+    if (this.#held.length === 0 && !this.#full() && !this.#allowance.busy) this.#answer(request)
+    else if (this.#mayHold(bytes)) {
+      this.#held.push({ request, bytes })
+      this.#hold(bytes)
+    } else this.#refuse(request)
+  }
+
+  #mayHold(bytes: number): boolean {
+    const { maxHeldBytes, maxRequests, maxSharedBytes } = this.lane
+    if (this.#held.length >= maxRequests || this.#heldBytes + bytes > maxHeldBytes) return false
+    return this.#held.length === 0 || this.#shared.bytes + bytes <= maxSharedBytes
+  }
+
+  #refuse({ number }: RequestFrame): void {
+    this.#host.counters.busyHandling++
+    this.#sendAnswer(number, { ok: false, code: 'busy', message: 'too many requests' })
+  }
+
   #answer(request: RequestFrame): void {
-    const { counters } = this.#host
-    counters.requestsIn++
     const startMs = this.#host.now()
-    this.usedMs = startMs
     if (!this.#allowance.enter(startMs)) {
-      counters.busyHandling++
-      this.#sendAnswer(request.number, { ok: false, code: 'busy', message: 'too many requests' })
+      this.#refuse(request)
       return
     }
     this.#handling++
@@ -272,6 +328,7 @@ export class RpcStream {
     this.#handling--
     this.#allowance.leave()
     this.#sendAnswer(number, answer)
+    this.#goOn()
   }
 
   #sendAnswer(number: number, answer: Answer): void {
@@ -284,94 +341,17 @@ export class RpcStream {
     }
   }
 
-  /** The request that a reply is for, with its time taken. */
-  #answered(number: number): Pending | undefined {
-    const pending = this.#settle(number)
-    if (!pending) {
-      this.#host.counters.strayReplies++
-      return undefined
-    }
-    if (pending.timed) this.#rtt.sample(this.#host.now() - pending.sentMs)
-    return pending
-  }
-
-  #settle(number: number): Pending | undefined {
-    const pending = this.#pending.get(number)
-    if (!pending) return undefined
-    this.#pending.delete(number)
-    if (pending.onAbort) pending.signal?.removeEventListener('abort', pending.onAbort)
-    return pending
-  }
-
-  #write(frame: Frame): void {
-    if (this.closed) return
-    const bytes = encodeFrame(frame)
+  /** Returns the length of the frame. */
+  #write(frame: Frame): number {
+    if (this.closed) return 0
+    const bytes = encodeFrame(frame, this.lane.maxFrameBytes)
     this.#outbox.push(bytes)
-    this.#outboxBytes += bytes.length
-    if (this.#outboxBytes > MAX_WRITE_BUFFER_BYTES) {
-      this.#host.counters.droppedWriters++
-      this.#fail(new ChoraleError('unreachable', 'the peer stopped reading'))
-    } else if (!this.#flushing && !this.#blocked) {
-      this.#flushing = true
-      this.#host.soon(this.#flush)
-    }
-  }
-
-  #flushNow(): void {
-    this.#flushing = false
-    if (this.closed || this.#blocked || this.#outbox.length === 0) return
-    const bytes = this.#outbox.length === 1 ? (this.#outbox[0] as Uint8Array) : Buffer.concat(this.#outbox)
-    this.#outbox = []
-    this.#outboxBytes = 0
-    this.#host.counters.bytesOut += bytes.length
-    try {
-      this.#blocked = !this.#bytes.send(bytes)
-    } catch (error) {
-      this.#fail(new ChoraleError('unreachable', errorMessage(error), { cause: error }))
-    }
-  }
-
-  /** One timer per stream, for the earliest deadline; requests that were answered meanwhile leave it as it is. */
-  #armDeadline(deadlineMs: number, nowMs: number): void {
-    this.#cancelDeadline?.()
-    this.#deadlineMs = deadlineMs
-    this.#cancelDeadline = this.#host.timer(Math.max(0, Math.ceil(deadlineMs - nowMs)) + GRACE_MS, () => {
-      this.#cancelDeadline = this.#host.timer(0, () => this.#expire(deadlineMs))
-    })
-  }
-
-  /** `judgedMs`: deadlines up to then have had their grace. */
-  #expire(judgedMs: number): void {
-    this.#cancelDeadline = undefined
-    this.#deadlineMs = Number.POSITIVE_INFINITY
-    let earliestMs = Number.POSITIVE_INFINITY
-    const expired: Array<[number, Pending]> = []
-    for (const [number, pending] of this.#pending) {
-      if (pending.deadlineMs <= judgedMs) expired.push([number, pending])
-      else if (pending.deadlineMs < earliestMs) earliestMs = pending.deadlineMs
-    }
-    if (earliestMs < Number.POSITIVE_INFINITY) this.#armDeadline(earliestMs, this.#host.now())
-    if (expired.length === 0) return
-    // Requests that were under way during one silence are one sign, not many.
-    if (expired.some(([, pending]) => pending.timed && pending.sentMs >= this.#timedOutMs)) {
-      this.#timedOutMs = this.#host.now()
-      this.#rtt.timedOut()
-      this.#silentTimeouts++
-    }
-    for (const [number, { sentMs, deadlineMs }] of expired) {
-      const waitedMs = Math.round(deadlineMs - sentMs)
-      this.#settle(number)?.reject(new ChoraleError('timeout', `no answer within ${waitedMs} ms`))
-    }
-    if (this.#silentTimeouts >= MAX_SILENT_TIMEOUTS) {
-      this.#host.counters.silentPeers++
-      this.#fail(new ChoraleError('unreachable', `no answer to ${MAX_SILENT_TIMEOUTS} requests in a row`))
-    }
+    return bytes.length
   }
 }
 
-/** What an aborted signal says, as one of our errors. */
-export function abortReason(signal: AbortSignal): ChoraleError {
-  return signal.reason instanceof ChoraleError ? signal.reason : new ChoraleError('aborted', 'given up')
+function asChoraleError(error: unknown): ChoraleError {
+  return error instanceof ChoraleError ? error : new ChoraleError('internal', errorMessage(error))
 }
 
 /** The promise, or the signal if that is first. What the promise stands for goes on: others may wait for it too. */

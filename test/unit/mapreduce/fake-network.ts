@@ -309,7 +309,11 @@ export class FakeNetwork {
         await this.time.sleep(this.#latency() * 2)
         const owner = this.#group(key)[0]
         if (!host.alive || !owner?.alive) throw new ChoraleError('timeout', 'the owner is dead')
-        check({ name: `register ${kind.name}`, request: kind.schema, reply: kind.schema }, 'request', value)
+        check(
+          { name: `register ${kind.name}`, request: kind.schema, reply: kind.schema, bulk: false },
+          'request',
+          value,
+        )
         const merged = this.#store(owner, known(kind), key, value)
         await this.time.sleep(this.#latency() * 2)
         for (const one of this.#group(key)) if (one !== owner) this.#store(one, known(kind), key, merged)

@@ -50,7 +50,7 @@ describe('frames', () => {
     const cuts = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 20 })
     fc.assert(
       fc.property(fc.array(frames, { maxLength: 8 }), cuts, (sent, sizes) => {
-        const bytes = Buffer.concat(sent.map(encodeFrame))
+        const bytes = Buffer.concat(sent.map((frame) => encodeFrame(frame)))
         const reader = new FrameReader()
         const received: Frame[] = []
         for (let offset = 0, i = 0; offset < bytes.length; i++) {

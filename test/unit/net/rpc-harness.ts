@@ -3,8 +3,9 @@ import { ChoraleError } from '../../../src/core/errors.ts'
 import { type Counters, newCounters } from '../../../src/net/counters.ts'
 import { HELLO_VERSION } from '../../../src/net/frame.ts'
 import { Handlers } from '../../../src/net/handlers.ts'
+import { BULK_LANE } from '../../../src/net/lane.ts'
 import { PeerLimits } from '../../../src/net/peer-limits.ts'
-import { type RpcHost, type RpcRequest, RpcStream } from '../../../src/net/rpc-stream.ts'
+import { type RpcHost, type RpcRequest, RpcStream, type StreamLane } from '../../../src/net/rpc-stream.ts'
 import { RttEstimator } from '../../../src/net/rtt.ts'
 
 interface Timer {
@@ -79,7 +80,13 @@ export class End {
   polite = false
   aborts = 0
 
-  constructor(loop: Loop, peer: string, counters = newCounters(), limits = new PeerLimits()) {
+  constructor(
+    loop: Loop,
+    peer: string,
+    counters = newCounters(),
+    limits = new PeerLimits(),
+    lane: StreamLane | undefined = undefined,
+  ) {
     this.counters = counters
     this.handlers = new Handlers(counters, (_kind, error) => this.faults.push(error))
     const host: RpcHost = {
@@ -89,10 +96,15 @@ export class End {
       soon: loop.soon,
       onHello: () => {},
       onRequest: (_rpc, request) =>
-        this.handlers.answer(request.kind, request.body, {
-          from: { peer, contact: undefined },
-          slot: request.toSlot,
-        }),
+        this.handlers.answer(
+          request.kind,
+          request.body,
+          {
+            from: { peer, contact: undefined },
+            slot: request.toSlot,
+          },
+          this.rpc.lane.bulk,
+        ),
       onClose: (_rpc, error, polite) => {
         this.closedWith = error
         this.polite = polite
@@ -113,7 +125,7 @@ export class End {
         this.aborts++
       },
     }
-    this.rpc = new RpcStream(peer, bytes, host, this.rtt, limits.allowance(peer, '127.0.0.1', loop.nowMs))
+    this.rpc = new RpcStream(peer, bytes, host, this.rtt, limits.allowance(peer, '127.0.0.1', loop.nowMs), lane)
   }
 
   hello(): void {
@@ -134,10 +146,16 @@ export class End {
   }
 }
 
+/** What makes an end one of the bulk lane. */
+export function bulkLane(): StreamLane {
+  return { lane: BULK_LANE, shared: { bytes: 0 } }
+}
+
 /** Joined ends that have said hello. */
-export async function joined(loop: Loop): Promise<{ alice: End; bob: End }> {
-  const alice = new End(loop, 'bob')
-  const bob = new End(loop, 'alice')
+export async function joined(loop: Loop, lane?: StreamLane): Promise<{ alice: End; bob: End }> {
+  const limits = () => new PeerLimits(lane?.lane)
+  const alice = new End(loop, 'bob', undefined, limits(), lane)
+  const bob = new End(loop, 'alice', undefined, limits(), lane)
   alice.onWrite = (bytes) => bob.rpc.receive(bytes)
   bob.onWrite = (bytes) => alice.rpc.receive(bytes)
   alice.hello()
