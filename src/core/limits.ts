@@ -115,3 +115,17 @@ export const BULK_PREFIX_BYTES_BURST = 128 * 1024 * 1024
 /** The same on loopback and private addresses, where a peer is one's own: more than a connection can encrypt. */
 export const BULK_LOCAL_BYTES_PER_SECOND = 1024 * 1024 * 1024
 export const BULK_LOCAL_BYTES_BURST = 256 * 1024 * 1024
+/** Links of one block that is read: 1 MiB holds 26,000 to SHA-256 digests. */
+export const MAX_DAG_LINKS = 32_768
+/** Blocks on the way from a root to a leaf: files need 6, large directories 9 a level. */
+export const MAX_DAG_DEPTH = 128
+/** Links that were read and wait for their turn, of one reader: some 300 bytes each. */
+export const MAX_DAG_PENDING = 262_144
+/** Blocks of one DAG that are remembered as read, some 100 bytes each: 512 GiB of file. */
+export const MAX_DAG_BLOCKS = 2 ** 21
+/** A name in a directory, in bytes of UTF-8: what file systems take. */
+export const MAX_NAME_BYTES = 255
+/** Directories within each other, so that paths stay below 4 KiB for usual names. */
+export const MAX_PATH_DEPTH = 64
+/** Names of one directory while it is walked, kept to find doubles. */
+export const MAX_DIRECTORY_ENTRIES = 2 ** 20
