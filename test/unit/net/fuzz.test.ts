@@ -1,12 +1,16 @@
 /**
  * A million frames from a peer that means no good: valid ones, and valid ones that were cut, stretched, flipped,
- * retyped, renumbered, nested or repeated. They go through frame reader, dispatcher and schemas in memory. Nothing may
+ * retyped, renumbered, nested or repeated, on either lane. They go through frame reader, dispatcher and schemas in memory. Nothing may
  * escape, everything bad is counted, and what is held stays within its caps. A failure prints the seed.
  */
 import { Type } from 'typebox'
 import { expect, test } from 'vitest'
 import { encode } from '../../../src/core/codec.ts'
+import { ChoraleError } from '../../../src/core/errors.ts'
 import {
+  MAX_BULK_FRAME_BYTES,
+  MAX_BULK_HELD_BYTES_PER_PEER,
+  MAX_BULK_WRITE_BUFFER_BYTES,
   MAX_FRAME_BYTES,
   MAX_HANDLING_PER_PEER,
   MAX_REQUESTS_PER_PEER,
@@ -16,13 +20,16 @@ import { seededRandom } from '../../../src/core/random.ts'
 import { contactAt } from '../../../src/net/contact.ts'
 import { type CounterName, newCounters } from '../../../src/net/counters.ts'
 import { encodeFrame } from '../../../src/net/frame.ts'
+import { BULK_LANE } from '../../../src/net/lane.ts'
 import { ContactSchema, defineMessage, KeySchema, record } from '../../../src/net/message.ts'
 import { PeerLimits } from '../../../src/net/peer-limits.ts'
-import { End, Loop } from './rpc-harness.ts'
+import { bulkLane, End, Loop } from './rpc-harness.ts'
 
 const FRAMES = 1_000_000
 /** Frames between two looks at what is held. */
 const BATCH = 500
+const MAX_BUFFERED = MAX_WRITE_BUFFER_BYTES + MAX_FRAME_BYTES + 4
+const MAX_BULK_BUFFERED = MAX_BULK_WRITE_BUFFER_BYTES + MAX_BULK_HELD_BYTES_PER_PEER + 2 * MAX_BULK_FRAME_BYTES
 const seed = process.env.FUZZ_SEED ?? 'fuzz 1'
 
 const contact = contactAt({ peer: 'peer', ip: '10.0.0.1', port: 4001, incarnation: 1 }, 0)
@@ -37,6 +44,14 @@ const Rich = defineMessage('fuzz.rich', {
   reply: record({ list: Type.Array(ContactSchema, { maxItems: 8 }) }),
 })
 const Slow = defineMessage('fuzz.slow', { request: record({}), reply: record({}) })
+
+const Bulk = defineMessage(
+  'fuzz.bulk',
+  { request: Type.Unsafe<Uint8Array>(Type.Unknown()), reply: Type.Unsafe<Uint8Array>(Type.Unknown()) },
+  { bulk: true },
+)
+/** One session in so many is on the bulk lane. */
+const BULK_SESSIONS = 8
 
 const random = seededRandom(seed)
 const tuple = ['peer', '10.0.0.1', 4001, 0, 1]
@@ -80,6 +95,7 @@ const oddities: unknown[] = [
 const templates: Array<() => unknown[]> = [
   () => [1, random.int(1000), Rich.name, 0, 0, 1, goodBody],
   () => [1, random.int(1000), Slow.name, 0, 0, 1, {}],
+  () => [1, random.int(1000), Bulk.name, 0, 0, 1, new Uint8Array(random.int(4000))],
   () => [1, random.int(1000), `unheard.${random.int(9)}`, 0, 0, 1, {}],
   () => [2, random.int(300), { list: [tuple] }],
   () => [3, random.int(300), pick(['busy', 'gone', 'made-up']), 'why'],
@@ -112,6 +128,8 @@ const giants: Uint8Array[] = [
   framed(new Uint8Array([0x5a, 0x7f, 0xff, 0xff, 0xff])), // bytes that are not there
   framed(new Uint8Array([0x83, 0x02, 0x01, 0x62, 0xc3, 0x28])), // not UTF-8
   framed(new Uint8Array([0x9f, 0xff])), // of unknown length
+  framed(new Uint8Array(MAX_FRAME_BYTES + 1)),
+  framed(encode([1, 1, Bulk.name, 0, 0, 1, new Uint8Array(200_000)])),
   framed(encode([2, 1, Array.from({ length: 30_000 }, () => 0)])),
   framed(encode([1, 1, Rich.name, 0, 0, 1, { ...goodBody, list: Array.from({ length: 1500 }, () => tuple) }])),
 ]
@@ -141,20 +159,27 @@ function nextFrame(): Uint8Array {
 test(`a million hostile frames do no harm (seed ${seed})`, { timeout: 300_000 }, async () => {
   const total = newCounters()
   const loop = new Loop()
-  const limits = new PeerLimits()
+  const limits = [new PeerLimits(), new PeerLimits(BULK_LANE)] as const
+  const lane = bulkLane()
   let sessions = 0
   let faults = 0
   let served = 0
+  let blocks = 0
   let settled = 0
   let asked = 0
 
   const session = (): End => {
     sessions++
-    const end = new End(loop, `peer ${sessions % 50}`, total, limits)
+    const isBulk = sessions % BULK_SESSIONS === 0
+    const end = new End(loop, `peer ${sessions % 50}`, total, limits[isBulk ? 1 : 0], isBulk ? lane : undefined)
     end.onWrite = () => {}
     end.handlers.set(Rich, ({ list }) => {
       served++
       return { list }
+    })
+    end.handlers.set(Bulk, (bytes) => {
+      blocks++
+      return bytes
     })
     end.handlers.set(Slow, () => new Promise(() => {}))
     end.hello()
@@ -175,7 +200,7 @@ test(`a million hostile frames do no harm (seed ${seed})`, { timeout: 300_000 },
       }
     }
     if (i % BATCH === 0) {
-      expect(end.rpc.buffered).toBeLessThanOrEqual(MAX_WRITE_BUFFER_BYTES + MAX_FRAME_BYTES + 4)
+      expect(end.rpc.buffered).toBeLessThanOrEqual(end.rpc.lane.bulk ? MAX_BULK_BUFFERED : MAX_BUFFERED)
       expect(end.rpc.inFlight).toBeLessThanOrEqual(MAX_REQUESTS_PER_PEER + MAX_HANDLING_PER_PEER)
       loop.nowMs += 10
       await loop.turn()
@@ -186,7 +211,17 @@ test(`a million hostile frames do no harm (seed ${seed})`, { timeout: 300_000 },
   expect(faults + end.faults.length).toBe(0)
   expect(settled).toBe(asked)
   expect(served).toBeGreaterThan(10_000)
+  expect(blocks).toBeGreaterThan(1000)
   expect(loop.timers).toBe(0)
-  const seen: CounterName[] = ['malformedFrames', 'oversizeFrames', 'schemaErrors', 'unknownKinds', 'strayReplies']
+  end.rpc.close(new ChoraleError('aborted', 'the end'))
+  expect(lane.shared.bytes).toBe(0)
+  const seen: CounterName[] = [
+    'malformedFrames',
+    'oversizeFrames',
+    'schemaErrors',
+    'unknownKinds',
+    'strayReplies',
+    'wrongLanes',
+  ]
   for (const name of seen) expect(total[name], name).toBeGreaterThan(100)
 })
