@@ -36,8 +36,8 @@ export class Outbox {
   readonly #onRoom: () => void
   readonly #onFail: (error: ChoraleError) => void
   readonly #flush = () => this.flush()
-  #frames: Uint8Array[] = []
-  /** Of the first frame, already sent. */
+  #parts: Uint8Array[] = []
+  /** Of the first part, already sent. */
   #offset = 0
   #bytes = 0
   #flushing = false
@@ -67,10 +67,13 @@ export class Outbox {
     return this.#bytes
   }
 
-  push(frame: Uint8Array): void {
+  /** In parts, which are not changed any more. */
+  push(frame: readonly Uint8Array[]): void {
     if (this.#closed) return
-    this.#frames.push(frame)
-    this.#count(frame.length)
+    for (const part of frame) {
+      this.#parts.push(part)
+      this.#count(part.length)
+    }
     if (this.#bytes > this.#lane.maxUnsentBytes) this.#stopped()
     else if (!this.#flushing && !this.#blocked) {
       this.#flushing = true
@@ -80,7 +83,7 @@ export class Outbox {
 
   flush(): void {
     this.#flushing = false
-    while (!this.#closed && !this.#blocked && this.#frames.length > 0) {
+    while (!this.#closed && !this.#blocked && this.#parts.length > 0) {
       const bytes = this.#next()
       this.#host.counters.bytesOut += bytes.length
       try {
@@ -104,31 +107,27 @@ export class Outbox {
     this.#closed = true
     this.#cancelStall?.()
     this.#count(-this.#bytes)
-    this.#frames = []
+    this.#parts = []
   }
 
-  /** Small frames gathered, or a piece of a long one. */
+  /** As many frames as fit a piece, the last perhaps cut. */
   #next(): Uint8Array {
-    const { pieceBytes } = this.#lane
-    const first = this.#frames[0] as Uint8Array
-    if (first.length - this.#offset > pieceBytes) {
-      const piece = first.subarray(this.#offset, this.#offset + pieceBytes)
-      this.#offset += pieceBytes
-      this.#count(-pieceBytes)
-      return piece
+    let room = this.#lane.pieceBytes
+    const gathered: Uint8Array[] = []
+    let count = 0
+    for (; room > 0 && count < this.#parts.length; count++) {
+      const part = this.#parts[count] as Uint8Array
+      const end = Math.min(part.length, this.#offset + room)
+      gathered.push(this.#offset === 0 && end === part.length ? part : part.subarray(this.#offset, end))
+      room -= end - this.#offset
+      this.#offset = end
+      if (end < part.length) break
+      this.#offset = 0
     }
-    let bytes = first.length - this.#offset
-    let count = 1
-    for (; count < this.#frames.length; count++) {
-      const { length } = this.#frames[count] as Uint8Array
-      if (bytes + length > pieceBytes) break
-      bytes += length
-    }
-    const gathered = this.#frames.splice(0, count)
-    gathered[0] = first.subarray(this.#offset)
-    this.#offset = 0
-    this.#count(-bytes)
-    return count === 1 ? (gathered[0] as Uint8Array) : Buffer.concat(gathered, bytes)
+    this.#parts.splice(0, count)
+    const bytes = gathered.length === 1 ? (gathered[0] as Uint8Array) : Buffer.concat(gathered)
+    this.#count(-bytes.length)
+    return bytes
   }
 
   #block(): void {

@@ -8,7 +8,7 @@
 import { ChoraleError, ERROR_CODES, type ErrorCode, errorCode, errorMessage } from '../core/errors.ts'
 import { MAX_HELLOS } from '../core/limits.ts'
 import type { Counters } from './counters.ts'
-import { decodeFrame, encodeFrame, type Frame, FrameReader, type HelloFrame, type RequestFrame } from './frame.ts'
+import { decodeFrame, encodeFrameParts, type Frame, FrameReader, type HelloFrame, type RequestFrame } from './frame.ts'
 import type { Answer } from './handlers.ts'
 import { type Lane, SMALL_LANE } from './lane.ts'
 import { type ByteStream, Outbox, type SharedBytes } from './outbox.ts'
@@ -344,9 +344,9 @@ export class RpcStream {
   /** Returns the length of the frame. */
   #write(frame: Frame): number {
     if (this.closed) return 0
-    const bytes = encodeFrame(frame, this.lane.maxFrameBytes)
-    this.#outbox.push(bytes)
-    return bytes.length
+    const parts = encodeFrameParts(frame, this.lane.maxFrameBytes)
+    this.#outbox.push(parts)
+    return parts.reduce((sum, { length }) => sum + length, 0)
   }
 }
 
