@@ -129,3 +129,10 @@ export const MAX_NAME_BYTES = 255
 export const MAX_PATH_DEPTH = 64
 /** Names of one directory while it is walked, kept to find doubles. */
 export const MAX_DIRECTORY_ENTRIES = 2 ** 20
+/** The value of a signed record, and its name in bytes of UTF-8. */
+export const MAX_RECORD_VALUE_BYTES = 4096
+export const MAX_RECORD_NAME_BYTES = 256
+/** How far ahead a signed record may expire: a year, and a month to renew it. */
+export const MAX_RECORD_LIFE_MS = 400 * 24 * 3_600_000
+/** Signed records that a host has read or written lately, remembered so that nobody can give it older ones. */
+export const MAX_KNOWN_RECORDS = 256

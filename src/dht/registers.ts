@@ -13,6 +13,8 @@ export interface RegisterKind<T> {
   merge(a: T, b: T): T
   /** Milliseconds after the last change until a replica forgets it. */
   readonly expiresAfterMs: number
+  /** By the value's own account: milliseconds since the epoch when replicas forget it even earlier. Pure. */
+  expiresAtMs?(value: T): number
   /** May a value that came from the network be merged? For signatures and bounds beyond the schema. */
   admit?(key: Key, value: T): boolean
 }

@@ -154,8 +154,10 @@ export class RegisterTable {
   }
 
   #expired(entry: Entry, nowMs: number): boolean {
-    const kind = this.#kinds.get(entry.kind)
-    return kind !== undefined && nowMs - entry.changedAtMs >= kind.kind.expiresAfterMs
+    const kind = this.#kinds.get(entry.kind)?.kind
+    if (!kind) return false
+    if (nowMs - entry.changedAtMs >= kind.expiresAfterMs) return true
+    return kind.expiresAtMs !== undefined && nowMs >= kind.expiresAtMs(entry.value)
   }
 
   #refuse(refusal: Refusal, reason: string): Merged {
