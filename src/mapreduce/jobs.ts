@@ -20,6 +20,8 @@ const WATCH_PAUSE_MS = 200
 /** A job that was seen and that nobody knows any more is waited for so long: its key may be changing hands. */
 const MISSING_FOR_MS = 60_000
 const SHOW_TRIES = 10
+/** Whoever asks once does not want to wait until the last of the tries has run out of time. */
+const SHOW_PATIENCE_MS = 8_000
 const MAX_SUBMITTED = 1_024
 const MAX_LISTED = 256
 
@@ -79,13 +81,18 @@ export class JobsFacade implements Jobs {
   }
 
   async show(id: string, options: Options = {}): Promise<JobView | undefined> {
+    const untilMs = this.#host.now() + SHOW_PATIENCE_MS
     for (let tries = 1; ; tries++) {
+      let cause: unknown
       const answer = await this.#ask(id, '', 0, options.signal).catch((error) => {
-        if (tries >= SHOW_TRIES || errorCode(error) === 'aborted') throw error
+        if (options.signal?.aborted || errorCode(error) === 'aborted') throw error
+        cause = error
         return undefined
       })
       if (answer && answer !== 'moved') return answer.view
-      if (tries >= SHOW_TRIES) throw new ChoraleError('no-route', `no host answers for the job ${id}: try again`)
+      if (tries >= SHOW_TRIES || this.#host.now() >= untilMs) {
+        throw new ChoraleError('no-route', `no host answers for the job ${id}: try again`, { cause })
+      }
       await this.#host.env.clock.sleep(WATCH_PAUSE_MS, { signal: options.signal ?? this.#host.signal })
     }
   }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { encode } from '../../../src/core/codec.ts'
 import type { Env } from '../../../src/core/env.ts'
+import { errorCode } from '../../../src/core/errors.ts'
 import { JobDispatch, JobResults } from '../../../src/mapreduce/messages.ts'
 import { segmentKey } from '../../../src/mapreduce/segments.ts'
 import { jobKey } from '../../../src/mapreduce/spec.ts'
@@ -174,6 +175,24 @@ describe('deaths', () => {
     expect(network.time.now() - started).toBeLessThan(6_000)
     // It renews what it was given: late, not lost.
     expect(view.tasks.reassigned).toBe(0)
+  })
+
+  test('a job whose keepers are all gone: whoever asks or waits hears so', async () => {
+    const { network, hosts } = ring(8, { seed: 43, detectionMs: 1e9 })
+    const id = await submit(network, hosts[0]!, 2_000)
+    const owner = network.owner(jobKey(id))
+    const survivor = hosts.find((host) => host !== owner)!
+    const watched = (async () => {
+      for await (const view of survivor.service.jobs.watch(id)) expect(view.state).not.toBe('succeeded')
+    })()
+    watched.catch(() => {})
+    await network.time.until(network.time.sleep(500), 1_000)
+    for (const host of hosts) if (host !== survivor) network.kill(host)
+    const asked = network.time.now()
+    const code = (promise: Promise<unknown>) => promise.then(() => 'an answer', errorCode)
+    expect(await network.time.until(code(survivor.service.jobs.show(id)), 60_000)).toBe('no-route')
+    expect(network.time.now() - asked).toBeLessThan(15_000)
+    expect(await network.time.until(code(watched), 90_000)).toBe('no-route')
   })
 
   test('a host that stops politely hands its queue over within a second', async () => {
