@@ -134,6 +134,34 @@ describe('young rings', () => {
   })
 })
 
+describe('a node that loses everybody', () => {
+  test.each(lengths)('goes on alone, and grows a ring again: %o', async ({ r, seed }) => {
+    const ring = new Ring({ seed, settings: settings(r) }, 12)
+    const { cluster } = ring
+    await ring.run(20 * PERIOD_MS)
+    while (cluster.nodes.length > 1) ring.kill()
+    await ring.rest()
+    expect(await ring.rightShare(20)).toBe(1)
+    await ring.until(Promise.all(Array.from({ length: 8 }, () => cluster.join())))
+    await ring.rest()
+    expect(await ring.rightShare(50)).toBe(1)
+  })
+
+  test.each(lengths)('comes back to its ring when it was only cut off: %o', async ({ r, seed }) => {
+    const ring = new Ring({ seed, settings: settings(r) }, 30)
+    const { cluster } = ring
+    await ring.run(20 * PERIOD_MS)
+    const [lone] = cluster.nodes as [SimNode]
+    cluster.network.partition((host) => (host === lone.host ? 1 : 0))
+    await ring.run(60 * PERIOD_MS)
+    const alone = lone.chord.member.state
+    expect(alone).toMatchObject({ mode: 'young', succ: [] })
+    cluster.network.partition(undefined)
+    await ring.rest()
+    expect(await ring.rightShare(50)).toBe(1)
+  })
+})
+
 describe('neighbours', () => {
   test('a node in the middle of its own operation does not tell its state, but answers pings and lookups', async () => {
     const ring = new Ring({ seed: 1, settings: settings(4) }, 20)

@@ -347,7 +347,8 @@ async function alivePing(member: Member, contact: Contact): Promise<boolean> {
 
 /**
  * All successors are gone, more than the rules assume. The node starts over as a young one, among whoever it still
- * knows: their views bring it back to its place. Until one of them answers it claims no keys. False: nobody does.
+ * knows: their views bring it back to its place. When none of them answers, it goes on alone, as a restart would; should
+ * they only be cut off, the two rings meet as those of a partition do. False: it is alone.
  */
 export async function startOver(member: Member, seeds: readonly Contact[]): Promise<boolean> {
   const { state, preds, fingers, cache, graves } = member
@@ -359,7 +360,9 @@ export async function startOver(member: Member, seeds: readonly Contact[]): Prom
     member.apply(met(member.self, founded(), [contact]))
     break
   }
-  if (member.phase === 'joining') member.phase = 'member'
+  if (member.phase !== 'joining') return false
+  if (member.state.succ.length === 0) member.apply(founded())
+  member.phase = 'member'
   return member.state.succ.length > 0
 }
 
