@@ -22,7 +22,7 @@ const NAMES = [
   'droppedWriters', // a peer stopped reading; its connection, or bulk stream, was closed
   'silentPeers', // a connection or bulk stream closed after time-outs in a row
   'helloTimeouts', // a connection that never spoke our protocol
-  'extraStreams', // refused: a bulk stream too many, or without a connection that said hello
+  'extraStreams', // refused: a bulk stream too many, or one before that of small messages
   'extraConnections', // refused: too many from one peer, or no room
   'evictedConnections', // idle ones closed to make room
   'failedDials',

@@ -34,7 +34,7 @@ export interface BulkHost<Owner extends BulkOwner> {
   /** Monotone milliseconds. */
   now(): number
   hello(): Omit<HelloFrame, 'type'>
-  /** Undefined: a connection that is not open or has not said hello. */
+  /** Undefined: no stream of small messages is open, or not yet. Its hello may still be on the way behind this stream. */
   ownerOf(connection: Connection): Owner | undefined
   onRequest(owner: Owner, request: RequestFrame): Answer | Promise<Answer>
 }
@@ -107,6 +107,7 @@ export class BulkLanes<Owner extends BulkOwner> {
     using deadline = this.#host.env.clock.deadline(OPEN_TIMEOUT_MS)
     try {
       const stream = await owner.connection.newStream(this.#protocol, { signal: deadline.signal })
+      if (stream.status !== 'open') throw new Error('the peer refused it')
       if (this.#host.ownerOf(owner.connection) === owner) return this.#add(stream, owner, () => {})
       stream.abort(new Error('too late'))
       throw new Error('the connection was closed')
@@ -120,7 +121,7 @@ export class BulkLanes<Owner extends BulkOwner> {
     const lanes = owner && this.#lanesOf(owner)
     if (!lanes || lanes.inbound) {
       this.#host.counters.extraStreams++
-      stream.abort(new Error('one stream for blocks, after the hello'))
+      stream.abort(new Error('one stream for blocks, after that of small messages'))
       return
     }
     lanes.inbound = true

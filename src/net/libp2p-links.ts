@@ -68,7 +68,6 @@ export interface Link {
 }
 
 export class Links {
-  /** The connections' other streams. */
   readonly bulk: BulkLanes<Link>
   readonly #host: LinkHost
   readonly #node: Libp2pNode
@@ -106,7 +105,7 @@ export class Links {
       counters,
       now,
       hello: () => host.hello(),
-      ownerOf: (connection: Connection) => this.all().find((link) => link.connection === connection),
+      ownerOf: (connection: Connection) => this.#linkOver(connection),
       onRequest: (link: Link, request: RequestFrame) => host.onRequest(link, request, true),
     }
     this.bulk = new BulkLanes(bulkHost, node, settings.network)
@@ -363,7 +362,7 @@ export class Links {
       return
     }
     const cancel = this.#host.env.clock.timer(HELLO_TIMEOUT_MS, () => {
-      if (this.#links.get(peer.toString())?.some((link) => link.connection === connection && link.rpc.hello)) return
+      if (this.#linkOver(connection)?.rpc.hello) return
       this.#host.counters.helloTimeouts++
       connection.abort(new Error('no hello'))
     })
@@ -372,11 +371,14 @@ export class Links {
 
   #onDisconnection(connection: Connection): void {
     const peer = connection.remotePeer
-    const link = this.#links.get(peer.toString())?.find((one) => one.connection === connection)
-    link?.rpc.close(closedByPeer())
+    this.#linkOver(connection)?.rpc.close(closedByPeer())
     // libp2p's own memory of peers has no cap, and we have no use for it.
     const known = this.#node.getConnections(peer).some((other) => other !== connection)
     if (!known && !this.#stopped) void this.#node.peerStore.delete(peer).catch(() => {})
+  }
+
+  #linkOver(connection: Connection): Link | undefined {
+    return this.#links.get(connection.remotePeer.toString())?.find((link) => link.connection === connection)
   }
 
   /** Is there room for one more connection? If need be, closes the idle one that was used least lately. */

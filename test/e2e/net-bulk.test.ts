@@ -64,6 +64,16 @@ describe('blocks', () => {
     expect([there.length, back.length]).toEqual([MAX_BLOCK_BYTES, MAX_BLOCK_BYTES])
   })
 
+  it('may be the first thing that a new connection is asked for', async () => {
+    const [alice, atAlice] = await founder()
+    alice.handle(EchoBlock, (bytes) => bytes)
+    for (let i = 0; i < 20; i++) {
+      const [bob] = await founder()
+      expect((await bob.request(atAlice, EchoBlock, block)).length).toBe(MAX_BLOCK_BYTES)
+    }
+    expect(alice.counters.extraStreams).toBe(0)
+  })
+
   it('of a byte more are refused with one clear error, and nothing is closed', async () => {
     const Limited = Type.Refine(Any, (value) => value instanceof Uint8Array && value.length <= MAX_BLOCK_BYTES)
     const Strict = defineMessage(EchoBlock.name, { request: Limited, reply: Limited }, { bulk: true })
