@@ -89,6 +89,37 @@ export const PREFIX_HANDLER_MS_PER_SECOND = 900
 export const PREFIX_HANDLER_MS_BURST = 10_000
 /** A block. As in IPFS, whose peers refuse more than 1 MiB or 2. DESIGN 5. */
 export const MAX_BLOCK_BYTES = 1024 * 1024
+/** Links of one block that is read: 1 MiB holds 26,000 to SHA-256 digests. */
+export const MAX_DAG_LINKS = 32_768
+/** Blocks on the way from a root to a leaf: files need 6, large directories 9 a level. */
+export const MAX_DAG_DEPTH = 128
+/** Links that were read and wait for their turn, of one reader: some 300 bytes each. */
+export const MAX_DAG_PENDING = 262_144
+/** Blocks of one DAG that are remembered as read, some 100 bytes each: 512 GiB of file. */
+export const MAX_DAG_BLOCKS = 2 ** 21
+/** A name in a directory, in bytes of UTF-8: what file systems take. */
+export const MAX_NAME_BYTES = 255
+/** Directories within each other, so that paths stay below 4 KiB for usual names. */
+export const MAX_PATH_DEPTH = 64
+/** Names of one directory while it is walked, kept to find doubles. */
+export const MAX_DIRECTORY_ENTRIES = 2 ** 20
+/** Blocks that one publisher may have at a host, as a share of its store. Peer ids cost nothing: a courtesy, no defence. */
+export const PUBLISHER_SHARE = 0.5
+/** A block's lease, milliseconds from now. */
+export const MAX_LEASE_MS = 30 * 24 * 3_600_000
+/** Blocks of others that a host read lately and keeps in memory, bytes. */
+export const BLOCK_CACHE_BYTES = 32 * 1024 * 1024
+/** Blocks named or carried in one message. */
+export const MAX_BLOCKS_PER_MESSAGE = 256
+/** Blocks that others told an owner they hold, in all. What is beyond is asked for again when it matters. */
+export const MAX_KNOWN_HOLDINGS = 2 ** 20
+/** Hosts whose holdings an owner remembers. */
+export const MAX_KNOWN_HOLDERS = 256
+/** Blocks that were asked for lately, whose readers are remembered. */
+export const MAX_WARM_BLOCKS = 1024
+/** Bytes of blocks that one host sends for repair: average a second, and burst. */
+export const REPAIR_BYTES_PER_SECOND = 8 * 1024 * 1024
+export const REPAIR_BYTES_BURST = 4 * 1024 * 1024
 /** A frame of the bulk lane: a block, and the envelope and the few fields around it. */
 export const MAX_BULK_FRAME_BYTES = MAX_BLOCK_BYTES + 4096
 /** Bytes read but not yet handled, per bulk stream: what a peer may send ahead of us. 100 MB/s over 10 ms. */
@@ -115,20 +146,6 @@ export const BULK_PREFIX_BYTES_BURST = 128 * 1024 * 1024
 /** The same on loopback and private addresses, where a peer is one's own: more than a connection can encrypt. */
 export const BULK_LOCAL_BYTES_PER_SECOND = 1024 * 1024 * 1024
 export const BULK_LOCAL_BYTES_BURST = 256 * 1024 * 1024
-/** Links of one block that is read: 1 MiB holds 26,000 to SHA-256 digests. */
-export const MAX_DAG_LINKS = 32_768
-/** Blocks on the way from a root to a leaf: files need 6, large directories 9 a level. */
-export const MAX_DAG_DEPTH = 128
-/** Links that were read and wait for their turn, of one reader: some 300 bytes each. */
-export const MAX_DAG_PENDING = 262_144
-/** Blocks of one DAG that are remembered as read, some 100 bytes each: 512 GiB of file. */
-export const MAX_DAG_BLOCKS = 2 ** 21
-/** A name in a directory, in bytes of UTF-8: what file systems take. */
-export const MAX_NAME_BYTES = 255
-/** Directories within each other, so that paths stay below 4 KiB for usual names. */
-export const MAX_PATH_DEPTH = 64
-/** Names of one directory while it is walked, kept to find doubles. */
-export const MAX_DIRECTORY_ENTRIES = 2 ** 20
 /** The value of a signed record, and its name in bytes of UTF-8. */
 export const MAX_RECORD_VALUE_BYTES = 4096
 export const MAX_RECORD_NAME_BYTES = 256
