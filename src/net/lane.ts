@@ -40,6 +40,8 @@ export interface Lane {
   readonly stallMs: number
   /** The slowest line that a peer may have: as long as bytes move at all, a deadline grows to this. */
   readonly floorBytesPerSecond: number
+  /** What a deadline grows by at most while the peer shows on the other lane that it lives. */
+  readonly besideMs: number
 }
 
 export const SMALL_LANE: Lane = Object.freeze({
@@ -55,6 +57,8 @@ export const SMALL_LANE: Lane = Object.freeze({
   pieceBytes: Number.POSITIVE_INFINITY,
   stallMs: Number.POSITIVE_INFINITY,
   floorBytesPerSecond: Number.POSITIVE_INFINITY,
+  // Behind a window of blocks a small answer takes many times its usual time, and its asker must not be buried for it.
+  besideMs: 2000,
 })
 
 export const BULK_LANE: Lane = Object.freeze({
@@ -72,6 +76,7 @@ export const BULK_LANE: Lane = Object.freeze({
   pieceBytes: 0xffff - 16 - 12,
   stallMs: 30_000,
   floorBytesPerSecond: BULK_FLOOR_BYTES_PER_SECOND,
+  besideMs: 0,
 })
 
 /**

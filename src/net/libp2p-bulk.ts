@@ -25,6 +25,8 @@ export interface BulkOwner {
   readonly peer: string
   readonly ip: string
   readonly connection: Connection
+  /** Its small messages. */
+  readonly rpc: RpcStream
 }
 
 /** What the lanes need of their host. */
@@ -151,6 +153,8 @@ export class BulkLanes<Owner extends BulkOwner> {
     const allowance = this.#limits.allowance(owner.peer, owner.ip, now())
     const rpc = new RpcStream(owner.peer, bytes, host, rtt, allowance, { lane: BULK_LANE, shared: this.#shared })
     streams.push(rpc)
+    stream.addEventListener('message', () => owner.rpc.lives())
+    stream.addEventListener('drain', () => owner.rpc.lives())
     listenTo(stream, rpc, () => {
       const error = closedByPeer()
       rpc.close(error)

@@ -1,7 +1,7 @@
 /**
  * The requests of one stream that wait for their answers, and their deadlines. A deadline follows the peer's round-trip
- * times. On the bulk lane it moves on while bytes do, up to what the slowest bearable line would need for all that is
- * asked: who is slow is waited for, who is dead is not.
+ * times. It moves on while blocks do: on the bulk lane up to what the slowest bearable line would need for all that is
+ * asked, on the small lane for a little while. Who is slow is waited for, who is dead is not.
  */
 import { ChoraleError } from '../core/errors.ts'
 import type { Lane } from './lane.ts'
@@ -97,13 +97,13 @@ export class PendingRequests {
   }
 
   add(number: number, { resolve, reject, timeoutMs, signal }: Waiter, sentMs: number): void {
-    const { maxFrameBytes, floorBytesPerSecond } = this.#lane
+    const { maxFrameBytes, floorBytesPerSecond, besideMs } = this.#lane
     const timed = timeoutMs === undefined
     const patienceMs = timeoutMs ?? this.#rtt.timeoutMs()
     const deadlineMs = sentMs + patienceMs
     // All that was asked before, and this, in whichever direction it is long.
     const aheadBytes = (this.#pending.size + 1) * maxFrameBytes
-    const latestMs = deadlineMs + (timed ? (aheadBytes / floorBytesPerSecond) * 1000 : 0)
+    const latestMs = deadlineMs + (timed ? (aheadBytes / floorBytesPerSecond) * 1000 + besideMs : 0)
     const onAbort = signal && (() => this.settle(number)?.reject(abortReason(signal)))
     signal?.addEventListener('abort', onAbort as () => void)
     this.#pending.set(number, {
@@ -155,7 +155,7 @@ export class PendingRequests {
     this.#silentTimeouts = 0
   }
 
-  /** The peer took or sent bytes, if only a part of a frame. */
+  /** The peer took or sent bytes, if only a part of a frame, or on the other lane. */
   moved(nowMs: number): void {
     this.#movedMs = nowMs
   }

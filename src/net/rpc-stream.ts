@@ -160,7 +160,7 @@ export class RpcStream {
     const { counters } = this.#host
     counters.bytesIn += chunk.length
     const nowMs = this.#host.now()
-    this.#pending.moved(nowMs)
+    if (this.lane.bulk) this.#pending.moved(nowMs)
     const waitMs = this.#allowance.received(chunk.length, nowMs)
     try {
       this.#reader.push(chunk, this.#onFrame)
@@ -179,9 +179,14 @@ export class RpcStream {
     }
   }
 
+  /** The peer shows on the other lane that it lives. */
+  lives(): void {
+    this.#pending.moved(this.#host.now())
+  }
+
   /** The peer took what was sent. */
   drained(): void {
-    this.#pending.moved(this.#host.now())
+    if (this.lane.bulk) this.#pending.moved(this.#host.now())
     this.#outbox.drained()
   }
 

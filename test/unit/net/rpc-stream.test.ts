@@ -116,6 +116,26 @@ describe('a request/response stream', () => {
     expect(loop.timers).toBe(0)
   })
 
+  it('waits a little longer while blocks of the peer come, and no longer than that', async () => {
+    const loop = new Loop()
+    const { alice, bob } = await joined(loop)
+    bob.handlers.set(Double, ({ n }) => (n === 0 ? new Promise(() => {}) : { n }))
+    const ended: Array<[string, number]> = []
+    const ask = (timeoutMs?: number) =>
+      void codeOf(alice.request(Double.name, { n: 0 }, { timeoutMs })).then((code) => ended.push([code, loop.nowMs]))
+    ask()
+    ask(300)
+    for (let i = 0; i < 40; i++) {
+      await loop.advance(100)
+      alice.rpc.lives()
+    }
+    const [[, hardMs], [code, endedMs]] = ended as [[string, number], [string, number]]
+    expect(hardMs).toBeLessThan(400)
+    expect(code).toBe('timeout')
+    expect(endedMs).toBeGreaterThan(2_000)
+    expect(endedMs).toBeLessThan(2_700)
+  })
+
   it('does not blame the peer for a stall of its own', async () => {
     const loop = new Loop()
     const { alice, bob } = await joined(loop)
