@@ -76,6 +76,7 @@ const PROTOCOL = /^(src\/(core|net|dht|vhash|mapreduce|market)|jobs)\//
 const AMBIENT: ReadonlyArray<readonly [file: RegExp, why: string]> = [
   [/^src\/core\/system\.ts$/, 'is the real clock and randomness behind Env'],
   [LIBP2P_ADAPTER, 'carries messages over real sockets; the simulator has its own transport'],
+  [/^src\/dht\/store\/disk\/fs\.ts$/, 'is the real disk behind the disk store; the tests have one that loses power'],
   [/^src\/mapreduce\/executor(-thread)?\.ts$/, 'runs the code of jobs on threads; the simulator has its own executor'],
 ]
 
@@ -100,7 +101,8 @@ const BANNED_PROPERTIES = /^(subtle|localeCompare|toLocale[A-Z]\w*)$/
 /** The built-in modules that protocol code may import, and the names in them. */
 const PURE_BUILTINS: Readonly<Record<string, RegExp>> = {
   'node:crypto': /^(hash|createHash|createHmac|createPublicKey|verify|sign|timingSafeEqual)$/,
-  'node:zlib': /Sync$/,
+  'node:zlib': /Sync$|^crc32$/,
+  'node:path/posix': /./,
   'node:net': /^(isIP|SocketAddress|BlockList)/,
 }
 
