@@ -12,7 +12,7 @@ import type { DiskFile } from './fs.ts'
 import { HEADER_BYTES } from './record.ts'
 
 /**
- * Blocks of one store, of about 240 bytes of memory each: 2^19 of them take 120 MiB, and are 128 GiB in blocks of 256 KiB.
+ * Blocks of one store, of 230 to 290 bytes of memory each: 2^19 of them take up to 145 MiB, and are 128 GiB in blocks of 256 KiB.
  */
 export const MAX_STORE_BLOCKS = 2 ** 19
 /** Publishers whose names are shared by their blocks; beyond it they are forgotten, and a name may be kept twice. */
