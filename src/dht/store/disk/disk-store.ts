@@ -3,7 +3,7 @@
  * by one write and synced by one fdatasync, so that a sync is paid once for all puts in flight. Large and small blocks go
  * the same way. Nothing is acknowledged, or seen by `get` and `meta`, before it is synced.
  *
- * Own code, because no embedded store did it: LevelDB writes each block twice or more (23-51 MB/s of synced 256 KiB blocks
+ * Own code, because no embedded store did it: LevelDB writes each block twice or more (22-51 MB/s of synced 256 KiB blocks
  * where the bare disk gives 315), SQLite blocks the thread while it syncs, and neither can be handed a disk that fails on
  * purpose. After Bitcask (Sheehy & Smith 2010).
  *
