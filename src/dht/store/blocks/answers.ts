@@ -191,6 +191,7 @@ export class Answers {
     const { holdings, overlay } = this.#member()
     const held: number[] = []
     const want: number[] = []
+    let full = false
     let room = holdings.store.capacityBytes - holdings.store.bytes
     for (const [index, { key, sizeBytes, expiresAtMs }] of items.entries()) {
       if (holdings.meta(key)) {
@@ -199,10 +200,10 @@ export class Answers {
       } else if (!this.leaving && overlay.holdsReplica(key)) {
         room -= sizeBytes
         if (room >= 0) want.push(index)
-        else holdings.wantsRoom = true
+        else full = holdings.wantsRoom = true
       }
     }
-    return { held, want }
+    return { held, want, full }
   }
 
   #release(keys: readonly Key[], from: Sender): ReplyOf<typeof BlockRelease> {

@@ -24,11 +24,13 @@ export class Holdings {
   /** A copy was refused for lack of room since this was last set to false. */
   wantsRoom = false
   readonly #env: Env
+  readonly #maxLeaseMs: number
   /** Bytes by publisher. */
   readonly #used = new Map<string, number>()
   #soonestExpiryMs = Number.POSITIVE_INFINITY
 
-  constructor(env: Env, store: BlockStore, quotaBytes: number) {
+  constructor(env: Env, store: BlockStore, quotaBytes: number, maxLeaseMs = MAX_LEASE_MS) {
+    this.#maxLeaseMs = maxLeaseMs
     this.#env = env
     this.store = store
     this.quotaBytes = quotaBytes
@@ -62,7 +64,7 @@ export class Holdings {
   /** Checks a copy as one from the network, and keeps it. `kept` once it is synced. */
   async put({ key, expiresAtMs, publisher, bytes }: Copy): Promise<Kept> {
     const now = this.#env.clock.now()
-    if (expiresAtMs <= now || expiresAtMs > now + MAX_LEASE_MS + LEASE_GRAIN_MS) return this.#refuse('bad')
+    if (expiresAtMs <= now || expiresAtMs > now + this.#maxLeaseMs + LEASE_GRAIN_MS) return this.#refuse('bad')
     const known = this.store.meta(key)
     if (!known) {
       if (hashKey(bytes) !== key) return this.#refuse('bad')
@@ -91,7 +93,7 @@ export class Holdings {
   async extend(key: Key, expiresAtMs: number): Promise<boolean> {
     const meta = this.meta(key)
     if (!meta) return false
-    const until = Math.min(expiresAtMs, this.leaseEnd(MAX_LEASE_MS))
+    const until = Math.min(expiresAtMs, this.leaseEnd(this.#maxLeaseMs))
     if (until <= meta.expiresAtMs) return true
     const done = await this.store.extend(key, until)
     this.version++
@@ -129,7 +131,7 @@ export class Holdings {
 
   /** The moment at which a lease that is taken now ends. */
   leaseEnd(leaseMs: number): number {
-    const end = this.#env.clock.now() + Math.min(Math.max(leaseMs, 0), MAX_LEASE_MS)
+    const end = this.#env.clock.now() + Math.min(Math.max(leaseMs, 0), this.#maxLeaseMs)
     return Math.ceil(end / LEASE_GRAIN_MS) * LEASE_GRAIN_MS
   }
 

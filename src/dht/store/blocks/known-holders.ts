@@ -161,7 +161,11 @@ export class KnownHolders {
       }
       this.#holders.set(contact.peer, holder)
     }
-    if (holder.contact !== contact) holder.contact = contact
+    if (holder.contact.incarnation !== contact.incarnation) {
+      // Started anew, with its disk or without: it will say.
+      for (const { key } of [...holder.items.values()]) this.lacks(contact.peer, key)
+    }
+    holder.contact = contact
     if (nowMs - holder.heardAtMs > this.#staleMs) this.version++
     holder.heardAtMs = nowMs
     return holder

@@ -128,7 +128,12 @@ export const BlockList = defineMessage('block/list', {
 /** To a replica, before bytes are sent: which of these do you lack and would keep? */
 export const BlockOffer = defineMessage('block/offer', {
   request: record({ items: Type.Array(Named, { maxItems: MAX_BLOCKS_PER_MESSAGE }) }),
-  reply: record({ held: Indexes, want: Indexes }),
+  reply: record({
+    held: Indexes,
+    want: Indexes,
+    /** Some are not wanted for lack of room; the others, because the asked does not see itself in their group. */
+    full: Type.Boolean(),
+  }),
 })
 
 /** From a holder outside the group that needs room to the owner: which of these may go? */

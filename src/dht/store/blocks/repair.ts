@@ -41,6 +41,8 @@ const PROOF_ROUNDS = 8
 const KEEP_TIMEOUT_MS = 10_000
 /** Blocks in one message: their names then fit into what a frame may be larger than a block. */
 const SENT_BLOCKS = 16
+/** A copy that could not be made is tried again after so long. */
+const AGAIN_MS = 30_000
 /** A host without room is passed over for so long. */
 const FULL_MS = 600_000
 
@@ -139,7 +141,8 @@ export class Repair {
     const seen = `${holdings.version} ${known.version}`
     if (!hurry && seen === this.#seen && now < this.#nextDueMs) return { needs: [], behind: [] }
     this.#seen = seen
-    this.#nextDueMs = Number.POSITIVE_INFINITY
+    // Holders fall silent without a word, so look again before long.
+    this.#nextDueMs = now + patienceMs / 2
     const holders = new Map<Key, Set<string>>()
     const add = (key: Key, peer: string) => {
       const set = holders.get(key)
@@ -169,15 +172,17 @@ export class Repair {
       const candidates = groupHosts(overlay.replicas(key), MAX_CANDIDATES)
       const missing = Math.min(replicas, candidates.length) - peers.size
       const targets = candidates.filter(({ peer }) => !peers.has(peer) && (this.#full.get(peer) ?? 0) <= now)
-      if (missing <= 0 || targets.length === 0) {
+      if (missing <= 0) {
         this.#fewSince.delete(key)
         continue
       }
       let since = this.#fewSince.get(key)
       if (since === undefined) this.#fewSince.set(key, (since = now))
       const dueMs = since + (peers.size < majority(replicas) ? settleMs : patienceMs)
-      if (hurry || dueMs <= now) needs.push({ key, targets, missing })
-      else this.#nextDueMs = Math.min(this.#nextDueMs, dueMs)
+      if (targets.length > 0 && (hurry || dueMs <= now)) {
+        needs.push({ key, targets, missing })
+        this.#nextDueMs = Math.min(this.#nextDueMs, now + AGAIN_MS) // in case it fails
+      } else if (dueMs > now) this.#nextDueMs = Math.min(this.#nextDueMs, dueMs)
     }
     for (const key of this.#fewSince.keys()) if (!holders.has(key)) this.#fewSince.delete(key)
     return { needs, behind }
@@ -263,11 +268,11 @@ export class Repair {
     const { env, transport, holdings, known } = this.#parts
     const items = keys.flatMap((key) => holdings.meta(key) ?? [])
     const named = items.map(({ key, sizeBytes, expiresAtMs }) => ({ key, sizeBytes, expiresAtMs }))
-    const { held, want } = await transport.request(peer, BlockOffer, { items: named }, { signal })
+    const { held, want, full } = await transport.request(peer, BlockOffer, { items: named }, { signal })
     for (const index of held) if (named[index]) known.gave(peer, named[index], env.clock.now())
     const wanted = [...new Set(want)].flatMap((index) => items[index] ?? [])
     const refused = items.length - held.length - wanted.length
-    if (refused > 0) this.#passOver(peer.peer, refused)
+    if (full) this.#passOver(peer.peer, refused)
     let batch: Copy[] = []
     let batchBytes = 0
     const send = async () => {

@@ -72,6 +72,8 @@ export interface BlocksParts {
   readonly cacheBytes?: number | undefined
   /** Bytes that one publisher may have here. Default: half of the store. */
   readonly publisherQuotaBytes?: number | undefined
+  /** The longest lease that is granted. Default 30 days. */
+  readonly maxLeaseMs?: number | undefined
 }
 
 export interface BlockStats {
@@ -120,7 +122,7 @@ class OverlayBlocks implements BlockService {
     const quotaBytes = parts.publisherQuotaBytes ?? Math.floor(store.capacityBytes * PUBLISHER_SHARE)
     const { clock, random, log } = parts.env
     const env = { clock, random: random.fork('blocks'), log: log.child('blocks') }
-    const holdings = new Holdings(env, store, quotaBytes)
+    const holdings = new Holdings(env, store, quotaBytes, parts.maxLeaseMs)
     const known = new KnownHolders(periodMs * STALE_PERIODS)
     const shared = { env, transport, overlay, holdings, known, replicas }
     this.#env = env
