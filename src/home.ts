@@ -5,6 +5,8 @@
  *   key        the host key in libp2p's form (net/host-key.ts), base64, mode 0600
  *   host.json  incarnation of the last start, peer id and port to keep
  *   peers.json the network that the host was in, and the addresses of its last neighbours there
+ *   pins.json  the files that this host keeps alive in its network (dht/store/pins.ts)
+ *   blocks/    the blocks that it keeps for others and itself (dht/store/disk/)
  *   pid        the running host: process id, then what tells this process from a later one with the same id. It is the
  *              lock of the home
  *   api        where the control socket is, when it cannot be in the home itself
@@ -48,8 +50,17 @@ export interface Home {
   peersOf(network: string): readonly string[]
   /** Losing it costs little, so a full disk is not an error here. */
   keepPeers(network: string, addresses: readonly string[]): void
+  /** What the host keeps alive. Throws `config` when it is damaged. */
+  pins(): readonly HomePin[]
+  keepPins(pins: readonly HomePin[]): void
   /** Gives the home free for another start. */
   close(): void
+}
+
+export interface HomePin {
+  readonly cid: string
+  readonly pinnedAtMs: number
+  readonly refreshedAtMs: number
 }
 
 /** What a home holds, for who only looks. */
@@ -107,6 +118,9 @@ export function openHome(path: string, nowMs: number): Home {
             // the next change tries again
           }
         },
+        pins: () => guarded(path, () => readPins(path)),
+        keepPins: (pins) =>
+          guarded(path, () => writeAtomically(join(path, 'pins.json'), `${JSON.stringify({ pins })}\n`)),
         close() {
           removeSocket(path)
           unlock()
@@ -211,6 +225,22 @@ function readPeers(path: string, network: string): readonly string[] {
   } catch {
     return []
   }
+}
+
+/** Not forgiven in silence: what is pinned would be forgotten. */
+function readPins(path: string): readonly HomePin[] {
+  const file = join(path, 'pins.json')
+  const text = readText(file)
+  if (text === undefined) return []
+  try {
+    const { pins } = JSON.parse(text) as Record<string, unknown>
+    const isPin = (pin: HomePin) =>
+      typeof pin?.cid === 'string' && Number.isFinite(pin.pinnedAtMs) && Number.isFinite(pin.refreshedAtMs)
+    if (Array.isArray(pins) && pins.every(isPin)) return pins
+  } catch {
+    // falls through to the error below
+  }
+  throw new ChoraleError('config', `${file} is damaged: restore it from a copy, or remove it and pin anew`)
 }
 
 // --- the lock ---

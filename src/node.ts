@@ -2,12 +2,20 @@
  * A host: the composition root. It alone knows every layer, builds them in order, and takes them down in reverse.
  */
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Env, type Logger, silentLogger } from './core/env.ts'
 import { ChoraleError, errorMessage } from './core/errors.ts'
 import { systemEnv } from './core/system.ts'
+import type { BlockStore, Blocks } from './dht/blocks.ts'
 import { ChordHost } from './dht/chord/host.ts'
 import type { ChordNode } from './dht/chord/node.ts'
+import { createBlocks, DEFAULT_BLOCK_REPLICAS, DEFAULT_LEASE_MS } from './dht/store/blocks/service.ts'
+import { openDiskStore } from './dht/store/disk/disk-store.ts'
+import { nodeFs } from './dht/store/disk/fs.ts'
+import { type FileService, lazyFiles } from './dht/store/files/lazy.ts'
+import { MemoryBlocks } from './dht/store/memory-blocks.ts'
+import { type Pin, Pins } from './dht/store/pins.ts'
 import { createRegisters, DEFAULT_REPLICAS } from './dht/store/registers.ts'
 import { type Home, openHome } from './home.ts'
 import { keepMembers } from './leaf.ts'
@@ -27,6 +35,10 @@ import { createLibp2pTransport, type Libp2pTransport } from './net/libp2p.ts'
 import { networkId } from './net/network-id.ts'
 import { findSeeds } from './seeds.ts'
 
+export type { FileService, Pin }
+
+/** What a host keeps of others' blocks and its own, unless told otherwise, bytes. */
+export const DEFAULT_STORE_BYTES = 10 * 1024 ** 3
 /** Neighbours that a restart may try. */
 const KEPT_PEERS = 16
 /** The neighbourhood is written down this long after it changed. */
@@ -50,6 +62,8 @@ export interface HostOptions {
   readonly slots?: number
   /** CPU cores lent to jobs; 0: none. */
   readonly lendCores: number
+  /** Bytes of blocks that this host keeps, in the home. Default 10 GiB; the disk may need up to half as much again. */
+  readonly storeBytes?: number
   /** Default: nothing is logged. */
   readonly log?: Logger
 }
@@ -65,8 +79,27 @@ export interface HostStatus {
   readonly ring: RingView
   readonly connections: number
   readonly lend: { readonly cores: number; readonly busy: number; readonly tasksDone: number }
+  readonly store: StoreStatus
   readonly memoryBytes: { readonly rss: number; readonly heapUsed: number; readonly external: number }
   /** Counters of bad input and refusals, by name. */
+  readonly counters: Readonly<Record<string, number>>
+}
+
+/** What this host keeps, for others and itself. */
+export interface StoreStatus {
+  readonly blocks: number
+  readonly bytes: number
+  /** 0 for a leaf, which keeps nothing for others. */
+  readonly capacityBytes: number
+  /** No room for a block of the largest size. */
+  readonly full: boolean
+  readonly pins: number
+}
+
+export interface StoreView extends StoreStatus {
+  /** Blocks of others that were read lately and are kept in memory. */
+  readonly cachedBytes: number
+  /** Of the block service, by name; they only grow. */
   readonly counters: Readonly<Record<string, number>>
 }
 
@@ -98,7 +131,13 @@ export interface PeerView {
 
 export interface Host {
   readonly jobs: Jobs
+  /** Files and directories in the overlay. Their code is loaded at the first call. */
+  readonly files: FileService
+  readonly blocks: Blocks
+  /** What this host keeps alive beyond its lease of 7 days. */
+  readonly pins: Pick<Pins, 'add' | 'remove' | 'list' | 'requireRoom'>
   status(): HostStatus
+  storeStat(): StoreView
   peers(): PeerView[]
   /** Round-trip time in ms to a peer id, `ip:port` or overlay id prefix. */
   ping(target: string, options?: { signal?: AbortSignal }): Promise<number>
@@ -124,6 +163,8 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const places = { given: options.bootstrap, remembered: home.peersOf(network) }
   const seeds = await findSeeds({ env, transport, ...places }, signal)
   home.keepPlace({ peer: key.peer, port: transport.listen.port })
+  const { storeBytes = DEFAULT_STORE_BYTES } = options
+  const store = parts.adopt(await openStore(env, home, transport.self ? storeBytes : 0), (open) => open.close())
 
   // Others may ask from here on: whatever answers is there before the next message.
   const overlay = new ChordHost({
@@ -133,6 +174,22 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     settings: { successors, replicas },
   })
   const registers = createRegisters({ env, transport, overlay, replicas })
+  const blocks = createBlocks({
+    env,
+    transport,
+    overlay,
+    store,
+    replicas: Math.min(DEFAULT_BLOCK_REPLICAS, replicas),
+  })
+  const files = lazyFiles(blocks)
+  const pins = new Pins({
+    env: { ...env, log: env.log.child('pins') },
+    blocks,
+    blocksOf: (root, call) => files.blocksOf(root, call),
+    leaseMs: DEFAULT_LEASE_MS,
+    kept: home.pins(),
+    keep: (list) => home.keepPins(list),
+  })
   const executor = parts.adopt(
     createThreadExecutor({
       cores: options.lendCores,
@@ -144,13 +201,19 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   )
   const signer = { peer: key.peer, sign: signerOf(key), verify: verifySignature }
   const service = createJobsService({ env, transport, overlay, registers, executor, signer })
-  // Taken down in this order: hand over work, then records, then the place in the ring, while others still hear us.
+  // Taken down in this order: hand over work, then records and blocks, then the place in the ring, while others still
+  // hear us.
   parts.defer(() => overlay.leave())
   registers.start()
-  parts.defer(() => registers.stop())
+  blocks.start()
+  parts.defer(async () => {
+    await Promise.all([registers.stop(), blocks.stop()])
+  })
   service.start()
   parts.defer(() => service.stop())
   await overlay.join(seeds, { signal })
+  pins.start()
+  parts.defer(() => pins.stop())
   if (transport.self) parts.defer(keepPeers(env, home, network, overlay))
   else {
     const onChange = (members: readonly string[]) => home.keepPeers(network, members)
@@ -160,10 +223,18 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   }
   const running = parts.move()
   let leaving: Promise<void> | undefined
+  const storeStat = (): StoreView => {
+    const { count, ...stats } = blocks.stats
+    return { blocks: count, pins: pins.list().length, ...stats }
+  }
 
   return {
     jobs: service.jobs,
+    files,
+    blocks,
+    pins,
     status: () => {
+      const { blocks: count, bytes, capacityBytes, full, pins: pinned } = storeStat()
       const { rss, heapUsed, external } = process.memoryUsage()
       return {
         pid: process.pid,
@@ -175,10 +246,12 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
         ring: ringView(overlay.nodes),
         connections: transport.peers().length,
         lend: service.lend(),
+        store: { blocks: count, bytes, capacityBytes, full, pins: pinned },
         memoryBytes: { rss, heapUsed, external },
         counters: { ...transport.counters, ...registers.refused, ...service.counters() },
       }
     },
+    storeStat,
     peers: () => transport.peers(),
     async ping(target, call = {}) {
       return await transport.ping(await findContact(transport, overlay, target, call), call)
@@ -192,6 +265,13 @@ async function hostKeyOf(home: Home): Promise<HostKey> {
   const key = await generateHostKey()
   home.keepKey(encodeHostKey(key))
   return key
+}
+
+/** A leaf keeps nothing: what it kept as a member waits on its disk. */
+async function openStore(env: Env, home: Home, capacityBytes: number): Promise<BlockStore> {
+  if (capacityBytes === 0) return new MemoryBlocks(0)
+  const log = env.log.child('disk')
+  return await openDiskStore({ dir: join(home.path, 'blocks'), fs: nodeFs, random: env.random, log, capacityBytes })
 }
 
 /** At the port that was asked for, else at that of last time, else at any. */

@@ -12,7 +12,24 @@
  *   GET  /v1/jobs/ID/watch         JobView, one per line, until a terminal state
  *   POST /v1/jobs/ID/cancel        JobView
  *
- * Errors are `{ error: { code, message } }` with the codes of core/errors.ts; in a stream, such a line is the last.
+ *   POST /v1/files    bytes        AddedView      ?lines=1: blocks end at line ends; ?pin=0: not pinned
+ *   POST /v1/trees    tree         AddedView      a directory; the same questions; `tree` is that of frames.ts
+ *   POST /v1/cars     bytes        ImportedView   a CAR file; ?pin=0: its roots are not pinned
+ *   GET  /v1/files/REF             bytes          ?offset=N and ?length=N of them. REF is CID or CID/path, here and below
+ *   GET  /v1/trees/REF             tree           a file or directory, for writing to disk: its paths are safe
+ *   GET  /v1/lists/REF             EntryView, one per line: what a directory holds
+ *   GET  /v1/cars/REF              bytes          a CAR file
+ *   GET  /v1/pins                  Pin[]
+ *   POST /v1/pins/REF              Pin
+ *   DELETE /v1/pins/REF            {unpinned}     false: it was not pinned
+ *   GET  /v1/blocks/REF            BlockView
+ *   GET  /v1/store                 StoreView
+ *
+ * What is added answers while it is read: a line of `{progress: AddProgress}` now and then, and the view as the last.
+ *
+ * Errors are `{ error: { code, message } }` with the codes of core/errors.ts; in a stream of lines, such a line is the
+ * last. Bytes that fail before their end are cut off, which HTTP tells from an end; a client that says `TE: trailers`
+ * gets them whole with such an error, URI-encoded, in the trailer `chorale-error`.
  */
 import type { ErrorCode } from '../core/errors.ts'
 
@@ -20,6 +37,48 @@ import type { ErrorCode } from '../core/errors.ts'
 export const MAX_BODY_BYTES = 64 * 1024
 /** Requests and watches that one host serves at a time. */
 export const MAX_API_CONNECTIONS = 64
+
+/** Where the error of a stream of bytes is told. */
+export const ERROR_TRAILER = 'chorale-error'
+
+export interface AddProgress {
+  /** Of the files, so far. */
+  readonly bytes: number
+  readonly blocks: number
+}
+
+export interface AddedView extends AddProgress {
+  readonly cid: string
+}
+
+export interface ImportedView extends AddProgress {
+  readonly roots: readonly string[]
+}
+
+export interface EntryView {
+  /** As written by whoever made the directory. */
+  readonly name: string
+  readonly cid: string
+  readonly kind: 'file' | 'directory' | 'symlink'
+  /** Of a file. */
+  readonly bytes: number | undefined
+}
+
+export interface BlockView {
+  readonly cid: string
+  readonly bytes: number
+  /** That answered and hold it, in the replica group or beyond. */
+  readonly copies: number
+  readonly wanted: number
+  readonly holders: ReadonlyArray<{
+    readonly peer: string
+    readonly address: string
+    readonly role: string
+    /** Absent: it did not answer. */
+    readonly holds?: boolean | undefined
+    readonly expiresAtMs?: number | undefined
+  }>
+}
 
 export interface ErrorBody {
   readonly error: { readonly code: ErrorCode; readonly message: string }

@@ -7,10 +7,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { Type } from 'typebox'
 import { type Checker, checker } from '../core/codec.ts'
 import type { Logger } from '../core/env.ts'
-import { ChoraleError, errorCode, errorMessage } from '../core/errors.ts'
+import { ChoraleError, errorMessage } from '../core/errors.ts'
 import type { JobRequest, Jobs } from '../mapreduce/types.ts'
 import type { Host } from '../node.ts'
-import { type ErrorBody, httpStatus, MAX_API_CONNECTIONS, MAX_BODY_BYTES } from './routes.ts'
+import { httpStatus, MAX_API_CONNECTIONS } from './routes.ts'
+import { answerStore } from './store-routes.ts'
+import { drain, errorBody, isOpen, readJson, sendJson, sendLines } from './streams.ts'
 
 const strict = { additionalProperties: false }
 const pingBody = checker(Type.Object({ target: Type.String({ minLength: 1, maxLength: 256 }) }, strict))
@@ -43,32 +45,35 @@ export interface ApiServerOptions {
 export async function serveApi(host: Host, options: ApiServerOptions): Promise<ApiServer> {
   const { log, socketPath } = options
   const closing = new AbortController()
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
+  // No limit for a whole request: a file may take as long as it needs. Small bodies have one of their own.
+  const server = createServer({ requestTimeout: 0, headersTimeout: 10_000 }, (request, response) => {
     void answer(request, response)
   })
   server.maxConnections = MAX_API_CONNECTIONS
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController()
-    const end = () => gone.abort(new ChoraleError('aborted', 'the client went away'))
-    response.once('close', end)
-    closing.signal.addEventListener('abort', end, { once: true })
+    const left = () => gone.abort(new ChoraleError('aborted', 'the client went away'))
+    const stop = () => gone.abort(closing.signal.reason)
+    response.once('close', left)
+    closing.signal.addEventListener('abort', stop, { once: true })
     try {
       await route(request, response, gone.signal)
     } catch (error) {
-      if (gone.signal.aborted && !response.writable) return
-      const code = errorCode(error)
-      if (code === 'internal') log.warn('request failed', { url: request.url, error: errorMessage(error) })
-      const body: ErrorBody = { error: { code, message: errorMessage(error) } }
+      const body = errorBody(error)
+      const { code, message } = body.error
+      if (code === 'internal' && !response.destroyed) log.warn('request failed', { url: request.url, error: message })
+      if (!isOpen(response)) return
       if (response.headersSent) response.end(`${JSON.stringify(body)}\n`)
       else sendJson(response, httpStatus(code), body)
+      drain(request)
     } finally {
-      closing.signal.removeEventListener('abort', end)
+      closing.signal.removeEventListener('abort', stop)
     }
   }
 
   async function route(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
-    const path = new URL(request.url ?? '/', 'http://local').pathname
+    const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'http://local')
     const segments = path.split('/').filter(Boolean).map(decodeSegment)
     const [version, noun, id, verb] = segments
     const name = `${request.method} ${[version, noun, id && ':id', verb].filter(Boolean).join('/')}`
@@ -105,8 +110,12 @@ export async function serveApi(host: Host, options: ApiServerOptions): Promise<A
         if (!(await host.jobs.show(full, { signal }))) throw noSuchJob(id as string)
         return await sendLines(response, host.jobs.watch(full, { signal }))
       }
-      default:
+      default: {
+        const ref = segments.slice(2).join('/')
+        const call = { request, response, route: `${request.method} ${noun}${ref && '/REF'}`, ref, query, signal }
+        if (version === 'v1' && (await answerStore(host, call))) return
         throw new ChoraleError('not-found', `no such route: ${request.method} ${path}`)
+      }
     }
   }
 
@@ -123,7 +132,7 @@ export async function serveApi(host: Host, options: ApiServerOptions): Promise<A
   return {
     socketPath,
     async close() {
-      closing.abort()
+      closing.abort(new ChoraleError('no-node', 'the node is leaving'))
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       server.closeIdleConnections()
       // Whoever does not read its answer is not waited for.
@@ -163,42 +172,4 @@ function parse<T>(schema: Checker<T>, value: unknown): T {
   } catch (error) {
     throw new ChoraleError('usage', errorMessage(error), { cause: error })
   }
-}
-
-async function readJson(request: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > MAX_BODY_BYTES) throw new ChoraleError('usage', `the request is larger than ${MAX_BODY_BYTES} bytes`)
-    chunks.push(chunk)
-  }
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
-  } catch (error) {
-    throw new ChoraleError('usage', `the request is not JSON: ${errorMessage(error)}`, { cause: error })
-  }
-}
-
-function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  const body = `${JSON.stringify(value)}\n`
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
-  response.end(body)
-}
-
-async function sendLines(response: ServerResponse, values: AsyncIterable<unknown>): Promise<void> {
-  response.writeHead(200, { 'content-type': 'application/x-ndjson' })
-  for await (const value of values) {
-    if (!response.writable) return
-    if (!response.write(`${JSON.stringify(value)}\n`)) {
-      await new Promise<void>((resolve) => {
-        const go = () => {
-          response.off('drain', go).off('close', go)
-          resolve()
-        }
-        response.on('drain', go).on('close', go)
-      })
-    }
-  }
-  response.end()
 }

@@ -7,8 +7,13 @@ import type { Terminal } from '../../../src/cli/cli.ts'
 import { run } from '../../../src/cli/program.ts'
 import { silentLogger } from '../../../src/core/env.ts'
 import { ChoraleError } from '../../../src/core/errors.ts'
+import { systemEnv } from '../../../src/core/system.ts'
+import { keyOfCid } from '../../../src/dht/cid.ts'
+import { lazyFiles } from '../../../src/dht/store/files/lazy.ts'
+import { Pins } from '../../../src/dht/store/pins.ts'
 import type { JobView } from '../../../src/mapreduce/types.ts'
 import type { Host, HostStatus } from '../../../src/node.ts'
+import { MemoryIo } from '../../fakes/block-io.ts'
 
 export function jobView(change: Partial<JobView> = {}): JobView {
   return {
@@ -48,6 +53,7 @@ export const fakeStatus: HostStatus = {
   },
   connections: 1,
   lend: { cores: 2, busy: 1, tasksDone: 12 },
+  store: { blocks: 3, bytes: 5 * 2 ** 20, capacityBytes: 10 * 2 ** 30, full: false, pins: 1 },
   memoryBytes: { rss: 100 * 2 ** 20, heapUsed: 30 * 2 ** 20, external: 0 },
   counters: { malformedFrames: 0 },
 }
@@ -56,6 +62,36 @@ export class FakeHost implements Host {
   readonly views = new Map<string, JobView[]>()
   readonly requests: unknown[] = []
   stopped = false
+  /** Real files and pins, over blocks in memory. */
+  readonly io = new MemoryIo()
+  readonly files = lazyFiles(this.io)
+  /** What pins have extended. */
+  readonly extended: string[] = []
+  readonly blocks: Host['blocks'] = {
+    put: (cid, bytes) => this.io.put(cid, bytes),
+    get: (cid, options) => this.io.get(cid, options),
+    extend: async (cids) => {
+      this.extended.push(...cids.map(String))
+      return cids.filter((cid) => !this.io.blocks.has(keyOfCid(cid)))
+    },
+    stat: async (cid) => ({
+      cid,
+      sizeBytes: this.io.blocks.get(keyOfCid(cid))?.length,
+      holders: [
+        { peer: '12D3KooWOther', address: '127.0.0.1:4002', role: 'owner', holds: true, expiresAtMs: Date.now() + 6e8 },
+        { peer: '12D3KooWGone', address: '127.0.0.1:4003', role: 'replica', holds: undefined, expiresAtMs: undefined },
+      ],
+      wanted: 3,
+    }),
+  }
+  readonly pins = new Pins({
+    env: systemEnv(silentLogger),
+    blocks: this.blocks,
+    blocksOf: (root, options) => this.files.blocksOf(root, options),
+    leaseMs: 7 * 24 * 3_600_000,
+    kept: [],
+    keep: () => {},
+  })
 
   /** The views that a watch will show, the last of them being what `show` tells. */
   add(...views: JobView[]): void {
@@ -64,6 +100,10 @@ export class FakeHost implements Host {
 
   status(): HostStatus {
     return fakeStatus
+  }
+
+  storeStat() {
+    return { ...fakeStatus.store, pins: this.pins.list().length, cachedBytes: 0, counters: { served: 2, rotten: 0 } }
   }
 
   peers() {

@@ -1,0 +1,72 @@
+/** Files, pins and blocks of a running host, from the other end of the control API (routes.ts). Everything streams. */
+import type { Pin, StoreView } from '../node.ts'
+import { type CallOptions, caller, download, lines, type UploadOptions, upload } from './calls.ts'
+import { decodeTree, encodeTree, type TreeItem } from './frames.ts'
+import type { AddedView, BlockView, EntryView, ImportedView } from './routes.ts'
+
+export interface AddOptions extends UploadOptions {
+  /** Blocks end at line ends. */
+  readonly lines?: boolean | undefined
+  /** Default true. */
+  readonly pin?: boolean | undefined
+}
+
+export interface RangeOptions extends CallOptions {
+  readonly offset?: number | undefined
+  readonly length?: number | undefined
+}
+
+/** A `ref` is a CID or CID/path. */
+export interface RemoteStore {
+  addFile(source: AsyncIterable<Uint8Array>, options?: AddOptions): Promise<AddedView>
+  addTree(items: AsyncIterable<TreeItem>, options?: AddOptions): Promise<AddedView>
+  importCar(source: AsyncIterable<Uint8Array>, options?: AddOptions): Promise<ImportedView>
+  /** Ends early only by an error. */
+  cat(ref: string, options?: RangeOptions): AsyncGenerator<Uint8Array>
+  exportCar(ref: string, options?: CallOptions): AsyncGenerator<Uint8Array>
+  /** A file or tree for writing to disk; the root's path is ''. */
+  walk(ref: string, options?: CallOptions): AsyncGenerator<TreeItem>
+  ls(ref: string, options?: CallOptions): AsyncGenerator<EntryView>
+  pins(options?: CallOptions): Promise<Pin[]>
+  pin(ref: string, options?: CallOptions): Promise<Pin>
+  /** False: it was not pinned. */
+  unpin(ref: string, options?: CallOptions): Promise<boolean>
+  block(ref: string, options?: CallOptions): Promise<BlockView>
+  stat(options?: CallOptions): Promise<StoreView>
+}
+
+export function remoteStore(socketPath: string): RemoteStore {
+  const call = caller(socketPath)
+  const add = <T>(noun: string, source: AsyncIterable<Uint8Array>, options: AddOptions): Promise<T> => {
+    const query = new URLSearchParams()
+    if (options.lines) query.set('lines', '1')
+    if (options.pin === false) query.set('pin', '0')
+    return upload<T>(socketPath, `/v1/${noun}?${query}`, source, options)
+  }
+  return {
+    addFile: (source, options = {}) => add('files', source, options),
+    addTree: (items, options = {}) => add('trees', encodeTree(items), options),
+    importCar: (source, options = {}) => add('cars', source, options),
+    cat(ref, options = {}) {
+      const query = new URLSearchParams()
+      for (const name of ['offset', 'length'] as const) {
+        if (options[name] !== undefined) query.set(name, `${options[name]}`)
+      }
+      return download(socketPath, `${at('files', ref)}?${query}`, options)
+    },
+    exportCar: (ref, options = {}) => download(socketPath, at('cars', ref), options),
+    walk: (ref, options = {}) => decodeTree(download(socketPath, at('trees', ref), options)),
+    ls: (ref, options = {}) => lines(socketPath, at('lists', ref), options),
+    pins: (options) => call('GET', '/v1/pins', undefined, options),
+    pin: (ref, options) => call('POST', at('pins', ref), undefined, options),
+    unpin: async (ref, options) =>
+      (await call<{ unpinned: boolean }>('DELETE', at('pins', ref), undefined, options)).unpinned,
+    block: (ref, options) => call('GET', at('blocks', ref), undefined, options),
+    stat: (options) => call('GET', '/v1/store', undefined, options),
+  }
+}
+
+function at(noun: string, ref: string): string {
+  const parts = ref.replace(/^(\/ipfs\/|ipfs:\/\/)/, '').split('/')
+  return `/v1/${noun}/${parts.filter(Boolean).map(encodeURIComponent).join('/')}`
+}
