@@ -7,6 +7,7 @@ import { ChoraleError } from '../src/core/errors.ts'
 import { FAULTS } from './model.ts'
 import { runModel } from './scenarios/model.ts'
 import { RING_DEFAULTS, type RingOptions, runRing } from './scenarios/ring.ts'
+import { runStore, STORE_DEFAULTS, type StoreOptions } from './scenarios/store.ts'
 
 // Time-outs are everyday events here; their stacks would cost more than the rest.
 Error.stackTraceLimit = process.env.CHORALE_SIM_STACKS ? 10 : 0
@@ -77,6 +78,25 @@ program
     if (result.broken > 0) fail(`the ring's invariant was broken at ${result.broken} of ${result.checks} checks`)
     if (result.idealAfterPeriods === null) fail('the ring did not become ideal after churn had stopped')
     if (result.wrongAfterQuiet > 0) fail(`${result.wrongAfterQuiet} lookups at rest ended at the wrong owner`)
+  })
+
+program
+  .command('store')
+  .description('blocks on hosts that come and go for a year, or quickly: losses, and repair beside an oracle')
+  .option('--nodes <n>', 'hosts', number(4, 100_000, true), STORE_DEFAULTS.nodes)
+  .option('--blocks <n>', 'blocks', number(1, 1e7, true), STORE_DEFAULTS.blocks)
+  .option('--replicas <n>', 'copies of each', number(1, 8, true), STORE_DEFAULTS.replicas)
+  .option('--days <n>', 'virtual days', number(0, 10_000, false), STORE_DEFAULTS.days)
+  .option('--churn <share>', 'instead: share of the hosts that go, and come back, per second', share, 0)
+  .option('--seconds <n>', 'virtual seconds of that', count(1e6), STORE_DEFAULTS.seconds)
+  .option('--gets-per-second <n>', 'gets meanwhile', number(1, 1e6, false), STORE_DEFAULTS.getsPerSecond)
+  .option('--seed <n>', 'all randomness derives from it', count(2 ** 32), STORE_DEFAULTS.seed)
+  .option('--json', 'one JSON object on stdout')
+  .option('-q, --quiet', 'no progress')
+  .action(async (options: StoreOptions & { json?: boolean; quiet?: boolean }) => {
+    const result = await runStore(options, progress(options))
+    report(options, 'store', result)
+    if (result.lost > 0) fail(`${result.lost} blocks were lost`)
   })
 
 function progress(options: { quiet?: boolean }): ((line: string) => void) | undefined {

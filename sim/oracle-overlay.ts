@@ -1,0 +1,137 @@
+/**
+ * An overlay that knows: a sorted list of who is up, instead of ring maintenance. For long runs of what stands above the
+ * overlay, where maintenance would be nearly all of the events. A change is seen by the hosts near it after `LAG_MS`, as a
+ * ring with a stabilization period of a second would show it; lookups cost one exchange's time and are right.
+ */
+import { ChoraleError } from '../src/core/errors.ts'
+import type { Key } from '../src/core/ids.ts'
+import type { LookupOptions, Overlay, Route } from '../src/dht/overlay.ts'
+import type { Contact } from '../src/net/contact.ts'
+import type { SimHost } from './network.ts'
+
+const LAG_MS = 2_000
+const LOOKUP_MS = 100
+/** Places on either side of a change whose hosts hear of it: as far as successor and predecessor lists reach. */
+const REACH = 4
+
+export class OracleRing {
+  readonly replicas: number
+  /** Who is up, sorted by id. */
+  readonly #ids: Key[] = []
+  readonly #members: OracleOverlay[] = []
+
+  constructor(replicas: number) {
+    this.replicas = replicas
+  }
+
+  get size(): number {
+    return this.#ids.length
+  }
+
+  /** Index of the first member at or after a key, modulo the size. */
+  at(key: Key): number {
+    let low = 0
+    let high = this.#ids.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#ids[middle]! < key) low = middle + 1
+      else high = middle
+    }
+    return low === this.#ids.length ? 0 : low
+  }
+
+  member(index: number): OracleOverlay {
+    const size = this.#members.length
+    return this.#members[((index % size) + size) % size]!
+  }
+
+  enter(overlay: OracleOverlay): void {
+    const { id } = overlay.self
+    let index = this.#ids.findIndex((other) => other > id)
+    if (index < 0) index = this.#ids.length
+    this.#ids.splice(index, 0, id)
+    this.#members.splice(index, 0, overlay)
+    this.#tell(index)
+  }
+
+  remove(overlay: OracleOverlay): void {
+    const index = this.#members.indexOf(overlay)
+    if (index < 0) return
+    this.#ids.splice(index, 1)
+    this.#members.splice(index, 1)
+    if (this.size > 0) this.#tell(index)
+  }
+
+  #tell(index: number): void {
+    for (let step = -REACH; step <= REACH && this.size > 0; step++) this.member(index + step).changed()
+  }
+}
+
+export class OracleOverlay implements Overlay {
+  readonly self: Contact
+  readonly #ring: OracleRing
+  readonly #host: SimHost
+  readonly #handlers = new Set<() => void>()
+  #telling = false
+
+  constructor(ring: OracleRing, host: SimHost) {
+    this.#ring = ring
+    this.#host = host
+    this.self = host.contact()
+  }
+
+  async join(): Promise<void> {
+    this.#ring.enter(this)
+  }
+
+  async leave(): Promise<void> {
+    this.#ring.remove(this)
+  }
+
+  async lookup(key: Key, { signal }: LookupOptions = {}): Promise<Route> {
+    await this.#host.env.clock.sleep(LOOKUP_MS, { signal })
+    if (this.#ring.size === 0) throw new ChoraleError('no-route', 'nobody is up')
+    const replicas = this.replicas(key)
+    return { owner: replicas[0]!, replicas, hops: 1 }
+  }
+
+  owns(key: Key): boolean {
+    return this.#ring.size > 0 && this.#ring.member(this.#ring.at(key)) === this
+  }
+
+  replicas(key: Key): readonly Contact[] {
+    const first = this.#ring.at(key)
+    const count = Math.min(this.#ring.replicas, this.#ring.size)
+    return Array.from({ length: count }, (_, step) => this.#ring.member(first + step).self)
+  }
+
+  holdsReplica(key: Key): boolean {
+    const first = this.#ring.at(key)
+    for (let step = 0; step < this.#ring.replicas; step++) if (this.#ring.member(first + step) === this) return true
+    return false
+  }
+
+  nextHop(key: Key): Contact | undefined {
+    return this.owns(key) ? undefined : this.replicas(key)[0]
+  }
+
+  neighbours(): readonly Contact[] {
+    const index = this.#ring.at(this.self.id)
+    const steps = [-4, -3, -2, -1, 1, 2, 3, 4]
+    return [...new Set(steps.map((step) => this.#ring.member(index + step).self))].filter((c) => c !== this.self)
+  }
+
+  onChange(handler: () => void): () => void {
+    this.#handlers.add(handler)
+    return () => this.#handlers.delete(handler)
+  }
+
+  changed(): void {
+    if (this.#telling) return
+    this.#telling = true
+    this.#host.env.clock.timer(LAG_MS, () => {
+      this.#telling = false
+      for (const handler of [...this.#handlers]) handler()
+    })
+  }
+}
