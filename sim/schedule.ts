@@ -185,6 +185,7 @@ export class Schedule {
       settled = true
     }
     promise.then(mark, mark)
+    await new Promise(setImmediate) // it may need no event at all
     const end = this.nowMs + limitMs
     while (!settled && this.nowMs < end) await this.run(Math.min(end, this.#nextMs()))
     if (!settled) throw new Error(`nothing came of it within ${limitMs} ms of virtual time`)

@@ -302,7 +302,7 @@ export class Libp2pTransport implements Transport {
     to: Contact,
     kind: K,
     message: RequestOf<K>,
-    { slot = 0, signal }: RequestOptions,
+    { slot = 0, signal, timeoutMs }: RequestOptions,
   ): Promise<ReplyOf<K>> {
     if (!this.#self || to.incarnation !== this.incarnation || !sameEndpoint(to, this.#self)) {
       throw new ChoraleError('gone', 'this host, in another life or at another place')
@@ -310,8 +310,10 @@ export class Libp2pTransport implements Transport {
     const contact = this.#own.get(slot) ?? contactAt(this.#self, slot)
     this.#own.set(slot, contact)
     const delivery: LinkDelivery = { from: { peer: this.peer, contact }, slot: to.slot, link: undefined }
-    const reply = await withSignal(this.#handlers.call(kind, message, delivery), signal)
-    return reply as ReplyOf<K>
+    const answer = this.#handlers.call(kind, message, delivery)
+    if (timeoutMs === undefined) return (await withSignal(answer, signal)) as ReplyOf<K>
+    using deadline = this.#env.clock.deadline(timeoutMs, signal)
+    return (await withSignal(answer, deadline.signal)) as ReplyOf<K>
   }
 
   // ---- answering

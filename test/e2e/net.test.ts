@@ -58,6 +58,8 @@ describe('requests', () => {
     expect(seen[0]).toMatchObject({ slot: 1, from: { contact: { slot: 3, peer: alice.peer } } })
     expect((await failure(alice.request({ ...atAlice, incarnation: 0 }, Echo, { text: 'me' }))).code).toBe('gone')
     expect(alice.counters.bytesOut).toBe(0)
+    alice.handle(Echo, () => new Promise(() => {}))
+    expect((await failure(alice.request(atAlice, Echo, { text: 'me' }, { timeoutMs: 20 }))).code).toBe('timeout')
   })
 
   it('end when their signal fires, also while the connection is made', async () => {

@@ -44,6 +44,7 @@ describe('several places per host', () => {
     const [dead, member] = cluster.nodes as [SimNode, SimNode]
     ring.kill(dead)
     await leaf.join([dead.chord.self, member.chord.self])
+    expect(leaf.nextHop(hashKey('1'), new Set([dead.chord.self.id]))).toBe(member.chord.self)
     for (let i = 0; i < 10; i++) {
       const key = hashKey(`${i}`)
       expect(leaf.owns(key)).toBe(false)

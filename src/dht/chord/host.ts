@@ -100,7 +100,7 @@ export class ChordHost implements Overlay {
 
   nextHop(key: Key, avoid?: ReadonlySet<Key>): Contact | undefined {
     const node = this.#nearest(key)
-    return node === undefined ? this.#seeds[0] : node.nextHop(key, avoid)
+    return node === undefined ? this.#seeds.find(({ id }) => !avoid?.has(id)) : node.nextHop(key, avoid)
   }
 
   neighbours(): readonly Contact[] {

@@ -87,6 +87,16 @@ test('runs up to a time and moves the clock there; the past is now', async () =>
   expect(schedule.nowMs).toBe(20)
 })
 
+test('waits for a promise no longer than it takes', async () => {
+  const schedule = new Schedule()
+  expect(await schedule.until(Promise.resolve('at once'))).toBe('at once')
+  expect(schedule.nowMs).toBe(0)
+  const later = new Promise((resolve) => schedule.add(new Act(() => resolve('later')), 5))
+  expect(await schedule.until(later)).toBe('later')
+  expect(schedule.nowMs).toBe(5)
+  await expect(schedule.until(new Promise(() => {}), 100)).rejects.toThrow('within 100 ms')
+})
+
 test('passes over what was cancelled, and does not count it', async () => {
   const schedule = new Schedule()
   const ran: string[] = []
