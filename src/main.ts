@@ -1,5 +1,5 @@
 /** Command line entry: ties `cli/program.ts` to this process. */
-import type { Terminal } from './cli/cli.ts'
+import { CLOSED_PIPE, type Terminal } from './cli/cli.ts'
 import { EXIT } from './cli/exit.ts'
 import { run } from './cli/program.ts'
 import { ChoraleError } from './core/errors.ts'
@@ -10,26 +10,37 @@ const SAME_MS = 300
 const interrupt = new AbortController()
 let interruptedAtMs = 0
 
-function stop(signal: string): void {
+function stop(reason: ChoraleError): void {
   const now = performance.now()
   // The second one does not wait for anything; what runs in other processes notices that this one is gone.
   if (interrupt.signal.aborted && now - interruptedAtMs > SAME_MS) process.exit(EXIT.interrupted)
   if (interrupt.signal.aborted) return
   interruptedAtMs = now
-  interrupt.abort(new ChoraleError('interrupted', `stopped by ${signal}`))
+  interrupt.abort(reason)
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal))
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => stop(new ChoraleError('interrupted', `stopped by ${signal}`)))
+}
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     // `chorale job list | head -1`: the reader has what it wanted.
-    if (error.code === 'EPIPE' && !interrupt.signal.aborted) stop('a closed pipe')
+    if (error.code === 'EPIPE' && !interrupt.signal.aborted) stop(CLOSED_PIPE)
   })
 }
 
 const terminal: Terminal = {
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
+  write: (bytes) =>
+    new Promise((resolve, reject) => {
+      process.stdout.write(bytes, (error) => {
+        if (!error) resolve()
+        else if ((error as NodeJS.ErrnoException).code === 'EPIPE') reject(CLOSED_PIPE)
+        else reject(new ChoraleError('io', `cannot write the output: ${error.message}`, { cause: error }))
+      })
+    }),
+  input: () => process.stdin,
   live: process.stderr.isTTY === true,
   tty: process.stdout.isTTY === true,
   width: () => process.stderr.columns || process.stdout.columns || 80,

@@ -10,10 +10,17 @@ import { ChoraleError, errorCode, errorMessage } from '../core/errors.ts'
 import { defaultHome, findSocket } from '../home.ts'
 import { createLogger, type Level } from './log.ts'
 
+/** Whoever read our output has what it wanted (`chorale cat CID | head`): no failure, and nothing to say. */
+export const CLOSED_PIPE = new ChoraleError('interrupted', 'nobody reads the output any more')
+
 /** The process, as far as commands touch it; tests have their own. */
 export interface Terminal {
   readonly out: (text: string) => void
   readonly err: (text: string) => void
+  /** Bytes to stdout; resolves when they are taken. Rejects with `CLOSED_PIPE`, or `io`. */
+  readonly write: (bytes: Uint8Array) => Promise<void>
+  /** Stdin. */
+  readonly input: () => AsyncIterable<Uint8Array>
   /** Is stderr, where progress goes, a terminal? */
   readonly live: boolean
   /** Is stdout, where data goes, a terminal? */

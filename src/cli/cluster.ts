@@ -80,6 +80,11 @@ export class Cluster implements AsyncDisposable {
     return this.#alive().map(({ home, address, child }) => ({ home, address, pid: child.pid }))
   }
 
+  /** Those that are up, in order. */
+  get hosts(): RemoteHost[] {
+    return this.#alive().flatMap(({ host }) => host ?? [])
+  }
+
   /** Starts all nodes and waits until each sees the whole ring. */
   async start(): Promise<void> {
     const { nodes } = this.#options
@@ -144,7 +149,7 @@ export class Cluster implements AsyncDisposable {
     }
     for (let turn = 0; ; turn++) {
       signal.throwIfAborted()
-      const hosts = this.#alive().flatMap(({ host }) => host ?? [])
+      const { hosts } = this
       const host = hosts[turn % Math.max(1, hosts.length)]
       if (!host) throw new ChoraleError('no-node', 'all nodes of the demo have ended: run it again')
       try {

@@ -1,6 +1,6 @@
 /**
- * `chorale demo`: a real overlay of separate processes on this machine, a job on it, and nothing left behind. With
- * `--churn` some of the nodes are killed on the way, and the value is the same to the last bit.
+ * `chorale demo`: a real overlay of separate processes on this machine, a job or a file on it, and nothing left behind.
+ * With `--churn` some of the nodes are killed on the way, and the value is the same to the last bit.
  */
 import { availableParallelism } from 'node:os'
 import { Argument, Command } from 'commander'
@@ -24,16 +24,18 @@ interface Options {
   readonly seed: number
   readonly churn: number
   readonly keep?: boolean
+  readonly file?: string
 }
 
 export function demoCommand(cli: Cli): Command {
   return new Command('demo')
-    .description('start a few nodes on this machine, run a job on them, and leave nothing behind')
-    .addArgument(new Argument('[job]', 'what to run').choices(['pi']).default('pi'))
+    .description('start a few nodes on this machine, run a job on them or keep a file, and leave nothing behind')
+    .addArgument(new Argument('[what]', 'what to run').choices(['pi', 'store']).default('pi'))
     .option('--nodes <n>', 'processes to start', integer('--nodes', { min: 1, max: 64, example: '4' }), 4)
     .option('--samples <n>', 'random points for pi', samples, 1e9)
     .option('--seed <n>', 'the same seed and samples give the same value to the last bit', seed, 42)
     .option('--churn <share>', 'kill this share of the nodes on the way and start new ones', share('--churn', '0.3'), 0)
+    .option('--file <file>', 'for store: what to keep (default: 8 MiB of random bytes)')
     .option('--keep', 'leave the nodes running')
     .addHelpText(
       'after',
@@ -42,17 +44,30 @@ export function demoCommand(cli: Cli): Command {
         'four nodes, 10^9 samples',
         'chorale demo pi --nodes 8 --samples 4e9 --churn 0.3',
         'kill and replace a third of them',
+        'chorale demo store --file photo.jpg',
+        'keep a file through one node, read it through another',
         'chorale demo --json',
         'progress as NDJSON; the last line is the result',
       ),
     )
-    .action(cli.action((_job: string, options: Options) => demo(cli, options)))
+    .action(
+      cli.action((what: string, options: Options, command: Command) => {
+        const given = (name: string) => command.getOptionValueSource(name) !== 'default' && command.getOptionValue(name)
+        const [mine, others] = what === 'store' ? [['file'], ['samples', 'churn']] : [['samples', 'churn'], ['file']]
+        const stray = others.find((name) => given(name) !== undefined && given(name) !== false)
+        if (stray)
+          throw new ChoraleError('usage', `--${stray} is not for demo ${what}, which has --${mine.join(' and --')}`)
+        return demo(cli, what, options)
+      }),
+    )
 }
 
-async function demo(cli: Cli, options: Options): Promise<number> {
+async function demo(cli: Cli, what: string, options: Options): Promise<number> {
   if (options.churn > 0 && options.nodes < 2) {
     throw new ChoraleError('usage', '--churn needs nodes that survive: try --nodes 4')
   }
+  const storing = what === 'store' ? await import('./demo-store.ts') : undefined
+  const sample = await storing?.sampleOf(options)
   cli.note(`starting ${options.nodes} node${options.nodes > 1 ? 's' : ''} on this machine`)
   const { Cluster } = await import('./cluster.ts')
   let view: ReturnType<typeof showProgress> | undefined
@@ -68,6 +83,11 @@ async function demo(cli: Cli, options: Options): Promise<number> {
     cli.note(
       `the ring of ${options.nodes} is up after ${format.span(upMs)}; its nodes listen at ${cluster.nodes.map(({ address }) => address).join(' ')}`,
     )
+    if (storing && sample) {
+      const report = await storing.demoStore(cli, cluster, sample)
+      if (options.keep) keep(cli, cluster)
+      return report()
+    }
     const request = { module: 'builtin:pi', params: { samples: options.samples }, seed: options.seed }
     const { id } = await cluster.submit(request)
     view = showProgress(cli)

@@ -22,12 +22,15 @@ export function exitCodeOf(code: ErrorCode): number {
     case 'config':
     case 'io': // a full disk or a taken port: the remedy is the user's, it is no fault of ours
     case 'not-found':
+    case 'limit': // a full store, a line that is too long: the remedy is the user's too
+    case 'bad-message': // a file that is damaged
       return EXIT.usage
     case 'no-node':
     case 'unreachable':
     case 'no-route':
     case 'timeout':
     case 'gone':
+    case 'busy':
     case 'wrong-network':
       return EXIT.noNode
     case 'auth':

@@ -18,6 +18,20 @@ export function bytes(value: number): string {
   return `${scaled < 10 ? scaled.toFixed(1) : Math.round(scaled)} ${units[unit]}`
 }
 
+/** 12 MiB/s */
+export function rate(bytesPerSecond: number): string {
+  return `${bytes(Math.round(bytesPerSecond))}/s`
+}
+
+/** A name that somebody else made, without what a terminal would obey; others are as they are. */
+export function safeName(name: string): string {
+  return /[\p{C}\p{Zl}\p{Zp}]/u.test(name) ? JSON.stringify(name).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escaped) : name
+}
+
+function escaped(character: string): string {
+  return [...character].map((part) => `\\u{${(part.codePointAt(0) ?? 0).toString(16)}}`).join('')
+}
+
 export function span(ms: number): string {
   if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`
   if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`

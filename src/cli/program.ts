@@ -2,18 +2,28 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { ChoraleError, errorCode } from '../core/errors.ts'
-import { Cli, type Terminal } from './cli.ts'
+import { addCommand } from './add.ts'
+import { blockCommand } from './block.ts'
+import { catCommand } from './cat.ts'
+import { CLOSED_PIPE, Cli, type Terminal } from './cli.ts'
 import { applyConfig } from './config.ts'
 import { demoCommand } from './demo.ts'
 import { doctorCommand } from './doctor.ts'
 import { downCommand } from './down.ts'
 import { EXIT, exitCodeOf } from './exit.ts'
+import { exportCommand } from './export.ts'
+import { getCommand } from './get.ts'
 import { examples } from './help.ts'
 import { idCommand } from './id.ts'
+import { importCommand } from './import.ts'
 import { jobCommand } from './job/job.ts'
+import { lsCommand } from './ls.ts'
 import { peerCommand } from './peer.ts'
+import { pinCommand } from './pin.ts'
 import { ringCommand } from './ring.ts'
 import { statusCommand } from './status.ts'
+import { storeCommand } from './store.ts'
+import { unpinCommand } from './unpin.ts'
 import { upCommand } from './up.ts'
 
 /** Runs one command line and returns the exit code. Never throws. */
@@ -37,6 +47,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
       cli.fail(new ChoraleError('usage', usageMessage(error.message)))
       return EXIT.usage
     }
+    if (error === CLOSED_PIPE || terminal.signal.reason === CLOSED_PIPE) return EXIT.ok
     cli.fail(error)
     return exitCodeOf(errorCode(error))
   }
@@ -54,7 +65,7 @@ function createProgram(cli: Cli): Command {
   const { out, err, width } = cli.terminal
   const program = new Command('chorale')
   program
-    .description('A peer-to-peer compute overlay: a ring of nodes that run map and reduce jobs for each other.')
+    .description('A peer-to-peer compute overlay: a ring of nodes that run jobs and keep files for each other.')
     .version(version(), '-V, --version', 'print the version')
     .option('--json', 'print JSON: one object, or one per line')
     .option('-q, --quiet', 'data only: no progress, no hints')
@@ -80,6 +91,16 @@ function createProgram(cli: Cli): Command {
     idCommand,
     doctorCommand,
     jobCommand,
+    addCommand,
+    catCommand,
+    getCommand,
+    lsCommand,
+    pinCommand,
+    unpinCommand,
+    exportCommand,
+    importCommand,
+    blockCommand,
+    storeCommand,
     peerCommand,
     ringCommand,
   ]

@@ -20,8 +20,17 @@ export function statusCommand(cli: Cli): Command {
     )
 }
 
+/** What the store holds, in one line. */
+function keeps(cli: Cli, role: HostStatus['role'], store: HostStatus['store']): string {
+  const { blocks, bytes, capacityBytes, full, pins } = store
+  const pinned = `${format.count(pins)} ${pins === 1 ? 'pin' : 'pins'}`
+  if (capacityBytes === 0) return `no blocks${role === 'leaf' ? ', as a leaf' : ': --store is 0'}; ${pinned}`
+  const state = full ? `, ${cli.paint('red', 'full')}` : ''
+  return `${format.count(blocks)} blocks, ${format.bytes(bytes)} of ${format.bytes(capacityBytes)}${state}; ${pinned}`
+}
+
 function describe(cli: Cli, status: HostStatus): string {
-  const { address, ring, lend, memoryBytes } = status
+  const { address, ring, lend, store, memoryBytes } = status
   const node = ring.nodes[0]
   const bad = Object.entries(status.counters).filter(([, times]) => times > 0)
   return format.facts([
@@ -41,6 +50,7 @@ function describe(cli: Cli, status: HostStatus): string {
         ? `${lend.busy} of ${lend.cores} cores busy, ${format.count(lend.tasksDone)} tasks done`
         : 'nothing',
     ],
+    ['keeps', keeps(cli, status.role, store)],
     ['memory', `${format.bytes(memoryBytes.rss)}, ${format.bytes(memoryBytes.heapUsed)} of it objects`],
     [
       'counters',

@@ -15,7 +15,7 @@ import { EXIT } from './exit.ts'
 import { examples } from './help.ts'
 import { type Ready, spawnNode } from './spawn.ts'
 import { tieTo } from './tie.ts'
-import { cores, type Endpoint, endpoint, formatEndpoint, integer, networkName } from './values.ts'
+import { bytes, cores, type Endpoint, endpoint, formatEndpoint, integer, networkName } from './values.ts'
 
 /** Start, join and the dial-back; a node that needs longer has a problem that it should tell. */
 const READY_PATIENCE_MS = 60_000
@@ -27,6 +27,7 @@ interface Options {
   readonly listen?: Endpoint
   readonly network: string
   readonly lend: number
+  readonly store: number
   readonly successors: number
   readonly slots: number
   readonly detach?: boolean
@@ -63,6 +64,11 @@ export function upCommand(cli: Cli): Command {
       option('--lend <cores>', 'LEND', 'cores for jobs of others and your own, as 2cpu; 0 lends nothing')
         .argParser(cores('--lend', availableParallelism()))
         .default(availableParallelism(), 'all'),
+    )
+    .addOption(
+      option('--store <size>', 'STORE', 'disk for blocks of others and your own, as 10GiB; 0 keeps nothing')
+        .argParser(bytes('--store', { min: 1024 ** 2, example: '10GiB' }))
+        .default(10 * 1024 ** 3, '10GiB'),
     )
     .addOption(
       option('--successors <r>', 'SUCCESSORS', 'length of successor lists; the same on all nodes')
@@ -125,9 +131,9 @@ async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo>
     const bootstrap = tie ? await tie.bootstrap : (options.bootstrap ?? [])
     const [{ startHost }, { serveApi }] = await loading
     const listen = options.listen ?? { ip: await addressToward(bootstrap), port: 0 }
-    const { network, successors, slots, lend } = options
+    const { network, successors, slots, lend, store } = options
     const running = await startHost(
-      { home, listen, bootstrap, network, successors, slots, lendCores: lend, log },
+      { home, listen, bootstrap, network, successors, slots, lendCores: lend, storeBytes: store, log },
       { signal: stop.signal },
     )
     host = running
@@ -183,7 +189,7 @@ async function upInBackground(cli: Cli, options: Options): Promise<number> {
   const log = openLog(home, logFile)
   const { listen, bootstrap, network, lend, successors, slots } = options
   const args = ['--home', home, '--network', network, '--lend', `${lend}`, '--successors', `${successors}`]
-  args.push('--slots', `${slots}`)
+  args.push('--slots', `${slots}`, '--store', `${options.store}`)
   if (listen) args.push('--listen', formatEndpoint(listen))
   if (bootstrap) args.push('--bootstrap', ...bootstrap)
   for (let i = 0; i < Math.max(1, cli.flags.verbose); i++) args.push('--verbose') // there is a file to fill

@@ -60,6 +60,26 @@ export function cores(flag: string, available: number): (text: string) => number
   }
 }
 
+const UNIT_BYTES: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  ...Object.fromEntries(['k', 'm', 'g', 't'].map((unit, i) => [`${unit}b`, 1000 ** (i + 1)])),
+  ...Object.fromEntries(['k', 'm', 'g', 't'].map((unit, i) => [`${unit}ib`, 1024 ** (i + 1)])),
+}
+
+/** `10GiB`, `500MB`, or a bare number of bytes. */
+export function bytes(flag: string, range: { min: number; example: string }): (text: string) => number {
+  return (text) => {
+    const match = /^(\d+(?:\.\d+)?) ?([kmgt]?i?b)?$/i.exec(text)
+    const value = match
+      ? Math.floor(Number(match[1]) * (UNIT_BYTES[(match[2] ?? '').toLowerCase()] ?? Number.NaN))
+      : Number.NaN
+    if (Number.isSafeInteger(value) && (value >= range.min || value === 0)) return value
+    const least = range.min > 0 ? ` of at least ${range.min / 1024 ** 2} MiB, or 0` : ''
+    throw usage(`${flag} must be a number of bytes${least}, not '${text}': try ${flag} ${range.example}`)
+  }
+}
+
 export interface Endpoint {
   readonly ip: string
   readonly port: number

@@ -177,6 +177,12 @@ export async function runCli(args: readonly string[], change: Partial<Terminal> 
     err: (text) => {
       err += text
     },
+    write: async (bytes) => {
+      out += Buffer.from(bytes).toString('latin1')
+    },
+    input: async function* () {
+      yield Buffer.from('hello world')
+    },
     live: false,
     tty: false,
     width: () => 80,
