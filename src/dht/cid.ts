@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import * as Digest from 'multiformats/hashes/digest'
-import { ChoraleError, errorMessage } from '../core/errors.ts'
+import { ChoraleError } from '../core/errors.ts'
 import { hashKey, type Key, keyFromBytes } from '../core/ids.ts'
 import { MAX_BLOCK_BYTES } from '../core/limits.ts'
 
@@ -38,7 +38,7 @@ export function parseCid(text: string): CID {
   try {
     cid = CID.parse(text)
   } catch (error) {
-    throw new ChoraleError('usage', `${text} is not a CID (${errorMessage(error)}): chorale add prints one`)
+    throw new ChoraleError('usage', `${JSON.stringify(text)} is not a CID: chorale add prints one`, { cause: error })
   }
   keyOfCid(cid)
   return cid

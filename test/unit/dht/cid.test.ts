@@ -15,7 +15,7 @@ test('a raw block has the CID that IPFS gives it, and its digest is its key', ()
 })
 
 test.each([
-  ['nonsense', 'nonsense is not a CID'],
+  ['nonsense', '"nonsense" is not a CID: chorale add prints one'],
   ['', 'is not a CID'],
   [CID.createV1(0x0129, cidOf('raw', HELLO).multihash).toString(), 'has the codec 0x129'],
   [CID.createV1(0x55, Digest.create(0x13, new Uint8Array(64))).toString(), 'has the hash function 0x13'],
