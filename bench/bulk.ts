@@ -6,13 +6,9 @@
  * - ratio: to the raw stream in the same direction
  * - smallMs: one small request after the other during the 16 gets, and without anything else
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { multiaddr } from '@multiformats/multiaddr'
-import { BLOCK_BYTES, Get, type Place, Put, pour, RAW_PROTOCOL, startHost, startRaw } from './bulk/peer.ts'
+import { BLOCK_BYTES, Get, Put, startHost } from './bulk/peer.ts'
+import { megabytesPerSecond, rawRate, startPeer } from './bulk/raw.ts'
 import { measure, round } from './measure.ts'
 
 const { values } = parseArgs({
@@ -20,11 +16,8 @@ const { values } = parseArgs({
 })
 const seconds = Number(values.seconds)
 
-const child = spawn(process.execPath, [fileURLToPath(new URL('bulk/peer.ts', import.meta.url))], {
-  stdio: ['pipe', 'pipe', 'inherit'],
-})
-const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
-const { contact, raw } = JSON.parse(line) as Place
+const { child, place } = await startPeer()
+const { contact, raw } = place
 const { host } = await startHost()
 
 const block = new Uint8Array(BLOCK_BYTES).fill(7)
@@ -38,47 +31,17 @@ async function blocks(width: number, ask: () => Promise<unknown>): Promise<numbe
     for (; performance.now() - startMs < seconds * 1000; count++) await ask()
   }
   await Promise.all(Array.from({ length: width }, worker))
-  return megabytes(count * BLOCK_BYTES, performance.now() - startMs)
-}
-
-/** Bytes that come, or the peer takes, over one plain stream: a writer that heeds back-pressure is a window ahead at most. */
-async function rawBytes(incoming: boolean): Promise<number> {
-  const node = await startRaw()
-  const connection = await node.dial(multiaddr(raw))
-  const stream = await connection.newStream(RAW_PROTOCOL)
-  let bytes = 0
-  const startMs = performance.now()
-  const time = () => performance.now() - startMs < seconds * 1000
-  stream.send(new Uint8Array([incoming ? 1 : 0]))
-  if (incoming) {
-    stream.addEventListener('message', ({ data }) => {
-      bytes += data.byteLength
-    })
-    while (time()) await new Promise((resolve) => setTimeout(resolve, 10))
-  } else {
-    await pour(stream, () => {
-      bytes += 64 * 1024
-      return time()
-    })
-  }
-  const rate = megabytes(bytes, performance.now() - startMs)
-  connection.abort(new Error('enough'))
-  await node.stop()
-  return rate
-}
-
-function megabytes(bytes: number, ms: number): number {
-  return round(bytes / 1e6 / (ms / 1000))
+  return megabytesPerSecond(count * BLOCK_BYTES, performance.now() - startMs)
 }
 
 const warmUp = Array.from({ length: 16 }, async () => {
   for (let i = 0; i < 20; i++) await Promise.all([get(), put()])
 })
 await Promise.all(warmUp)
-const rawIn = await rawBytes(true)
+const rawIn = await rawRate(raw, true, seconds)
 const get8 = await blocks(8, get)
 const get16 = await blocks(16, get)
-const rawOut = await rawBytes(false)
+const rawOut = await rawRate(raw, false, seconds)
 const put8 = await blocks(8, put)
 const put16 = await blocks(16, put)
 const alone = await measure(seconds / 5, () => host.ping(contact))
@@ -104,4 +67,4 @@ else {
   console.log(`a small request     ${alone.p50Ms} ms alone, ${busy.p50Ms} ms during 16 gets (p95 ${busy.p95Ms})`)
 }
 await host.stop()
-child.stdin.end()
+child.stdin?.end()

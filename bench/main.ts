@@ -14,6 +14,9 @@ const BENCHES: Readonly<Record<string, string>> = {
   memory: 'resident memory of idle nodes, and of its parts                 --nodes 32',
   rpc: 'requests per second over one connection, of one or of 100       --hosts 100 --requests 20000',
   bulk: 'blocks per second over one connection, against a plain stream   --seconds 5',
+  put: 'a file added to 4 nodes, 3 replicas, against a plain stream       --bytes 1GiB --nodes 4',
+  get: 'the same file read from a node that does not hold all of it      --bytes 1GiB --nodes 4',
+  smallput: 'blocks of 1 KiB put and got, 64 in flight, against hyperdht     --nodes 4 --seconds 10',
 }
 
 const [name, ...args] = process.argv.slice(2)

@@ -5,7 +5,11 @@ export interface NumberOption {
   readonly default: number
   readonly min: number
   readonly max: number
+  /** Also as `64KiB`, `100MiB`, `1GiB`. */
+  readonly bytes?: true
 }
+
+const UNITS: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
 
 export interface Options<N extends string> {
   readonly numbers: Readonly<Record<N, number>>
@@ -27,8 +31,8 @@ export function readOptions<N extends string>(known: Readonly<Record<N, NumberOp
     const given = values as Readonly<Record<string, string | boolean | undefined>>
     const numbers = {} as Record<N, number>
     for (const name of names) {
-      const { default: usual, min, max } = known[name]
-      const value = given[name] === undefined ? usual : Number(given[name])
+      const { default: usual, min, max, bytes } = known[name]
+      const value = given[name] === undefined ? usual : numberOf(String(given[name]), bytes)
       if (!(value >= min && value <= max)) throw new Error(`--${name} is a number from ${min} to ${max}`)
       numbers[name] = value
     }
@@ -37,4 +41,9 @@ export function readOptions<N extends string>(known: Readonly<Record<N, NumberOp
     console.error(`bench: ${(error as Error).message.split('\n')[0]}`)
     process.exit(2)
   }
+}
+
+function numberOf(text: string, bytes = false): number {
+  const [, digits, unit] = (bytes && /^([\d.]+)([KMG]iB)$/.exec(text)) || [undefined, text, '']
+  return Number(digits) * (UNITS[unit ?? ''] ?? 1)
 }

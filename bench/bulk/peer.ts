@@ -1,5 +1,5 @@
 /**
- * The other process of `bench/bulk.ts`: answers for blocks, and on one plain libp2p stream sends and takes bytes. Prints
+ * The other process of `bench/bulk.ts` and `raw.ts`: answers for blocks, and on one plain libp2p stream sends and takes bytes. Prints
  * where it is as JSON, and ends with its standard input.
  */
 import { noise } from '@chainsafe/libp2p-noise'
@@ -22,7 +22,7 @@ export const Put = defineMessage('bench.put', { request: record({ bytes: Bytes }
 export const BLOCK_BYTES = 256 * 1024
 /** The asker opens it and says with one byte whether it wants bytes; if not, it sends some. */
 export const RAW_PROTOCOL = '/bench/raw/1.0.0'
-const RAW_WRITE_BYTES = 64 * 1024
+export const RAW_WRITE_BYTES = 64 * 1024
 
 export interface Place {
   readonly contact: Contact
