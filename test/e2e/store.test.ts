@@ -145,7 +145,7 @@ test('files, trees, pins and CARs on three nodes; what was acknowledged outlives
   overlay.file('cut.car', readFileSync(car).subarray(0, 5_000_000))
   const [imported, cut, unpinned] = await Promise.all([
     overlay.json('a', 'import', car),
-    overlay.run('a', 'import', overlay.home('cut.car')),
+    overlay.run('a', 'import', '-q', overlay.home('cut.car')), // no progress, however slow the machine is
     overlay.run('b', 'unpin', tree),
   ])
   expect(imported).toMatchObject({ type: 'imported', roots: [tree] })
@@ -181,6 +181,52 @@ async function addressOf(overlay: Overlay, name: string): Promise<string> {
   const { ip, port } = (await overlay.json(name, 'status')).address as { ip: string; port: number }
   return `${ip}:${port}`
 }
+
+test('a leaf adds and reads through a member, and keeps nothing; a node that dies in the middle is an error', async () => {
+  await using bench = new Bench()
+  const overlay = new Overlay(bench)
+  const member = await overlay.up('a')
+  const leaf = bench.startUndialable(
+    ...[
+      'up',
+      '--json',
+      '--home',
+      overlay.home('leaf'),
+      '--network',
+      'store',
+      '--lend',
+      '0',
+      '--bootstrap',
+      overlay.address,
+    ],
+  )
+  expect(await leaf.line('ready')).toMatchObject({ role: 'leaf' })
+  const large = randomBytes(20_000_000)
+  const { cid } = (await overlay.json('leaf', 'add', overlay.file('large', large))) as { cid: string }
+  const [read, status] = await Promise.all([
+    pipe(undefined, 1e9, 'cat', cid, '--home', overlay.home('a')),
+    overlay.json('leaf', 'status'),
+  ])
+  expect(digest(read.out)).toBe(digest(large))
+  expect(status).toMatchObject({ role: 'leaf', store: { blocks: 0, bytes: 0, capacityBytes: 0, pins: 1 } })
+  const back = await pipe(undefined, 1e9, 'cat', cid, '--home', overlay.home('leaf'))
+  expect(digest(back.out)).toBe(digest(large))
+
+  // Nobody reads on before it is dead, so it cannot have been quicker.
+  const child = spawn(process.execPath, [MAIN, 'cat', cid, '--home', overlay.home('leaf')])
+  await new Promise((resolve) => child.stdout.once('readable', resolve))
+  process.kill(leaf.pid, 'SIGKILL')
+  await leaf.ended
+  let err = ''
+  child.stderr.on('data', (text) => {
+    err += text
+  })
+  child.stdout.resume()
+  expect(await new Promise((resolve) => child.once('close', resolve))).toBe(3)
+  expect(err).toMatch(/^chorale: the node went away.*\n$/)
+  process.kill(member.pid, 'SIGTERM')
+  expect(await member.ended).toMatchObject({ code: 0 })
+})
 
 test('what cannot be is one line, its exit code, and leaves nothing behind', async () => {
   await using bench = new Bench()
@@ -225,7 +271,7 @@ test('what cannot be is one line, its exit code, and leaves nothing behind', asy
     [['import', overlay.home('big')], 2, /CAR/],
     [['block', 'stat', HELLO], 2, /nobody/],
   ]
-  const results = await Promise.all(cases.map(([args]) => overlay.run('a', ...args)))
+  const results = await Promise.all(cases.map(([args]) => overlay.run('a', '-q', ...args)))
   results.forEach((result, i) => {
     const [args, code, line] = cases[i]!
     expect({ args, ...result }).toEqual({ args, code, signal: null, out: '', err: expect.stringMatching(line) })

@@ -158,3 +158,19 @@ test('the last neighbours are remembered, network by network', () => {
   expect(home.peersOf('lab')).toEqual([])
   home.close()
 })
+
+test('pins are kept whole, and never forgotten in silence', () => {
+  const path = fresh()
+  const home = openHome(path, 1000)
+  const pins = [{ cid: 'bafy', pinnedAtMs: 1, refreshedAtMs: 2 }]
+  expect(home.pins()).toEqual([])
+  home.keepPins(pins)
+  expect(home.pins()).toEqual(pins)
+  for (const text of ['', '{}', '{"pins":[null]}', '{"pins":[{"cid":"bafy"}]}']) {
+    writeFileSync(join(path, 'pins.json'), text)
+    expect(() => home.pins()).toThrow(
+      usable({ code: 'config', message: expect.stringMatching(/pins\.json is damaged/) }),
+    )
+  }
+  home.close()
+})
