@@ -29,6 +29,8 @@ export abstract class SimEvent {
 
 /** Milliseconds of virtual time that have a bucket each: most timers end within. */
 const BUCKETS = 4096
+/** Buckets per word of the map of those that hold something. */
+const WORD = 32
 /** Real time after which `run` lets the process breathe (signals, progress). */
 const SLICE_MS = 50
 
@@ -38,7 +40,9 @@ export class Schedule {
   events = 0
   /** The next milliseconds, one bucket each, and what comes after them (a calendar queue: Brown 1988). */
   readonly #buckets: SimEvent[][] = Array.from({ length: BUCKETS }, () => [])
-  readonly #later: SimEvent[] = []
+  /** A bit per bucket that holds something: long runs are mostly milliseconds in which nothing happens. */
+  readonly #filled = new Uint32Array(BUCKETS / WORD)
+  readonly #later = new Later()
   /** The bucket whose events run now, in order, and how many of them have. */
   #bucket = 0
   #current: SimEvent[] = []
@@ -66,8 +70,14 @@ export class Schedule {
     this.#waiting++
     const bucket = Math.floor(event.timeMs)
     if (bucket <= this.#bucket) this.#insert(event)
-    else if (bucket < this.#bucket + BUCKETS) this.#buckets[bucket % BUCKETS]!.push(event)
+    else if (bucket < this.#bucket + BUCKETS) this.#put(bucket, event)
     else this.#later.push(event)
+  }
+
+  #put(bucket: number, event: SimEvent): void {
+    const at = bucket % BUCKETS
+    this.#buckets[at]!.push(event)
+    this.#filled[at >>> 5]! |= 1 << (at & 31)
   }
 
   /** Into the bucket that runs now. */
@@ -92,21 +102,38 @@ export class Schedule {
     }
   }
 
-  /** On to the next bucket. */
+  /** On to the next bucket that holds something, or to where those beyond come in. */
   #turn(): void {
     const empty = this.#current
     empty.length = 0
     this.#done = 0
-    this.#bucket++
-    if (this.#waiting === this.#later.length) {
+    if (this.#waiting === this.#later.size) {
       // Nothing is near: no need to walk through the time between.
-      const firstMs = this.#later.reduce((least, { timeMs }) => Math.min(least, timeMs), Number.POSITIVE_INFINITY)
-      this.#bucket = Math.max(this.#bucket, Math.floor(firstMs))
+      this.#bucket = Math.max(this.#bucket + 1, Math.floor(this.#later.firstMs))
       this.#spread()
-    } else if (this.#bucket % BUCKETS === 0) this.#spread()
+    } else {
+      this.#bucket = this.#nextFilled()
+      if (this.#bucket % BUCKETS === 0) this.#spread()
+    }
     const at = this.#bucket % BUCKETS
-    this.#current = this.#buckets[at]!.sort(byTime)
+    this.#current = this.#buckets[at]!
+    if (this.#current.length > 1) this.#current.sort(byTime)
     this.#buckets[at] = empty
+    this.#filled[at >>> 5]! &= ~(1 << (at & 31))
+  }
+
+  /** After the one that runs, and not beyond the next multiple of `BUCKETS`. */
+  #nextFilled(): number {
+    const at = (this.#bucket + 1) % BUCKETS
+    const base = this.#bucket + 1 - at
+    if (at === 0) return base
+    let word = at >>> 5
+    let bits = this.#filled[word]! & (-1 << (at & 31))
+    while (bits === 0) {
+      if (++word === this.#filled.length) return base + BUCKETS
+      bits = this.#filled[word]!
+    }
+    return base + word * WORD + 31 - Math.clz32(bits & -bits)
   }
 
   #take(): SimEvent {
@@ -117,18 +144,15 @@ export class Schedule {
   /** What lies beyond the buckets comes into them. */
   #spread(): void {
     const end = this.#bucket + BUCKETS
-    let kept = 0
-    for (const event of this.#later) {
-      const bucket = Math.floor(event.timeMs)
-      if (bucket < end) this.#buckets[bucket % BUCKETS]!.push(event)
-      else this.#later[kept++] = event
+    while (Math.floor(this.#later.firstMs) < end) {
+      const event = this.#later.pop()
+      this.#put(Math.floor(event.timeMs), event)
     }
-    this.#later.length = kept
   }
 
   /** Events that wait, in no order; for checkers. */
   pending(): readonly SimEvent[] {
-    return [...this.#current.slice(this.#done), ...this.#buckets.flat(), ...this.#later]
+    return [...this.#current.slice(this.#done), ...this.#buckets.flat(), ...this.#later.events]
   }
 
   /** An error that nobody catches in the simulated code stops the run. */
@@ -190,6 +214,51 @@ export class Schedule {
     while (!settled && this.nowMs < end) await this.run(Math.min(end, this.#nextMs()))
     if (!settled) throw new Error(`nothing came of it within ${limitMs} ms of virtual time`)
     return promise
+  }
+}
+
+/** Events beyond the buckets: a binary heap, the earliest first. */
+class Later {
+  readonly events: SimEvent[] = []
+
+  get size(): number {
+    return this.events.length
+  }
+
+  /** Infinite when there is none. */
+  get firstMs(): number {
+    return this.events.length > 0 ? this.events[0]!.timeMs : Number.POSITIVE_INFINITY
+  }
+
+  push(event: SimEvent): void {
+    const { events } = this
+    let at = events.length
+    events.push(event)
+    while (at > 0) {
+      const parent = (at - 1) >>> 1
+      if (events[parent]!.timeMs <= event.timeMs) break
+      events[at] = events[parent]!
+      at = parent
+    }
+    events[at] = event
+  }
+
+  pop(): SimEvent {
+    const { events } = this
+    const first = events[0]!
+    const last = events.pop()!
+    if (events.length === 0) return first
+    let at = 0
+    for (;;) {
+      let child = 2 * at + 1
+      if (child >= events.length) break
+      if (child + 1 < events.length && events[child + 1]!.timeMs < events[child]!.timeMs) child++
+      if (events[child]!.timeMs >= last.timeMs) break
+      events[at] = events[child]!
+      at = child
+    }
+    events[at] = last
+    return first
   }
 }
 
