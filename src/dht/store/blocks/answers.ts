@@ -50,6 +50,8 @@ export interface AnswerParts {
   heal(key: Key): void
   /** A holder has told us something new. */
   learnt(): void
+  /** An owner has asked for proof; `root` is of what it takes us to have of its keys. */
+  audited(peer: string, root: string): void
   /** A host has told us that keys are not its own any more. */
   moved(peer: string): void
 }
@@ -66,7 +68,7 @@ export class Answers {
     this.#changedAtMs = parts.env.clock.now()
     const { transport, holdings, group } = parts
     transport.handle(BlockPut, async (message, { from }) => {
-      await this.put(message, from.peer)
+      await this.put(message, from.peer, false)
       return {}
     })
     transport.handle(BlockKeep, ({ copies }, { from }) => this.#keep(copies, from))
@@ -88,7 +90,9 @@ export class Answers {
     })
     transport.handle(BlockOffer, (message) => this.#offer(message))
     transport.handle(BlockRelease, ({ keys }, { from }) => this.#release(keys, from))
-    transport.handle(BlockProve, async ({ key, nonce }) => {
+    transport.handle(BlockProve, async ({ key, nonce, root }, { from }) => {
+      this.#member()
+      parts.audited(from.peer, root)
       const bytes = await holdings.get(key)
       return { proof: bytes instanceof Uint8Array ? proofOf(nonce, bytes) : null }
     })
@@ -99,10 +103,14 @@ export class Answers {
   }
 
   /** As the owner, or another of the group: keeps it and sees that a majority does. */
-  async put({ key, expiresAtMs, bytes }: RequestOf<typeof BlockPut>, publisher: string): Promise<void> {
+  async put(
+    { key, expiresAtMs, bytes }: RequestOf<typeof BlockPut>,
+    publisher: string,
+    verified: boolean,
+  ): Promise<void> {
     if (this.leaving) throw new ChoraleError('not-owner', 'this host is leaving')
     const { group, holdings } = this.#parts
-    await group.put({ key, expiresAtMs: holdings.roundedLease(expiresAtMs), publisher, bytes })
+    await group.put({ key, expiresAtMs: holdings.roundedLease(expiresAtMs), publisher, bytes }, verified)
   }
 
   has(keys: readonly Key[]): ReplyOf<typeof BlockHas> {
@@ -168,7 +176,7 @@ export class Answers {
     return { ask, hot: false, settled: now - this.#changedAtMs >= UNSETTLED_MS }
   }
 
-  #list({ prefix, items }: RequestOf<typeof BlockList>, from: Contact): ReplyOf<typeof BlockList> {
+  #list({ prefixes, items }: RequestOf<typeof BlockList>, from: Contact): ReplyOf<typeof BlockList> {
     const { env, overlay, known, holdings } = this.#member()
     const notMine: number[] = []
     const longer: [number, number][] = []
@@ -182,7 +190,7 @@ export class Answers {
       else if (until > 0 && until < expiresAtMs) void holdings.extend(key, expiresAtMs)
       return true
     })
-    known.list(from, prefix, mine, env.clock.now())
+    known.list(from, prefixes, mine, env.clock.now())
     this.#parts.learnt()
     return { notMine, longer }
   }

@@ -17,6 +17,13 @@ import { BlockExtend, BlockKeep, BlockOffer, type Copy, type Kept, type Named } 
 
 /** For a replica to sync a block. */
 const KEEP_TIMEOUT_MS = 10_000
+/** From here on a question whether a host has a block costs less than sending it for nothing. */
+const WORTH_ASKING_BYTES = 16 * 1024
+
+/** May the publisher be asked whether it has the block already, if it is of the group itself? */
+export function isWorthAsking(bytes: Uint8Array): boolean {
+  return bytes.length >= WORTH_ASKING_BYTES
+}
 
 export interface GroupParts {
   readonly env: Env
@@ -45,8 +52,11 @@ export class ReplicaGroup {
     return this.#parts.overlay.owns(key) || this.#parts.overlay.holdsReplica(key)
   }
 
-  /** Keeps a block here and in the rest of the group. Rejects with `not-owner`, `limit`, `bad-message`, `timeout`. */
-  async put(copy: Copy): Promise<void> {
+  /**
+   * Keeps a block here and in the rest of the group; `verified`: the bytes are known to be those of the key. Rejects with
+   * `not-owner`, `limit`, `bad-message`, `timeout`.
+   */
+  async put(copy: Copy, verified: boolean): Promise<void> {
     const { transport, holdings } = this.#parts
     const { key } = copy
     if (!this.belongs(key)) throw new ChoraleError('not-owner', 'this host is not of the replica group of the key')
@@ -57,7 +67,8 @@ export class ReplicaGroup {
     const others = this.hosts(key).filter(({ peer }) => peer !== transport.peer)
     const known = holdings.meta(key) !== undefined
     const refusals: Kept[] = []
-    const votes = [holdings.put(copy), ...others.map((peer) => this.give(peer, copy, known))]
+    const mayHave = (peer: Contact) => known || (peer.peer === copy.publisher && isWorthAsking(copy.bytes))
+    const votes = [holdings.put(copy, verified), ...others.map((peer) => this.give(peer, copy, mayHave(peer)))]
     const kept = await atLeast(
       majority(others.length + 1),
       votes.map(async (vote) => {

@@ -19,8 +19,8 @@ export class Holdings {
   expired = 0
   /** Copies that were found torn or rotten. */
   rotten = 0
-  /** Grows with every change. */
-  version = 0
+  /** A block has come, gone, or got another lease. */
+  onChange: (key: Key) => void = () => {}
   /** A copy was refused for lack of room since this was last set to false. */
   wantsRoom = false
   readonly #env: Env
@@ -55,19 +55,19 @@ export class Holdings {
     if (bytes) return bytes
     if (this.store.meta(key)) return undefined // the store is closing
     if (this.#used.has(meta.publisher)) this.#count(meta, -1)
-    this.version++
+    this.onChange(key)
     this.rotten++
     this.#env.log.warn('a block was rotten', { key })
     return 'rotten'
   }
 
-  /** Checks a copy as one from the network, and keeps it. `kept` once it is synced. */
-  async put({ key, expiresAtMs, publisher, bytes }: Copy): Promise<Kept> {
+  /** Checks a copy as one from the network, unless it has been, and keeps it. `kept` once it is synced. */
+  async put({ key, expiresAtMs, publisher, bytes }: Copy, verified = false): Promise<Kept> {
     const now = this.#env.clock.now()
     if (expiresAtMs <= now || expiresAtMs > now + this.#maxLeaseMs + LEASE_GRAIN_MS) return this.#refuse('bad')
     const known = this.store.meta(key)
     if (!known) {
-      if (hashKey(bytes) !== key) return this.#refuse('bad')
+      if (!verified && hashKey(bytes) !== key) return this.#refuse('bad')
       if (!this.withinQuota(publisher, bytes.length)) return this.#refuse('quota')
     } else if (known.expiresAtMs >= expiresAtMs) return 'kept'
     const meta = { key, sizeBytes: bytes.length, expiresAtMs, publisher }
@@ -75,7 +75,7 @@ export class Holdings {
     if (!known) this.#count(meta, 1)
     try {
       await this.store.put(meta, bytes)
-      this.version++
+      this.onChange(key)
       this.#soonestExpiryMs = Math.min(this.#soonestExpiryMs, expiresAtMs)
       return 'kept'
     } catch (error) {
@@ -96,7 +96,7 @@ export class Holdings {
     const until = Math.min(expiresAtMs, this.leaseEnd(this.#maxLeaseMs))
     if (until <= meta.expiresAtMs) return true
     const done = await this.store.extend(key, until)
-    this.version++
+    this.onChange(key)
     return done
   }
 
@@ -104,8 +104,9 @@ export class Holdings {
     const meta = this.store.meta(key)
     if (!meta) return
     this.#count(meta, -1)
-    this.version++
-    await this.store.delete(key)
+    const deleted = this.store.delete(key)
+    this.onChange(key)
+    await deleted
   }
 
   /** Deletes what nobody has pinned or refreshed. */

@@ -1,5 +1,5 @@
 /**
- * What an owner knows of who has the blocks of its keys: the holders tell it (`repair.ts`), members of the replica group
+ * What an owner knows of who has the blocks of its keys: the holders tell it (`reports.ts`), members of the replica group
  * and others alike. From that it counts copies (Carbonite, Chun et al. 2006: a copy that comes back, or that is left
  * over from an earlier group, counts). Pure; bounded in holders and in names.
  */
@@ -19,21 +19,33 @@ interface Holder {
   strikes: number
   /** It was caught without what it claims to have. */
   distrustedUntilMs: number
+  /** When to ask whether it is there. */
+  auditAtMs: number
+  /** Audits in a row that it did not answer. */
+  unanswered: number
+  /** Did its copies count when that was last looked at? */
+  counted: boolean
 }
 
 const STRIKES = 3
+/** Who does not answer so many audits in a row is forgotten: if it comes back, it will say what it has. */
+const UNANSWERED = 3
 const DISTRUST_MS = 24 * 3_600_000
 
 export class KnownHolders {
   readonly #holders = new Map<string, Holder>()
+  /** Who has it, by key: also those that do not count. */
+  readonly #byKey = new Map<Key, Holder[]>()
   readonly #staleMs: number
+  readonly #auditMs: number
+  /** Keys whose holders have changed since somebody took them. */
+  #touched = new Set<Key>()
   #names = 0
-  /** Grows with every change. */
-  version = 0
 
-  /** Who has not been heard of for `staleMs` does not count any more. */
-  constructor(staleMs: number) {
+  /** Who has not been heard of for `staleMs` does not count any more; who is new is audited after `auditMs`. */
+  constructor(staleMs: number, auditMs: number) {
     this.#staleMs = staleMs
+    this.#auditMs = auditMs
   }
 
   /** The digits at which what is known of a holder differs from what it has. Hears of it. */
@@ -42,38 +54,36 @@ export class KnownHolders {
     return holder ? differing(digests, holder.items.digests(prefix)) : []
   }
 
-  /** A holder names what it has below a prefix, and all of it. */
-  list(contact: Contact, prefix: string, items: readonly Named[], nowMs: number): void {
+  /** A holder names what it has below some prefixes, and all of it. */
+  list(contact: Contact, prefixes: readonly string[], items: readonly Named[], nowMs: number): void {
     const holder = this.#heard(contact, nowMs)
     if (!holder) return
-    const before = holder.items.size
     const named = new Set(items.map(({ key }) => key))
-    for (const { key } of [...holder.items.below(prefix)]) if (!named.has(key)) this.#drop(holder, key)
-    this.#names += holder.items.size - before
-    for (const item of items) this.#add(holder, itemOf(item))
-    this.version++
+    for (const prefix of prefixes) {
+      const before = prefix === '' ? [...holder.items.values()] : [...holder.items.below(prefix)]
+      for (const { key } of before) if (!named.has(key)) this.#drop(holder, key)
+    }
+    for (const item of items) this.#add(holder, item)
   }
 
   /** A copy was given to a holder that we may not have heard of yet. */
   gave(contact: Contact, item: Named, nowMs: number): void {
     const holder = this.#holders.get(contact.peer) ?? this.#heard(contact, nowMs)
-    if (holder) this.#add(holder, itemOf(item))
-    this.version++
+    if (holder) this.#add(holder, item)
   }
 
   /** It turned out not to have it. */
   lacks(peer: string, key: Key): void {
     const holder = this.#holders.get(peer)
-    if (!holder?.items.has(key)) return
-    this.#drop(holder, key)
-    this.#names--
-    this.version++
+    if (holder?.items.has(key)) this.#drop(holder, key)
   }
 
   /** It would like to drop it. */
   leaving(peer: string, key: Key): void {
-    this.#holders.get(peer)?.leaving.add(key)
-    this.version++
+    const holder = this.#holders.get(peer)
+    if (!holder?.items.has(key)) return
+    holder.leaving.add(key)
+    this.#touched.add(key)
   }
 
   /** It could not show that it has what it says; `lied`: it showed something else. */
@@ -83,7 +93,6 @@ export class KnownHolders {
     this.lacks(peer, key)
     holder.strikes += lied ? STRIKES : 1
     if (holder.strikes >= STRIKES) holder.distrustedUntilMs = nowMs + DISTRUST_MS
-    this.version++
   }
 
   shown(peer: string): void {
@@ -94,23 +103,76 @@ export class KnownHolders {
   /** Who has it, as far as is known. */
   of(key: Key, nowMs: number): Contact[] {
     const out: Contact[] = []
-    for (const holder of this.#holders.values()) {
-      if (this.#counts(holder, nowMs) && holder.items.has(key) && !holder.leaving.has(key)) out.push(holder.contact)
-    }
+    for (const holder of this.#byKey.get(key) ?? []) if (this.#has(holder, key, nowMs)) out.push(holder.contact)
     return out
   }
 
-  /** Every holder that counts, and what it has. */
-  *fresh(nowMs: number): Iterable<{ contact: Contact; items: ItemSet; leaving: ReadonlySet<Key> }> {
-    for (const holder of this.#holders.values()) if (this.#counts(holder, nowMs)) yield holder
+  /** How many have it. */
+  count(key: Key, nowMs: number): number {
+    let count = 0
+    for (const holder of this.#byKey.get(key) ?? []) if (this.#has(holder, key, nowMs)) count++
+    return count
+  }
+
+  /** Who has it with a shorter lease. */
+  behind(key: Key, expiresAtMs: number, nowMs: number): Contact[] {
+    const shorter = (holder: Holder) => holder.items.get(key)!.expiresAtMs < expiresAtMs
+    const holders = this.#byKey.get(key)?.filter((holder) => shorter(holder) && this.#has(holder, key, nowMs)) ?? []
+    return holders.map(({ contact }) => contact)
+  }
+
+  /** Every key that somebody is known to have. */
+  keys(): Iterable<Key> {
+    return this.#byKey.keys()
+  }
+
+  /** Keys of which it may have changed who has them, and whether they count, since the last call. */
+  takeTouched(nowMs: number): ReadonlySet<Key> {
+    for (const holder of this.#holders.values()) {
+      const counts = this.#counts(holder, nowMs)
+      if (counts === holder.counted) continue
+      holder.counted = counts
+      for (const { key } of holder.items.values()) this.#touched.add(key)
+    }
+    const touched = this.#touched
+    if (touched.size > 0) this.#touched = new Set()
+    return touched
+  }
+
+  /** Look at it again. */
+  touch(key: Key): void {
+    this.#touched.add(key)
+  }
+
+  /** Holders to be audited now, and what they have. */
+  *due(nowMs: number): Iterable<{ contact: Contact; items: ItemSet }> {
+    for (const holder of this.#holders.values()) {
+      if (holder.auditAtMs <= nowMs && nowMs >= holder.distrustedUntilMs && holder.items.size > 0) yield holder
+    }
+  }
+
+  /** It has answered an audit, and is next asked at `nextMs`. */
+  audited({ peer, incarnation }: Contact, nowMs: number, nextMs: number): void {
+    const holder = this.#holders.get(peer)
+    if (holder?.contact.incarnation !== incarnation) return
+    holder.heardAtMs = nowMs
+    holder.unanswered = 0
+    holder.auditAtMs = nextMs
+  }
+
+  /** It has not answered an audit: its copies do not count; it is asked again at `nextMs`, unless it is given up. */
+  unanswered({ peer, incarnation }: Contact, nextMs: number): void {
+    const holder = this.#holders.get(peer)
+    if (holder?.contact.incarnation !== incarnation) return
+    if (++holder.unanswered >= UNANSWERED) return this.forget(peer)
+    this.silent(peer)
+    holder.auditAtMs = nextMs
   }
 
   /** It does not answer: its copies do not count until it is heard of again. */
   silent(peer: string): void {
     const holder = this.#holders.get(peer)
-    if (!holder) return
-    holder.heardAtMs = Number.NEGATIVE_INFINITY
-    this.version++
+    if (holder) holder.heardAtMs = Number.NEGATIVE_INFINITY
   }
 
   /** How to reach a holder that counts. */
@@ -122,9 +184,8 @@ export class KnownHolders {
   forget(peer: string): void {
     const holder = this.#holders.get(peer)
     if (!holder) return
-    this.#names -= holder.items.size
+    for (const { key } of [...holder.items.values()]) this.#drop(holder, key)
     this.#holders.delete(peer)
-    this.version++
   }
 
   /**
@@ -134,12 +195,10 @@ export class KnownHolders {
   retain(wanted: (item: BlockItem) => boolean, nowMs: number): Contact[] {
     const misled = new Set<Contact>()
     for (const [peer, holder] of this.#holders) {
-      for (const item of [...holder.items.values()]) {
+      for (const item of holder.items.values()) {
         if (wanted(item)) continue
         misled.add(holder.contact)
         this.#drop(holder, item.key)
-        this.#names--
-        this.version++
       }
       if (holder.items.size === 0 && !this.#counts(holder, nowMs) && nowMs >= holder.distrustedUntilMs)
         this.forget(peer)
@@ -158,6 +217,9 @@ export class KnownHolders {
         leaving: new Set(),
         strikes: 0,
         distrustedUntilMs: 0,
+        auditAtMs: nowMs + this.#auditMs,
+        unanswered: 0,
+        counted: true,
       }
       this.#holders.set(contact.peer, holder)
     }
@@ -166,8 +228,8 @@ export class KnownHolders {
       for (const { key } of [...holder.items.values()]) this.lacks(contact.peer, key)
     }
     holder.contact = contact
-    if (nowMs - holder.heardAtMs > this.#staleMs) this.version++
     holder.heardAtMs = nowMs
+    holder.unanswered = 0
     return holder
   }
 
@@ -184,17 +246,34 @@ export class KnownHolders {
     return nowMs - heardAtMs <= this.#staleMs && nowMs >= distrustedUntilMs
   }
 
-  #add(holder: Holder, item: BlockItem): void {
-    if (!holder.items.has(item.key)) {
+  #has(holder: Holder, key: Key, nowMs: number): boolean {
+    const item = holder.items.get(key)
+    return item !== undefined && item.expiresAtMs > nowMs && !holder.leaving.has(key) && this.#counts(holder, nowMs)
+  }
+
+  #add(holder: Holder, item: Named): void {
+    const { key } = item
+    const known = holder.items.get(key)
+    if (!known) {
       if (this.#names >= MAX_KNOWN_HOLDINGS) return
       this.#names++
+      const others = this.#byKey.get(key)
+      if (others) others.push(holder)
+      else this.#byKey.set(key, [holder])
     }
-    holder.items.set(item)
-    holder.leaving.delete(item.key)
+    if (holder.leaving.delete(key) || known?.expiresAtMs !== item.expiresAtMs) {
+      holder.items.set(itemOf(item))
+      this.#touched.add(key)
+    }
   }
 
   #drop(holder: Holder, key: Key): void {
     holder.items.delete(key)
     holder.leaving.delete(key)
+    this.#names--
+    this.#touched.add(key)
+    const others = this.#byKey.get(key)!
+    if (others.length === 1) this.#byKey.delete(key)
+    else others.splice(others.indexOf(holder), 1)
   }
 }

@@ -5,7 +5,7 @@
 import { type Static, Type } from 'typebox'
 import { MAX_BLOCK_BYTES, MAX_BLOCKS_PER_MESSAGE } from '../../../core/limits.ts'
 import { ContactSchema, defineMessage, KeySchema, record } from '../../../net/message.ts'
-import { BucketDigests, Digits, Prefix } from '../messages.ts'
+import { BUCKETS, BucketDigests, Digits, Prefix } from '../messages.ts'
 
 const Bytes = Type.Refine(
   Type.Unsafe<Uint8Array>(Type.Unknown()),
@@ -111,10 +111,10 @@ export const BlockReport = defineMessage('block/report', {
   reply: record({ differ: Digits }),
 })
 
-/** From a holder to an owner: all that it has of the owner's keys below a prefix. */
+/** From a holder to an owner: all that it has of the owner's keys below some prefixes. */
 export const BlockList = defineMessage('block/list', {
   request: record({
-    prefix: Prefix,
+    prefixes: Type.Array(Prefix, { maxItems: BUCKETS }),
     items: Type.Array(Named, { maxItems: MAX_BLOCKS_PER_MESSAGE }),
   }),
   reply: record({
@@ -142,9 +142,17 @@ export const BlockRelease = defineMessage('block/release', {
   reply: record({ free: Indexes, notMine: Indexes }),
 })
 
-/** Show that you have it: the SHA-256 of a number, drawn anew each time, and the bytes. Null: it is not here. */
+/**
+ * From an owner to a holder, now and then: are you there, do I know what you have, and can you show that you have it? The
+ * proof is the SHA-256 of a number, drawn anew each time, and the bytes. Null: it is not here.
+ */
 export const BlockProve = defineMessage('block/prove', {
-  request: record({ key: KeySchema, nonce: KeySchema }),
+  request: record({
+    key: KeySchema,
+    nonce: KeySchema,
+    /** Of all that the owner takes the holder to have of the owner's keys. */
+    root: Type.String({ pattern: '^[0-9a-f]{32}$' }),
+  }),
   reply: record({ proof: Type.Union([KeySchema, Type.Null()]) }),
 })
 

@@ -11,7 +11,7 @@
 import type { Env } from '../../../core/env.ts'
 import { errorCode, errorMessage } from '../../../core/errors.ts'
 import { hashKey, type Key, keyFromBytes } from '../../../core/ids.ts'
-import { MAX_BLOCK_BYTES, MAX_BLOCKS_PER_MESSAGE, MAX_KNOWN_HOLDERS, REPAIR_BYTES_BURST } from '../../../core/limits.ts'
+import { MAX_BLOCK_BYTES, MAX_BLOCKS_PER_MESSAGE, MAX_KNOWN_HOLDERS } from '../../../core/limits.ts'
 import { CappedMap } from '../../../net/capped-map.ts'
 import type { Contact } from '../../../net/contact.ts'
 import { TokenBucket } from '../../../net/token-bucket.ts'
@@ -36,13 +36,13 @@ import {
 
 /** Blocks that are fetched, or peers that are given to, at a time. */
 const PARALLEL = 8
-/** Every holder must show one block that it claims to have every so many rounds. */
-const PROOF_ROUNDS = 8
 const KEEP_TIMEOUT_MS = 10_000
 /** Blocks in one message: their names then fit into what a frame may be larger than a block. */
 const SENT_BLOCKS = 16
 /** A copy that could not be made is tried again after so long. */
 const AGAIN_MS = 30_000
+/** Who does not answer an audit is asked again after this part of the time between audits. */
+const AGAIN_SHARE = 4
 /** A host without room is passed over for so long. */
 const FULL_MS = 600_000
 
@@ -58,6 +58,9 @@ export interface RepairParts {
   /** From when a block seems to have lost most of its copies until that is believed. */
   readonly settleMs: number
   readonly bytesPerSecond: number
+  readonly burstBytes: number
+  /** Between questions to a holder whether it is there, and has what it says, ms. */
+  readonly auditMs: number
 }
 
 /** One block that has too few copies. */
@@ -68,33 +71,44 @@ interface Need {
   readonly missing: number
 }
 
+/** Since when, and how many there are. */
+interface Few {
+  readonly sinceMs: number
+  readonly copies: number
+}
+
 /** A holder, and blocks of it with the leases that they should have. */
 interface Behind {
   readonly contact: Contact
-  readonly items: readonly Named[]
+  readonly items: Named[]
 }
 
 export class Repair {
   readonly counters = { fetched: 0, given: 0, repairBytes: 0, refused: 0, proofs: 0, liars: 0 }
   readonly #parts: RepairParts
   readonly #bucket: TokenBucket
-  /** Since when blocks have too few copies. */
-  readonly #fewSince = new Map<Key, number>()
+  /** Blocks that have too few copies. */
+  readonly #few = new Map<Key, Few>()
+  /** Blocks of this host that have come, gone or changed since the last round. */
+  #touched = new Set<Key>()
   /** Hosts that had no room, and until when they are passed over. */
   readonly #full = new CappedMap<string, number>(MAX_KNOWN_HOLDERS)
   #near = new Set<string>()
-  #rounds = 0
-  #seen = ''
   #stale = true
   #nextDueMs = Number.POSITIVE_INFINITY
 
   constructor(parts: RepairParts) {
     this.#parts = parts
-    this.#bucket = new TokenBucket(parts.bytesPerSecond, REPAIR_BYTES_BURST, parts.env.clock.now())
+    this.#bucket = new TokenBucket(parts.bytesPerSecond, parts.burstBytes, parts.env.clock.now())
   }
 
   overlayChanged(): void {
     this.#stale = true
+  }
+
+  /** A block of this host has come, gone or changed. */
+  touch(key: Key): void {
+    this.#touched.add(key)
   }
 
   /** A connection broke: does the holder still live? */
@@ -113,15 +127,17 @@ export class Repair {
   async round(signal: AbortSignal, hurry = false): Promise<number | undefined> {
     const { env, transport, overlay, known } = this.#parts
     await this.#probeLost()
-    if (this.#rounds++ % PROOF_ROUNDS === 0) await this.#demandProofs(signal)
-    if (this.#stale) {
+    await this.#audit(signal)
+    const all = this.#stale
+    if (all) {
       this.#stale = false
       const misled = known.retain(({ key }) => overlay.owns(key), env.clock.now())
       // Who cannot see who owns what would come back to us in vain only with its next sign of life.
       for (const holder of misled) transport.request(holder, BlockMoved, {}).catch(() => {})
     }
-    const { needs, behind } = this.#survey(hurry)
-    await this.#tellLeases(behind, signal)
+    const behind = this.#judgeAll(all)
+    if (behind.length > 0) await this.#tellLeases(behind, signal)
+    const needs = this.#due(hurry)
     if (needs.length > 0) await this.#mend(needs, signal)
     return Number.isFinite(this.#nextDueMs) ? Math.max(1, this.#nextDueMs - env.clock.now()) : undefined
   }
@@ -134,58 +150,72 @@ export class Repair {
     await Promise.all(lost.map((peer) => this.probe(peer)))
   }
 
-  /** What has too few copies, and who has shorter leases than we. */
-  #survey(hurry: boolean): { needs: Need[]; behind: Behind[] } {
-    const { env, transport, overlay, holdings, known, replicas, patienceMs, settleMs } = this.#parts
+  /** Looks at what has changed, or at all that is ours. Returns who has shorter leases than we. */
+  #judgeAll(all: boolean): Behind[] {
+    const { env, overlay, holdings, known } = this.#parts
     const now = env.clock.now()
-    const seen = `${holdings.version} ${known.version}`
-    if (!hurry && seen === this.#seen && now < this.#nextDueMs) return { needs: [], behind: [] }
-    this.#seen = seen
-    // Holders fall silent without a word, so look again before long.
-    this.#nextDueMs = now + patienceMs / 2
-    const holders = new Map<Key, Set<string>>()
-    const add = (key: Key, peer: string) => {
-      const set = holders.get(key)
-      if (set) set.add(peer)
-      else holders.set(key, new Set([peer]))
+    const behind = new Map<string, Behind>()
+    const touched = known.takeTouched(now)
+    const own = this.#touched
+    if (own.size > 0) this.#touched = new Set()
+    if (all) {
+      for (const key of this.#few.keys()) if (!overlay.owns(key)) this.#few.delete(key)
+      for (const { key } of holdings.store.entries()) if (overlay.owns(key)) this.#judge(key, now, behind)
+      for (const key of known.keys()) if (!holdings.store.meta(key)) this.#judge(key, now, behind)
+    } else {
+      for (const key of own) this.#judge(key, now, behind)
+      for (const key of touched) if (!own.has(key)) this.#judge(key, now, behind)
     }
-    for (const { key, expiresAtMs } of holdings.store.entries()) {
-      if (expiresAtMs > now && overlay.owns(key)) add(key, transport.peer)
-    }
-    const behind: Behind[] = []
-    for (const { contact, items, leaving } of known.fresh(now)) {
-      const shorter: Named[] = []
-      for (const { key, sizeBytes, expiresAtMs } of items.values()) {
-        if (expiresAtMs <= now || leaving.has(key) || !overlay.owns(key)) continue
-        add(key, contact.peer)
-        const own = holdings.meta(key)
-        if (own && own.expiresAtMs > expiresAtMs) shorter.push({ key, sizeBytes, expiresAtMs: own.expiresAtMs })
+    return [...behind.values()]
+  }
+
+  #judge(key: Key, now: number, behind: Map<string, Behind>): void {
+    const { overlay, holdings, known, replicas } = this.#parts
+    const own = holdings.meta(key)
+    const others = known.count(key, now)
+    const copies = others + (own ? 1 : 0)
+    if (copies === 0 || copies >= replicas || !overlay.owns(key)) this.#few.delete(key)
+    else {
+      const few = this.#few.get(key)
+      if (few?.copies !== copies) {
+        this.#few.set(key, { sinceMs: few?.sinceMs ?? now, copies })
+        this.#nextDueMs = now
       }
-      if (shorter.length > 0) behind.push({ contact, items: shorter })
     }
+    if (!own || others === 0 || !overlay.owns(key)) return
+    for (const contact of known.behind(key, own.expiresAtMs, now)) {
+      const item = { key, sizeBytes: own.sizeBytes, expiresAtMs: own.expiresAtMs }
+      const peer = behind.get(contact.peer)
+      if (peer) peer.items.push(item)
+      else behind.set(contact.peer, { contact, items: [item] })
+    }
+  }
+
+  /** What has had too few copies for long enough. */
+  #due(hurry: boolean): Need[] {
+    const { env, overlay, known, replicas, patienceMs, settleMs } = this.#parts
+    const now = env.clock.now()
+    if (!hurry && now < this.#nextDueMs) return []
+    this.#nextDueMs = Number.POSITIVE_INFINITY
     const needs: Need[] = []
-    for (const [key, peers] of holders) {
-      if (peers.size >= replicas) {
-        this.#fewSince.delete(key)
+    const lookAgainIn = (ms: number) => {
+      this.#nextDueMs = Math.min(this.#nextDueMs, now + ms)
+    }
+    for (const [key, { sinceMs, copies }] of this.#few) {
+      const waitMs = sinceMs + (copies < majority(replicas) ? settleMs : patienceMs) - now
+      if (waitMs > 0 && !hurry) {
+        lookAgainIn(waitMs)
         continue
       }
       const candidates = groupHosts(overlay.replicas(key), MAX_CANDIDATES)
-      const missing = Math.min(replicas, candidates.length) - peers.size
+      const missing = Math.min(replicas, candidates.length) - copies
+      const peers = new Set(known.of(key, now).map(({ peer }) => peer))
+      if (this.#parts.holdings.meta(key)) peers.add(this.#parts.transport.peer)
       const targets = candidates.filter(({ peer }) => !peers.has(peer) && (this.#full.get(peer) ?? 0) <= now)
-      if (missing <= 0) {
-        this.#fewSince.delete(key)
-        continue
-      }
-      let since = this.#fewSince.get(key)
-      if (since === undefined) this.#fewSince.set(key, (since = now))
-      const dueMs = since + (peers.size < majority(replicas) ? settleMs : patienceMs)
-      if (targets.length > 0 && (hurry || dueMs <= now)) {
-        needs.push({ key, targets, missing })
-        this.#nextDueMs = Math.min(this.#nextDueMs, now + AGAIN_MS) // in case it fails
-      } else if (dueMs > now) this.#nextDueMs = Math.min(this.#nextDueMs, dueMs)
+      if (targets.length > 0 && missing > 0) needs.push({ key, targets, missing })
+      lookAgainIn(AGAIN_MS) // in case it fails, or there is room again
     }
-    for (const key of this.#fewSince.keys()) if (!holders.has(key)) this.#fewSince.delete(key)
-    return { needs, behind }
+    return needs
   }
 
   async #tellLeases(behind: readonly Behind[], signal: AbortSignal): Promise<void> {
@@ -202,6 +232,7 @@ export class Repair {
         }
       } catch (error) {
         if (signal.aborted) throw error
+        for (const { key } of items) known.touch(key)
       }
     })
   }
@@ -316,25 +347,30 @@ export class Repair {
     this.#bucket.spend(bytes, clock.now())
   }
 
-  /** Every holder shows one block, drawn at random, of those that we have too. */
-  async #demandProofs(signal: AbortSignal): Promise<void> {
-    const { env, transport, holdings, known } = this.#parts
-    const asked = [...known.fresh(env.clock.now())].flatMap(({ contact, items }) => {
-      const item = items.below('')[env.random.int(Math.max(1, items.size))]
-      return item && holdings.meta(item.key) ? [{ contact, key: item.key }] : []
-    })
-    await inParallel(asked, PARALLEL, async ({ contact, key }) => {
+  /** Every so often a holder says that it is there, and shows a block, drawn at random, of those that we have too. */
+  async #audit(signal: AbortSignal): Promise<void> {
+    const { env, transport, holdings, known, auditMs } = this.#parts
+    await inParallel([...known.due(env.clock.now())], PARALLEL, async ({ contact, items }) => {
+      const item = items.drawn(env.random)
+      if (!item) return
+      const { key } = item
       try {
         const nonce = keyFromBytes(env.random.bytes(32))
-        const { proof } = await transport.request(contact, BlockProve, { key, nonce }, { signal })
+        const { proof } = await transport.request(contact, BlockProve, { key, nonce, root: items.root() }, { signal })
+        const now = env.clock.now()
+        known.audited(contact, now, now + auditMs * (0.75 + 0.5 * env.random.next()))
         const bytes = await holdings.get(key)
-        if (!(bytes instanceof Uint8Array)) return
+        // It may have said meanwhile that it has it no longer.
+        if (!(bytes instanceof Uint8Array) || !items.has(key)) return
         this.counters.proofs++
         if (proof === proofOf(nonce, bytes)) return known.shown(contact.peer)
-        known.caught(contact.peer, key, proof !== null, env.clock.now())
+        known.caught(contact.peer, key, proof !== null, now)
         this.counters.liars++
       } catch (error) {
         if (signal.aborted) throw error
+        const now = env.clock.now()
+        if (errorCode(error) === 'gone') known.forget(contact.peer)
+        else if (errorCode(error) !== 'busy') known.unanswered(contact, now + auditMs / AGAIN_SHARE)
       }
     })
   }

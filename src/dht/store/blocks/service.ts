@@ -25,7 +25,7 @@ import { groupHosts } from '../reconcile.ts'
 import { inParallel, Rounds } from '../rounds.ts'
 import { Answers } from './answers.ts'
 import { BlockCache } from './cache.ts'
-import { ReplicaGroup } from './group.ts'
+import { isWorthAsking, ReplicaGroup } from './group.ts'
 import { Heat } from './heat.ts'
 import { Holdings } from './holdings.ts'
 import { KnownHolders } from './known-holders.ts'
@@ -214,11 +214,16 @@ class OverlayBlocks implements BlockService {
   async put(cid: CID, bytes: Uint8Array, options: PutOptions = {}): Promise<void> {
     const key = checkedKey(cid, bytes)
     const expiresAtMs = this.#holdings.leaseEnd(options.leaseMs ?? DEFAULT_LEASE_MS)
-    await atOwner(this.#env, this.#overlay, this.#transport.peer, {
+    const { peer } = this.#transport
+    if (isWorthAsking(bytes) && !this.#overlay.owns(key) && this.#group.belongs(key) && !this.#answers.leaving) {
+      // Before the owner hears of it, so that it need not send us what we have. A refusal is no matter: it will ask.
+      await this.#holdings.put({ key, expiresAtMs, publisher: peer, bytes }, true)
+    }
+    await atOwner(this.#env, this.#overlay, peer, {
       key,
       deadlineMs: PUT_DEADLINE_MS,
       signal: options.signal,
-      here: () => this.#answers.put({ key, expiresAtMs, bytes }, this.#transport.peer),
+      here: () => this.#answers.put({ key, expiresAtMs, bytes }, peer, true),
       there: async (owner, signal) => {
         await this.#transport.request(
           owner,

@@ -35,6 +35,17 @@ test('putting a block again moves no bytes', async () => {
   expect(network.holders(block.key).length).toBe(3)
 })
 
+test('a publisher that keeps a block itself is not sent it back', async () => {
+  network = await BlockNetwork.of({ seed: 2 }, 3)
+  const [large] = blocksOf(1, 32 * 1024) as [ReturnType<typeof blocksOf>[0]]
+  const [owner, replica] = network.group(large.key) as [BlockNode, BlockNode]
+  await network.put(replica, large)
+  await network.ring.run(100)
+  expect(network.holders(large.key).length).toBe(3)
+  expect(network.ring.delivered.get(BlockKeep.name)).toBe(1) // the third; two without asking
+  expect(count(owner, 'refusedBad') + count(replica, 'refusedBad')).toBe(0)
+})
+
 test('a name of other bytes, or of more than 1 MiB, is refused at home', async () => {
   network = await BlockNetwork.of({ seed: 3 }, 1)
   const { blocks } = network.nodes[0]!
