@@ -4,7 +4,7 @@
  * ring with a stabilization period of a second would show it; lookups cost one exchange's time and are right.
  */
 import { ChoraleError } from '../src/core/errors.ts'
-import type { Key } from '../src/core/ids.ts'
+import { inArc, type Key } from '../src/core/ids.ts'
 import type { LookupOptions, Overlay, Route } from '../src/dht/overlay.ts'
 import type { Contact } from '../src/net/contact.ts'
 import type { SimHost } from './network.ts'
@@ -14,11 +14,17 @@ const LOOKUP_MS = 100
 /** Places on either side of a change whose hosts hear of it: as far as successor and predecessor lists reach. */
 const REACH = 4
 
+type Arc = Key | 'all' | 'nothing'
+
 export class OracleRing {
   readonly replicas: number
   /** Who is up, sorted by id. */
   readonly #ids: Key[] = []
   readonly #members: OracleOverlay[] = []
+  /** Replica groups by the index of their owner, as far as somebody has asked since the last change. */
+  #groups: (readonly Contact[])[] = []
+  /** Grows with every change. */
+  version = 0
 
   constructor(replicas: number) {
     this.replicas = replicas
@@ -45,6 +51,18 @@ export class OracleRing {
     return this.#members[((index % size) + size) % size]!
   }
 
+  indexOf(overlay: OracleOverlay): number {
+    const index = this.at(overlay.self.id)
+    return this.#members[index] === overlay ? index : -1
+  }
+
+  /** The replica group of a key, owner first. */
+  group(key: Key): readonly Contact[] {
+    const first = this.at(key)
+    const count = Math.min(this.replicas, this.size)
+    return (this.#groups[first] ??= Array.from({ length: count }, (_, step) => this.member(first + step).self))
+  }
+
   enter(overlay: OracleOverlay): void {
     const { id } = overlay.self
     let index = this.#ids.findIndex((other) => other > id)
@@ -55,14 +73,16 @@ export class OracleRing {
   }
 
   remove(overlay: OracleOverlay): void {
-    const index = this.#members.indexOf(overlay)
+    const index = this.indexOf(overlay)
     if (index < 0) return
     this.#ids.splice(index, 1)
     this.#members.splice(index, 1)
-    if (this.size > 0) this.#tell(index)
+    this.#tell(index)
   }
 
   #tell(index: number): void {
+    this.version++
+    this.#groups = []
     for (let step = -REACH; step <= REACH && this.size > 0; step++) this.member(index + step).changed()
   }
 }
@@ -73,6 +93,8 @@ export class OracleOverlay implements Overlay {
   readonly #host: SimHost
   readonly #handlers = new Set<() => void>()
   #telling = false
+  /** What this host owns, and what it keeps replicas of: from one id, excluded, to its own. Of one version of the ring. */
+  #arcs: { version: number; owned: Arc; kept: Arc } = { version: -1, owned: 'nothing', kept: 'nothing' }
 
   constructor(ring: OracleRing, host: SimHost) {
     this.#ring = ring
@@ -96,19 +118,28 @@ export class OracleOverlay implements Overlay {
   }
 
   owns(key: Key): boolean {
-    return this.#ring.size > 0 && this.#ring.member(this.#ring.at(key)) === this
+    return this.#within(this.#seen().owned, key)
   }
 
   replicas(key: Key): readonly Contact[] {
-    const first = this.#ring.at(key)
-    const count = Math.min(this.#ring.replicas, this.#ring.size)
-    return Array.from({ length: count }, (_, step) => this.#ring.member(first + step).self)
+    return this.#ring.group(key)
   }
 
   holdsReplica(key: Key): boolean {
-    const first = this.#ring.at(key)
-    for (let step = 0; step < this.#ring.replicas; step++) if (this.#ring.member(first + step) === this) return true
-    return false
+    return this.#within(this.#seen().kept, key)
+  }
+
+  #seen() {
+    if (this.#arcs.version === this.#ring.version) return this.#arcs
+    const { version, replicas, size } = this.#ring
+    const index = this.#ring.indexOf(this)
+    const arc = (width: number): Arc =>
+      index < 0 ? 'nothing' : width >= size ? 'all' : this.#ring.member(index - width).self.id
+    return (this.#arcs = { version, owned: arc(1), kept: arc(replicas) })
+  }
+
+  #within(arc: Arc, key: Key): boolean {
+    return arc === 'all' || (arc !== 'nothing' && inArc(arc, key, this.self.id))
   }
 
   nextHop(key: Key): Contact | undefined {

@@ -104,9 +104,8 @@ export class Holdings {
     const meta = this.store.meta(key)
     if (!meta) return
     this.#count(meta, -1)
-    const deleted = this.store.delete(key)
+    await this.store.delete(key)
     this.onChange(key)
-    await deleted
   }
 
   /** Deletes what nobody has pinned or refreshed. */

@@ -164,9 +164,9 @@ export class KnownHolders {
   unanswered({ peer, incarnation }: Contact, nextMs: number): void {
     const holder = this.#holders.get(peer)
     if (holder?.contact.incarnation !== incarnation) return
-    if (++holder.unanswered >= UNANSWERED) return this.forget(peer)
-    this.silent(peer)
     holder.auditAtMs = nextMs
+    if (++holder.unanswered >= UNANSWERED) this.forget(peer)
+    else this.silent(peer)
   }
 
   /** It does not answer: its copies do not count until it is heard of again. */

@@ -159,7 +159,7 @@ export class Repair {
     const own = this.#touched
     if (own.size > 0) this.#touched = new Set()
     if (all) {
-      for (const key of this.#few.keys()) if (!overlay.owns(key)) this.#few.delete(key)
+      for (const key of [...this.#few.keys()]) this.#judge(key, now, behind)
       for (const { key } of holdings.store.entries()) if (overlay.owns(key)) this.#judge(key, now, behind)
       for (const key of known.keys()) if (!holdings.store.meta(key)) this.#judge(key, now, behind)
     } else {
@@ -212,8 +212,12 @@ export class Repair {
       const peers = new Set(known.of(key, now).map(({ peer }) => peer))
       if (this.#parts.holdings.meta(key)) peers.add(this.#parts.transport.peer)
       const targets = candidates.filter(({ peer }) => !peers.has(peer) && (this.#full.get(peer) ?? 0) <= now)
-      if (targets.length > 0 && missing > 0) needs.push({ key, targets, missing })
-      lookAgainIn(AGAIN_MS) // in case it fails, or there is room again
+      if (missing <= 0) {
+        this.#few.delete(key) // there are no more hosts; all is judged anew when there are
+        continue
+      }
+      if (targets.length > 0) needs.push({ key, targets, missing })
+      lookAgainIn(targets.length > 0 ? AGAIN_MS : FULL_MS) // in case it fails; when there may be room
     }
     return needs
   }
@@ -356,7 +360,10 @@ export class Repair {
       const { key } = item
       try {
         const nonce = keyFromBytes(env.random.bytes(32))
-        const { proof } = await transport.request(contact, BlockProve, { key, nonce, root: items.root() }, { signal })
+        const message = { key, nonce, root: items.root() }
+        const ask = () => transport.request(contact, BlockProve, message, { signal })
+        // Twice, for one message may be lost, and a copy that does not count may be made anew.
+        const { proof } = await ask().catch((error) => (errorCode(error) === 'timeout' ? ask() : Promise.reject(error)))
         const now = env.clock.now()
         known.audited(contact, now, now + auditMs * (0.75 + 0.5 * env.random.next()))
         const bytes = await holdings.get(key)

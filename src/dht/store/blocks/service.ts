@@ -14,6 +14,7 @@ import {
   BLOCK_CACHE_BYTES,
   MAX_BLOCKS_PER_MESSAGE,
   PUBLISHER_SHARE,
+  REPAIR_BYTES_BURST,
   REPAIR_BYTES_PER_SECOND,
 } from '../../../core/limits.ts'
 import type { Transport } from '../../../net/transport.ts'
@@ -45,6 +46,8 @@ const REPAIR_SOON_MS = 500
 const SETTLE_MS = 3_000
 /** A block may have one copy too few for so many periods. */
 const PATIENCE_PERIODS = 8
+/** An owner asks each holder after so many periods whether it is there. */
+const AUDIT_PERIODS = 8
 /** A holder counts for so many periods after it was heard of. */
 const STALE_PERIODS = 1.5 * HEARTBEAT_PERIODS
 /** For a put or an extension with all its tries. */
@@ -68,6 +71,8 @@ export interface BlocksParts {
   readonly patienceMs?: number | undefined
   /** Bytes of blocks sent for repair. Default 8 MiB. */
   readonly repairBytesPerSecond?: number | undefined
+  /** Bytes of blocks sent for repair at once, after a quiet time. Default 4 MiB. */
+  readonly repairBurstBytes?: number | undefined
   /** Default 32 MiB. */
   readonly cacheBytes?: number | undefined
   /** Bytes that one publisher may have here. Default: half of the store. */
@@ -123,7 +128,7 @@ class OverlayBlocks implements BlockService {
     const { clock, random, log } = parts.env
     const env = { clock, random: random.fork('blocks'), log: log.child('blocks') }
     const holdings = new Holdings(env, store, quotaBytes, parts.maxLeaseMs)
-    const known = new KnownHolders(periodMs * STALE_PERIODS)
+    const known = new KnownHolders(periodMs * STALE_PERIODS, periodMs * AUDIT_PERIODS)
     const shared = { env, transport, overlay, holdings, known, replicas }
     this.#env = env
     this.#transport = transport
@@ -145,7 +150,13 @@ class OverlayBlocks implements BlockService {
       patienceMs: parts.patienceMs ?? periodMs * PATIENCE_PERIODS,
       settleMs: SETTLE_MS,
       bytesPerSecond: parts.repairBytesPerSecond ?? REPAIR_BYTES_PER_SECOND,
+      burstBytes: parts.repairBurstBytes ?? REPAIR_BYTES_BURST,
+      auditMs: periodMs * AUDIT_PERIODS,
     })
+    holdings.onChange = (key) => {
+      this.#reports.touch(key)
+      this.#repair.touch(key)
+    }
     this.#answers = new Answers({
       ...shared,
       group: this.#group,
@@ -154,6 +165,9 @@ class OverlayBlocks implements BlockService {
       heat: new Heat(env.random.fork('heat')),
       heal: (key) => void this.#heal(key),
       learnt: () => this.#rounds.soon(REPAIR_SOON_MS),
+      audited: (peer, root) => {
+        if (this.#reports.audited(peer, root)) this.#rounds.soon(REPAIR_SOON_MS)
+      },
       moved: (peer) => {
         if (this.#reports.moved(peer)) this.#rounds.soon(REPAIR_SOON_MS)
       },
