@@ -1,9 +1,10 @@
 /**
- * hyperdht's part of `bench/smallput.ts`: nodes as its own test network makes them, but a process each, as ours are. One
- * puts with `immutablePut`, which keeps values in memory and syncs nothing; another gets with `immutableGet`.
+ * hyperdht's part of `bench/smallput.ts`. One node puts with `immutablePut`, which keeps values in memory and syncs
+ * nothing; another gets with `immutableGet`.
  *
- *   hyperdht.ts NODES SECONDS      this process is the one that puts
- *   hyperdht.ts member PORT        another; it gets the values whose hashes it is told, and prints how fast
+ *   hyperdht.ts NODES SECONDS            its own test network, in one process
+ *   hyperdht.ts NODES SECONDS apart      the same nodes, but a process each, as ours are; this one puts
+ *   hyperdht.ts member PORT              another; it gets the values whose hashes it is told, and prints how fast
  */
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -17,8 +18,11 @@ interface HyperDHT {
   immutableGet(hash: Uint8Array): Promise<{ readonly value: Uint8Array } | null>
 }
 type Constructor = new (options: object) => HyperDHT
+type CreateTestnet = (size: number) => Promise<{ nodes: HyperDHT[] }>
 
-const DHT = createRequire(import.meta.url)('hyperdht') as Constructor
+const require = createRequire(import.meta.url)
+const DHT = require('hyperdht') as Constructor
+const createTestnet = require('hyperdht/testnet') as CreateTestnet
 const HOST = '127.0.0.1'
 
 interface Told {
@@ -28,9 +32,11 @@ interface Told {
 }
 
 const file = fileURLToPath(import.meta.url)
-const [role, argument] = process.argv.slice(2) as [string, string]
+const [role, argument, apart] = process.argv.slice(2) as [string, string, string | undefined]
 if (role === 'member') await beMember(Number(argument))
-else await measurePuts(Number(role), Number(argument))
+else if (apart === 'apart') await measureApart(Number(role), Number(argument))
+else await measureTogether(Number(role), Number(argument))
+// Taking the network down politely takes longer than the measurement; the process is all there is of it.
 process.exit(0)
 
 async function start(bootstrapPort: number | undefined): Promise<HyperDHT> {
@@ -40,19 +46,40 @@ async function start(bootstrapPort: number | undefined): Promise<HyperDHT> {
   return node
 }
 
+async function putAll(node: HyperDHT, seconds: number): Promise<{ puts: Rate; hashes: string[] }> {
+  const hashes: string[] = []
+  const put = async (index: number) => {
+    const { hash } = await node.immutablePut(blockOf(index))
+    hashes.push(Buffer.from(hash).toString('hex'))
+  }
+  return { puts: await inFlight(seconds, put, Number.POSITIVE_INFINITY), hashes }
+}
+
+function getAll(node: HyperDHT, { hashes, seconds }: Told): Promise<Rate> {
+  const targets = hashes.map((hash) => Buffer.from(hash, 'hex'))
+  const get = async (index: number) => {
+    if (!(await node.immutableGet(targets[index]!))) throw new Error(`hyperdht has lost value ${index}`)
+  }
+  return inFlight(seconds, get, targets.length)
+}
+
+function print(puts: Rate, gets: Rate): void {
+  console.log(JSON.stringify({ putsPerSecond: puts.perSecond, getsPerSecond: gets.perSecond }))
+}
+
+async function measureTogether(nodes: number, seconds: number): Promise<void> {
+  const network = await createTestnet(nodes)
+  const { puts, hashes } = await putAll(network.nodes[0]!, seconds)
+  print(puts, await getAll(network.nodes.at(-1)!, { hashes, seconds }))
+}
+
 async function beMember(bootstrapPort: number): Promise<void> {
   const node = await start(bootstrapPort)
   console.log(JSON.stringify(node.address().port))
-  for await (const { hashes, seconds } of parentLines<Told>()) {
-    const targets = hashes.map((hash) => Buffer.from(hash, 'hex'))
-    const get = async (index: number) => {
-      if (!(await node.immutableGet(targets[index]!))) throw new Error(`hyperdht has lost value ${index}`)
-    }
-    console.log(JSON.stringify(await inFlight(seconds, get, targets.length)))
-  }
+  for await (const told of parentLines<Told>()) console.log(JSON.stringify(await getAll(node, told)))
 }
 
-async function measurePuts(nodes: number, seconds: number): Promise<void> {
+async function measureApart(nodes: number, seconds: number): Promise<void> {
   const writer = await start(undefined)
   const members: Child<unknown>[] = []
   for (let i = 1; i < nodes; i++) {
@@ -60,15 +87,9 @@ async function measurePuts(nodes: number, seconds: number): Promise<void> {
     members.push(member)
     await member.next()
   }
-  const hashes: string[] = []
-  const put = async (index: number) => {
-    const { hash } = await writer.immutablePut(blockOf(index))
-    hashes.push(Buffer.from(hash).toString('hex'))
-  }
-  const puts = await inFlight(seconds, put, Number.POSITIVE_INFINITY)
+  const { puts, hashes } = await putAll(writer, seconds)
   const reader = members.at(-1)!
   reader.tell({ hashes, seconds } satisfies Told)
-  const gets = (await reader.next()) as Rate
-  console.log(JSON.stringify({ putsPerSecond: puts.perSecond, getsPerSecond: gets.perSecond }))
+  print(puts, (await reader.next()) as Rate)
   await Promise.all(members.map((member) => member.end()))
 }
