@@ -144,12 +144,29 @@ test('who claims to have what it has not is caught, and its copies are made else
 })
 
 test('repair keeps to its bytes per second', async () => {
-  network = await BlockNetwork.of({ seed: 9 }, 6, { repairBytesPerSecond: 1000, patienceMs: 1000 })
-  const blocks = blocksOf(200, 1000)
+  const [rate, burst, sizeBytes, stepMs] = [400, 4000, 1000, 10_000]
+  const options = { repairBytesPerSecond: rate, repairBurstBytes: burst, patienceMs: 1000 }
+  network = await BlockNetwork.of({ seed: 9 }, 6, options)
+  const blocks = blocksOf(300, sizeBytes)
   await putAll(blocks)
   network.ring.kill(network.nodes[0]!.host)
-  // The burst is 4 MiB, more than all of this: what it would take beyond that is for the token bucket's own tests.
-  await network.ring.run(MENDED_MS)
+  const sent: number[][] = []
+  for (let ms = 0; ms < MENDED_MS; ms += stepMs) {
+    await network.ring.run(stepMs)
+    sent.push(network.live.map(({ blocks }) => blocks.stats.counters.repairBytes!))
+  }
+  // What is sent at last may be paid for afterwards: a message of 16 blocks.
+  const atOnce = burst + 16 * sizeBytes
+  const excess = sent.flatMap((before, from) =>
+    sent.slice(from + 1).flatMap((after, steps) => {
+      const most = atOnce + (rate * (steps + 1) * stepMs) / 1000
+      return after.map((bytes, host) => bytes - before[host]! - most)
+    }),
+  )
+  expect(Math.max(...excess)).toBeLessThanOrEqual(0)
+  // The bound was felt: somebody had more to send than goes at once, and all of it has come.
+  expect(Math.max(...sent[0]!)).toBeLessThanOrEqual(atOnce + (rate * stepMs) / 1000)
+  expect(Math.max(...sent.at(-1)!)).toBeGreaterThan(2 * atOnce)
   for (const { key } of blocks) expect(network.holders(key).length).toBe(3)
 })
 
