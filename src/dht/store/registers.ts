@@ -13,18 +13,19 @@ import type { Contact } from '../../net/contact.ts'
 import type { Transport } from '../../net/transport.ts'
 import type { Overlay } from '../overlay.ts'
 import type { RegisterKind, RegisterOptions, Registers } from '../registers.ts'
-import { atOwner, jittered, STEP_TIMEOUT_MS } from './at-owner.ts'
+import { atOwner, STEP_TIMEOUT_MS } from './at-owner.ts'
 import { RegisterCompare, RegisterFetch, RegisterOffer, RegisterPut, RegisterRead, RegisterUpdate } from './messages.ts'
 import { Pushes } from './pushes.ts'
 import { atLeast, majority } from './quorum.ts'
 import { Repair } from './repair.ts'
+import { Rounds } from './rounds.ts'
 import { copyOf, detached, type Merged, placeOf, type Refusal, RegisterTable } from './table.ts'
 
 /** Copies of a register: hosts of its replica group. */
 export const DEFAULT_REPLICAS = 4
 /** For an update or read as a whole, with all its tries. */
 const DEFAULT_DEADLINE_MS = 5_000
-/** Between repairs of a quiet overlay, spread over half to one and a half. */
+/** Between repairs of a quiet overlay. */
 export const REPAIR_PERIOD_MS = 10_000
 /** After a change: changes come in bursts. Also after a repair that somebody did not answer, times four. */
 const REPAIR_SOON_MS = 500
@@ -67,19 +68,16 @@ class OverlayRegisters implements RegisterStore {
   readonly #settling = new Map<Key, Promise<void>>()
   readonly #pushes = new Pushes((place, peer) => this.#put(place, peer))
   #changedAtMs: number
-  #running: AbortController | undefined
+  readonly #rounds: Rounds
   #stopped = false
-  #cancelTimer = () => {}
-  #repairAtMs = Number.POSITIVE_INFINITY
-  #repairing: Promise<void> | undefined
-  #repairAgain = false
-  #forgetOverlay = () => {}
+  #forgetOverlay: (() => void) | undefined
 
   constructor({ env, transport, overlay, replicas = DEFAULT_REPLICAS }: RegistersOptions) {
     this.#env = { clock: env.clock, random: env.random.fork('registers'), log: env.log.child('registers') }
     this.#transport = transport
     this.#overlay = overlay
     this.#repair = new Repair({ env: this.#env, transport, overlay, table: this.#table, replicas })
+    this.#rounds = new Rounds(this.#env, REPAIR_PERIOD_MS, (signal) => this.#round(signal))
     this.#changedAtMs = env.clock.now()
     transport.handle(RegisterUpdate, async ({ kind, key, value }) => ({
       value: await this.#updateHere(kind, key, value),
@@ -168,19 +166,16 @@ class OverlayRegisters implements RegisterStore {
   }
 
   start(): void {
-    if (this.#running || this.#stopped) return
-    this.#running = new AbortController()
+    if (this.#forgetOverlay || this.#stopped) return
     this.#forgetOverlay = this.#overlay.onChange(() => this.#overlayChanged())
-    this.#repairIn(REPAIR_PERIOD_MS)
+    this.#rounds.start()
   }
 
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true // from here on updates are refused, so that none is acknowledged and then forgotten
-    this.#forgetOverlay()
-    this.#cancelTimer()
-    this.#running?.abort(new ChoraleError('aborted', 'the node stops'))
-    await this.#repairing
+    this.#forgetOverlay?.()
+    await this.#rounds.stop()
     using farewell = this.#env.clock.deadline(FAREWELL_MS)
     try {
       await this.#repair.round({ signal: farewell.signal })
@@ -193,42 +188,15 @@ class OverlayRegisters implements RegisterStore {
     this.#changedAtMs = this.#env.clock.now()
     this.#repair.forget()
     for (const [place, key] of this.#settled) if (!this.#overlay.owns(key)) this.#settled.delete(place)
-    this.#repairIn(REPAIR_SOON_MS)
+    this.#rounds.soon(REPAIR_SOON_MS)
   }
 
-  /** Brings the next repair forward, never back: a ring that keeps changing is repaired all the same. */
-  #repairIn(ms: number): void {
-    if (!this.#running || this.#stopped) return
-    if (this.#repairing) {
-      this.#repairAgain = true
-      return
+  async #round(signal: AbortSignal): Promise<number | undefined> {
+    const complete = await this.#repair.round({ signal })
+    for (const place of this.#settled.keys()) {
+      if (!this.#table.get(place, this.#env.clock.now())) this.#settled.delete(place)
     }
-    const waitMs = jittered(this.#env, ms)
-    const atMs = this.#env.clock.now() + waitMs
-    if (atMs >= this.#repairAtMs) return
-    this.#repairAtMs = atMs
-    this.#cancelTimer()
-    this.#cancelTimer = this.#env.clock.timer(waitMs, () => {
-      this.#repairAtMs = Number.POSITIVE_INFINITY
-      this.#repairing = this.#runRepair()
-    })
-  }
-
-  async #runRepair(): Promise<void> {
-    let nextMs = REPAIR_PERIOD_MS
-    try {
-      const complete = await this.#repair.round({ signal: this.#running?.signal })
-      if (!complete) nextMs = REPAIR_SOON_MS * 4
-      for (const place of this.#settled.keys()) {
-        if (!this.#table.get(place, this.#env.clock.now())) this.#settled.delete(place)
-      }
-    } catch (error) {
-      if (!this.#stopped) this.#env.log.error('register repair failed', { error: errorMessage(error) })
-    }
-    if (this.#repairAgain) nextMs = REPAIR_SOON_MS
-    this.#repairAgain = false
-    this.#repairing = undefined
-    this.#repairIn(nextMs)
+    return complete ? undefined : REPAIR_SOON_MS * 4
   }
 
   #atOwner<R>(
@@ -314,7 +282,7 @@ class OverlayRegisters implements RegisterStore {
       // It knew more than we do, which happens to new owners.
       if (digest !== entry.digest && digest !== this.#table.get(place, now)?.digest) {
         await this.#fetch(entry.kind, entry.key, peer)
-        this.#repairIn(REPAIR_SOON_MS) // the rest of the group may lack it too
+        this.#rounds.soon(REPAIR_SOON_MS) // the rest of the group may lack it too
       }
       return true
     } catch {

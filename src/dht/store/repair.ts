@@ -14,6 +14,7 @@ import type { Overlay } from '../overlay.ts'
 import { type OwnerSide, RegisterCompare, RegisterOffer, RegisterPut } from './messages.ts'
 import { majority } from './quorum.ts'
 import { batch, bucketDigests, differing, groupHosts, planRepair, type Share, sharedEntries } from './reconcile.ts'
+import { inParallel } from './rounds.ts'
 import { type Entry, placeOf, type RegisterTable } from './table.ts'
 
 /** Below this many registers a part is compared name by name. */
@@ -67,7 +68,7 @@ export class Repair {
     const plan = planRepair(this.#table.entries(), this.groupOf, this.#transport.peer)
     const unsure = [...plan.strays]
     let complete = true
-    await inParallel(plan.shares, async (share) => {
+    await inParallel(plan.shares, PARALLEL, async (share) => {
       try {
         unsure.push(...(await this.#compare(share, '', signal)))
       } catch (error) {
@@ -179,7 +180,7 @@ export class Repair {
   async #place(unsure: readonly Entry[], signal: AbortSignal | undefined): Promise<boolean> {
     let complete = true
     const byGroup = new Map<string, { group: Contact[]; entries: Entry[] }>()
-    await inParallel(unsure, async (entry) => {
+    await inParallel(unsure, PARALLEL, async (entry) => {
       try {
         const route = await this.#overlay.lookup(entry.key, { signal, group: true })
         const group = groupHosts(route.replicas, this.#replicas)
@@ -259,13 +260,4 @@ export class Repair {
     const fields = { step, peer: peer?.peer, code: errorCode(error), error: errorMessage(error) }
     this.#env.log.debug('register repair will try again', fields)
   }
-}
-
-/** Runs `work` over all items, a few at a time. */
-async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const queue = items.values()
-  const runner = async () => {
-    for (const item of queue) await work(item)
-  }
-  await Promise.all(Array.from({ length: Math.min(PARALLEL, items.length) }, runner))
 }
