@@ -72,7 +72,12 @@ function bundledNode() {
 }
 
 function runAgainWith(node) {
-  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' })
+  // When this process ends, by whatever death, its end of the fourth pipe closes, and src/main.ts stops.
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+    env: { ...process.env, CHORALE_LAUNCHER_FD: '3' },
+  })
+  child.stdio[3].on('error', () => {}) // the child is gone, which `exit` tells
   const pass = (signal) => {
     // Ctrl-C on a terminal reaches the child by itself; passed on, it would arrive twice and mean "at once".
     if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)

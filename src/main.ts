@@ -1,4 +1,5 @@
 /** Command line entry: ties `cli/program.ts` to this process. */
+import { Socket } from 'node:net'
 import { CLOSED_PIPE, type Terminal } from './cli/cli.ts'
 import { EXIT } from './cli/exit.ts'
 import { run } from './cli/program.ts'
@@ -21,6 +22,15 @@ function stop(reason: ChoraleError): void {
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => stop(new ChoraleError('interrupted', `stopped by ${signal}`)))
+}
+const { CHORALE_LAUNCHER_FD: launcherFd } = process.env
+if (launcherFd !== undefined) {
+  // bin/chorale.js runs this in a process of its own: its pipe closes when it is killed. Not for what is started here.
+  delete process.env.CHORALE_LAUNCHER_FD
+  const launcher = new Socket({ fd: Number(launcherFd), readable: true, writable: false })
+  launcher.on('error', () => {}) // `close` follows
+  launcher.once('close', () => stop(new ChoraleError('interrupted', 'stopped: its launcher has ended')))
+  launcher.resume().unref()
 }
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {

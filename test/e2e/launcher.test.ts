@@ -88,6 +88,53 @@ test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s reaches the Node that wa
   expect(await ended).toMatchObject({ code: 42 })
 })
 
+function installSources(): void {
+  symlinkSync(fileURLToPath(new URL('../../src', import.meta.url)), join(folder, 'src'))
+}
+
+/** Signal 0 only asks. */
+function lives(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+test('a node ends with its launcher, also when that is killed', async () => {
+  installNode()
+  installSources()
+  const args = ['up', '--json', '--home', join(folder, 'home'), '--network', 'launcher', '--lend', '0']
+  const { child, ended } = launch(AS_NODE_20, args)
+  const [ready] = await once(child.stdout, 'data')
+  const { pid } = JSON.parse(String(ready)) as { pid: number }
+  expect(pid).not.toBe(child.pid)
+  expect(lives(pid)).toBe(true)
+  child.kill('SIGKILL')
+  try {
+    await expect.poll(() => lives(pid), { timeout: 15_000, interval: 50 }).toBe(false)
+    expect((await ended).out).toContain('"type":"left"') // politely, as after SIGTERM
+  } finally {
+    if (lives(pid)) process.kill(pid, 'SIGKILL')
+  }
+}, 60_000)
+
+test('a node in the background outlives its launcher', async () => {
+  installNode()
+  installSources()
+  const args = ['up', '-d', '--json', '--home', join(folder, 'home'), '--network', 'launcher', '--lend', '0']
+  const { code, out } = await launch(AS_NODE_20, args).ended
+  const { pid } = JSON.parse(out) as { pid: number }
+  try {
+    expect(code).toBe(0)
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    expect(lives(pid)).toBe(true)
+  } finally {
+    process.kill(pid, 'SIGKILL')
+    await expect.poll(() => lives(pid), { timeout: 10_000, interval: 50 }).toBe(false)
+  }
+}, 60_000)
+
 test('death by a signal is passed on', async () => {
   installNode()
   installMain('dist/src/main.js', `process.kill(process.pid, 'SIGTERM'); setInterval(() => {}, 1000)`)
