@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os'
 import { Argument, Command } from 'commander'
 import { ChoraleError } from '../core/errors.ts'
 import type { JobView } from '../mapreduce/types.ts'
-import type { Cli } from './cli.ts'
+import type { Cli, Terminal } from './cli.ts'
 import type { Cluster } from './cluster.ts'
 import { exitCodeOfJob } from './exit.ts'
 import * as format from './format.ts'
@@ -34,7 +34,12 @@ export function demoCommand(cli: Cli): Command {
     .option('--nodes <n>', 'processes to start', integer('--nodes', { min: 1, max: 64, example: '4' }), 4)
     .option('--samples <n>', 'random points for pi', samples, 1e9)
     .option('--seed <n>', 'the same seed and samples give the same value to the last bit', seed, 42)
-    .option('--churn <share>', 'kill this share of the nodes on the way and start new ones', share('--churn', '0.3'), 0)
+    .option(
+      '--churn <share>',
+      'kill about this share of the nodes on the way and start new ones',
+      share('--churn', '0.3'),
+      0,
+    )
     .option('--file <file>', 'for store: what to keep (default: 8 MiB of random bytes)')
     .option('--keep', 'leave the nodes running')
     .addHelpText(
@@ -43,7 +48,7 @@ export function demoCommand(cli: Cli): Command {
         'chorale demo',
         'four nodes, 10^9 samples',
         'chorale demo pi --nodes 8 --samples 4e9 --churn 0.3',
-        'kill and replace a third of them',
+        'kill and replace some of them',
         'chorale demo store --file photo.jpg',
         'keep a file through one node, read it through another',
         'chorale demo --json',
@@ -135,7 +140,7 @@ class Churn {
     const { seededRandom } = await import('../core/random.ts')
     const gone = this.#cluster.kill(count, seededRandom(`churn ${this.#options.seed}`))
     this.killed = gone.length
-    this.#tell(`killed node ${gone.join(', ')} (SIGKILL), starting ${gone.length} new`)
+    this.#tell(`killed node${gone.length > 1 ? 's' : ''} ${gone.join(', ')} (SIGKILL), starting ${gone.length} new`)
     const joined = await this.#cluster.replace(gone.length, (index, reason) => {
       if (!this.#quiet) this.#tell(`node ${index} did not start: ${reason}`)
     })
@@ -196,14 +201,22 @@ function report(cli: Cli, job: JobView, options: Options, { elapsedMs, upMs, kil
       ]),
     ].join('\n'),
   )
-  cli.note('\nNext:')
-  if (options.churn === 0)
-    cli.note('  chorale demo --churn 0.3     kill a third of the nodes on the way: the same value')
-  cli.note(
-    `  chorale demo --nodes ${Math.max(2, Math.min(8, availableParallelism()))}       another number of nodes: the same value`,
-  )
-  cli.note('  chorale up -d                a node of your own; then chorale job submit builtin:pi --samples 1e9 --wait')
+  cli.note(`\nNext:\n${nextSteps(cli.terminal.variables, { churned: options.churn > 0 })}`)
   return 0
+}
+
+/** What to try next, in words that work where the demo was started: a clone has no `chorale` on the path. */
+export function nextSteps(variables: Terminal['variables'], { churned }: { readonly churned: boolean }): string {
+  const clone = variables.npm_lifecycle_event === 'demo' && variables.npm_package_name === 'chorale'
+  const demo = clone ? 'npm run demo --' : 'chorale demo'
+  const chorale = clone ? 'bin/chorale.js' : 'chorale'
+  const nodes = Math.max(2, Math.min(8, availableParallelism()))
+  const steps = [
+    [`${demo} --churn 0.3`, 'kill some of the nodes on the way: the same value'],
+    [`${demo} --nodes ${nodes}`, 'another number of nodes: the same value'],
+    [`${chorale} up -d`, `a node of your own; then ${chorale} job submit builtin:pi --samples 1e9 --wait`],
+  ].slice(churned ? 1 : 0)
+  return format.columns(steps.map(([command = '', what = '']) => [`  ${command}`, ` ${what}`]))
 }
 
 function keep(cli: Cli, cluster: Cluster): void {
