@@ -47,7 +47,7 @@ async function add(cli: Cli, paths: readonly string[], options: Options): Promis
     const { cid, bytes, blocks } = added
     cli.print('added', { cid, bytes, blocks }, paths.length > 1 ? `${cid}  ${format.safeName(source.path)}` : cid)
     const how = options.pin ? 'pinned' : 'not pinned: kept for 7 days'
-    cli.note(`  ${format.bytes(bytes)} in ${format.count(blocks)} blocks, ${how}`)
+    cli.note(`  ${format.bytes(bytes)} in ${format.some(blocks, 'block')}, ${how}`)
   }
   return 0
 }

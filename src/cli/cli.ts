@@ -74,6 +74,12 @@ export class Cli {
     return this.terminal.signal
   }
 
+  /** What brings a command that is printed here to the same node: empty for the usual home. */
+  get at(): string {
+    const { home, api } = this.flags
+    return api || home === '' || home === defaultHome(this.terminal.variables) ? '' : ` --home ${home}`
+  }
+
   /** Draw and redraw progress? */
   get live(): boolean {
     return this.terminal.live && !this.flags.json && !this.flags.quiet
@@ -97,7 +103,9 @@ export class Cli {
 
   /** One line on stderr in any case; with `--json` an object on stdout too, so that a program that reads it knows. */
   fail(error: unknown): void {
-    const message = errorMessage(error).replace(/\s*\n\s*/g, ' ')
+    const line = errorMessage(error).replace(/\s*\n\s*/g, ' ')
+    // api/ knows a socket, not whose home it is in.
+    const message = line.replace(/: start one with chorale up -d$/, (remedy) => `${remedy}${this.at}`)
     this.terminal.err(`${this.paint('red', 'chorale:')} ${message}\n`)
     if (this.flags.json) this.emit('error', { code: errorCode(error), message })
     if (this.flags.verbose > 0) this.terminal.err(`${inspect(error)}\n`) // with its causes

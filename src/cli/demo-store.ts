@@ -53,7 +53,7 @@ export async function demoStore(cli: Cli, cluster: Cluster, sample: Sample): Pro
   const began = performance.now()
   const { cid, bytes, blocks, digest } = await put(cli, first, sample)
   const added = performance.now()
-  cli.note(`added ${sample.name} through node 1: ${format.count(blocks)} blocks, ${pace(bytes, added - began)}`)
+  cli.note(`added ${sample.name} through node 1: ${format.some(blocks, 'block')}, ${pace(bytes, added - began)}`)
   const back = await readBack(cli, last, cid, bytes)
   const equal = back.bytes === bytes && back.digest === digest
   const readMs = performance.now() - added
@@ -62,7 +62,7 @@ export async function demoStore(cli: Cli, cluster: Cluster, sample: Sample): Pro
   const text = [
     cli.paint('bold', cid),
     format.facts([
-      ['  file', `${sample.name}, ${format.count(bytes)} bytes in ${format.count(blocks)} blocks`],
+      ['  file', `${sample.name}, ${format.count(bytes)} bytes in ${format.some(blocks, 'block')}`],
       ['  read back', verdict],
     ]),
   ].join('\n')

@@ -49,7 +49,7 @@ async function doctor(cli: Cli, listen: Endpoint | undefined): Promise<number> {
     checkMemory(freemem(), totalmem()),
     checkClock(cli.flags.home, Date.now()),
     await checkListening(listen ?? { ip: '127.0.0.1', port: 0 }, status),
-    checkReachable(status),
+    checkReachable(status, cli.at),
   ]
   const verdict = findings.some(({ level }) => level === 'bad') ? 'bad' : 'ok'
   const mark = { ok: cli.paint('green', 'ok  '), warn: cli.paint('yellow', 'warn'), bad: cli.paint('red', 'bad ') }
@@ -163,13 +163,13 @@ function ownAddresses(): string[] {
   return Object.values(networkInterfaces()).flatMap((cards) => (cards ?? []).map(({ address }) => address))
 }
 
-function checkReachable(status: HostStatus | undefined): Finding {
+function checkReachable(status: HostStatus | undefined, at: string): Finding {
   const check = 'reachable'
   if (!status) {
     return {
       check,
       level: 'warn',
-      message: 'no node is running, so nobody can call back: start one with chorale up -d',
+      message: `no node is running, so nobody can call back: start one with chorale up -d${at}`,
     }
   }
   if (!status.address) {

@@ -6,6 +6,11 @@ export function count(value: number): string {
   return String(value).replace(/\B(?=(\d{3})+(?!\d))/g, ',')
 }
 
+/** 1 block, 1,234 blocks */
+export function some(value: number, thing: string): string {
+  return `${count(value)} ${thing}${value === 1 ? '' : 's'}`
+}
+
 export function bytes(value: number): string {
   if (value < 1024) return `${value} B`
   const units = ['KiB', 'MiB', 'GiB', 'TiB']
@@ -40,6 +45,11 @@ export function span(ms: number): string {
   const minutes = Math.floor(seconds / 60)
   if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
   return `${Math.floor(minutes / 1440)} days`
+}
+
+/** Of an estimate: milliseconds would only pretend to be exact. */
+export function remaining(ms: number, about: string): string {
+  return ms < 1000 ? 'less than 1 s left' : `${about}${span(ms)} left`
 }
 
 /** 2026-01-31 17:05:09 UTC */

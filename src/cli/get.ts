@@ -45,7 +45,6 @@ async function get(cli: Cli, ref: string, { output, force = false }: Options): P
     view?.end()
   }
   cli.print('got', { path: landing.target, bytes: done, files }, '')
-  const what = `${format.count(files)} ${files === 1 ? 'file' : 'files'}`
-  cli.note(`${landing.target}: ${what}, ${format.bytes(done)}`)
+  cli.note(`${landing.target}: ${format.some(files, 'file')}, ${format.bytes(done)}`)
   return 0
 }

@@ -26,7 +26,7 @@ async function read(cli: Cli, file: string, pin: boolean): Promise<number> {
     view.end()
     cli.print('imported', { roots, bytes, blocks }, roots.join('\n'))
     cli.note(
-      `  ${format.bytes(bytes)} in ${format.count(blocks)} blocks, ${pin ? 'pinned' : 'not pinned: kept for 7 days'}`,
+      `  ${format.bytes(bytes)} in ${format.some(blocks, 'block')}, ${pin ? 'pinned' : 'not pinned: kept for 7 days'}`,
     )
     return 0
   } finally {

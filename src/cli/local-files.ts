@@ -183,7 +183,8 @@ export class Landing implements AsyncDisposable {
 /** The name that something gets when nobody says another: the last of its path. */
 export function defaultTarget(ref: string): string {
   const name = ref.split('/').filter(Boolean).at(-1) ?? ''
-  if (name === '.' || name === '..' || name === '' || basename(name) !== name) {
+  if (name === '') throw new ChoraleError('usage', `${JSON.stringify(ref)} is not a CID: chorale add prints one`)
+  if (name === '.' || name === '..' || basename(name) !== name) {
     throw new ChoraleError('usage', `${JSON.stringify(ref)} gives no name that is safe: say one with -o`)
   }
   return name

@@ -22,7 +22,7 @@ async function pin(cli: Cli, ref: string): Promise<number> {
 async function list(cli: Cli): Promise<number> {
   const pins = await (await cli.connect()).store.pins({ signal: cli.signal })
   for (const each of pins) {
-    const flaw = each.missing > 0 ? `${each.missing} blocks are lost` : each.problem
+    const flaw = each.missing > 0 ? `${format.some(each.missing, 'block')} lost` : each.problem
     const state = flaw ? cli.paint('red', flaw) : `extended ${format.instant(each.refreshedAtMs)}`
     cli.print('pin', each, `${each.cid}  ${state}`)
   }

@@ -23,10 +23,10 @@ export function statusCommand(cli: Cli): Command {
 /** What the store holds, in one line. */
 function keeps(cli: Cli, role: HostStatus['role'], store: HostStatus['store']): string {
   const { blocks, bytes, capacityBytes, full, pins } = store
-  const pinned = `${format.count(pins)} ${pins === 1 ? 'pin' : 'pins'}`
+  const pinned = format.some(pins, 'pin')
   if (capacityBytes === 0) return `no blocks${role === 'leaf' ? ', as a leaf' : ': --store is 0'}; ${pinned}`
   const state = full ? `, ${cli.paint('red', 'full')}` : ''
-  return `${format.count(blocks)} blocks, ${format.bytes(bytes)} of ${format.bytes(capacityBytes)}${state}; ${pinned}`
+  return `${format.some(blocks, 'block')}, ${format.bytes(bytes)} of ${format.bytes(capacityBytes)}${state}; ${pinned}`
 }
 
 function describe(cli: Cli, status: HostStatus): string {
@@ -41,13 +41,13 @@ function describe(cli: Cli, status: HostStatus): string {
     [
       'ring',
       node &&
-        `${ring.mode}, about ${Math.round(node.sizeEstimate)} nodes; successor ${node.successors[0]?.address ?? 'none'}`,
+        `${ring.mode}, about ${format.some(Math.round(node.sizeEstimate), 'node')}; successor ${node.successors[0]?.address ?? 'none'}`,
     ],
-    ['links', `${status.connections} connections`],
+    ['links', format.some(status.connections, 'connection')],
     [
       'lends',
       lend.cores > 0
-        ? `${lend.busy} of ${lend.cores} cores busy, ${format.count(lend.tasksDone)} tasks done`
+        ? `${lend.busy} of ${lend.cores} cores busy, ${format.some(lend.tasksDone, 'task')} done`
         : 'nothing',
     ],
     ['keeps', keeps(cli, status.role, store)],

@@ -60,7 +60,7 @@ export function transferLine(
   const parts = [`${verb} ${format.bytes(bytes)}${of}`]
   if (bytesPerSecond !== undefined) parts.push(format.rate(bytesPerSecond))
   if (totalBytes !== undefined && bytesPerSecond && bytes <= totalBytes) {
-    parts.push(`about ${format.span(((totalBytes - bytes) / bytesPerSecond) * 1000)} left`)
+    parts.push(format.remaining(((totalBytes - bytes) / bytesPerSecond) * 1000, 'about '))
   }
   return parts.join(', ')
 }

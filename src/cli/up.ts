@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { Command, Option } from 'commander'
 import { ChoraleError, errorCode } from '../core/errors.ts'
-import { defaultHome, placeSocket, prepareHome } from '../home.ts'
+import { placeSocket, prepareHome } from '../home.ts'
 import { homeError } from '../home-files.ts'
 import type { Host } from '../node.ts'
 import type { Cli } from './cli.ts'
@@ -233,14 +233,13 @@ function openLog(home: string, file: string): number {
 
 function printBackground(cli: Cli, ready: Ready, logFile: string): void {
   const { home } = cli.flags
-  const at = home === defaultHome(cli.terminal.variables) ? '' : ` --home ${home}`
   cli.print(
     'ready',
     { ...ready, home, log: logFile },
     `ready: ${ready.address ?? 'a leaf: no node can dial it'}, in the background as process ${ready.pid}`,
   )
   if (ready.address) cli.note(`  others join   chorale up --bootstrap ${ready.address}`)
-  cli.note(`  look          chorale status${at}`)
-  cli.note(`  stop          chorale down${at}`)
+  cli.note(`  look          chorale status${cli.at}`)
+  cli.note(`  stop          chorale down${cli.at}`)
   cli.note(`  log           ${logFile}`)
 }

@@ -140,11 +140,11 @@ export function progressLine(progress: Progress): string {
   return [
     `${job.state} ${format.percent(job.tasks.done, job.tasks.total)}`,
     `${format.count(job.tasks.done)}/${format.count(job.tasks.total)} tasks`,
-    `${nodes ?? job.workers} nodes`,
+    format.some(nodes ?? job.workers, 'node'),
     `${job.tasks.reassigned} reassigned`,
     estimate && `estimate ${estimate}`,
     `${format.span(elapsedMs)} elapsed`,
-    left !== undefined && `~${format.span(left)} left`,
+    left !== undefined && format.remaining(left, '~'),
   ]
     .filter(Boolean)
     .join(', ')
@@ -170,9 +170,9 @@ export function progressRows(progress: Progress, { width, unicode, paint }: Scre
   const interval = halfWidth((job.estimate as { ci95?: never } | undefined)?.ci95) === undefined ? '' : '  (95 %)'
   const rows: Array<[string, string, string?]> = [
     ['map', `${on.repeat(full)}${off.repeat(room - full)}`, tail],
-    ['nodes', `${nodes ?? job.workers}`, `  ${job.workers} working, ${reassigned} tasks reassigned`],
+    ['nodes', `${nodes ?? job.workers}`, `  ${job.workers} working, ${format.some(reassigned, 'task')} reassigned`],
     ['estimate', estimate ? `${estimate.replace('±', plusMinus)}${interval}` : unicode ? '…' : '...'],
-    ['time', format.span(elapsedMs), left === undefined ? '' : `  about ${format.span(left)} left`],
+    ['time', format.span(elapsedMs), left === undefined ? '' : `  ${format.remaining(left, 'about ')}`],
   ]
   return rows.map(([label, strong, weak = '']) => {
     const room = Math.max(10, width - 1)

@@ -53,6 +53,9 @@ async function submit(cli: Cli, module: string, options: Options): Promise<numbe
   }
   const params: Record<string, Json> = Object.fromEntries(options.param)
   if (options.samples !== undefined) params.samples = options.samples
+  if (module === 'builtin:pi' && params.samples === undefined) {
+    throw new ChoraleError('usage', '--samples is missing: try --samples 1e9')
+  }
   const host = await cli.connect()
   const request = { module, params, seed: options.seed ?? randomInt(2 ** 32) }
   const job = await host.jobs.submit(request, { signal: cli.signal })

@@ -89,7 +89,10 @@ export class Pins {
     const refreshedAtMs = this.#parts.env.clock.now()
     if (!options.fresh) {
       const missing = await this.#extendAll(cid, options.signal)
-      if (missing > 0) throw new ChoraleError('not-found', `${missing} blocks of ${name} are lost: add it again`)
+      if (missing > 0) {
+        const blocks = missing === 1 ? '1 block' : `${missing} blocks`
+        throw new ChoraleError('not-found', `nobody has ${blocks} of ${cid}: add it again`)
+      }
     }
     const pinnedAtMs = this.#pins.get(name)?.pinnedAtMs ?? refreshedAtMs
     const pin = { cid: name, pinnedAtMs, refreshedAtMs, missing: 0, problem: undefined }

@@ -49,6 +49,8 @@ test.each([
   [['status', '--home', ''], /--home needs a path/],
   [['job', 'submit', 'builtin:pi', '--param', 'samples'], /--param must be NAME=VALUE/],
   [['job', 'submit', 'builtin:pi', '--param', 'samples=1e400'], /not a number that a computer can hold/],
+  [['job', 'submit', 'builtin:pi'], /--samples is missing: try --samples 1e9/],
+  [['get', ''], /"" is not a CID: chorale add prints one/],
   [['job', 'submit', 'builtin:pi', '--timeout', '5s'], /add --wait/],
   [['job', 'result', A, '--timeout', '0'], /--timeout must be a time/],
 ])('bad input %j is one clear line and exit code 2', async (args, line) => {
@@ -104,7 +106,8 @@ test.each([['status'], ['peer list'], ['ring show'], ['job list'], ['job show x'
     try {
       const { code, out, err } = await runCli([...command.split(' '), '--home', home])
       expect({ code, out }).toEqual({ code: 3, out: '' })
-      expect(err).toMatch(/^chorale: no node is running at .*: start one with chorale up -d\n$/)
+      expect(err).toMatch(/^chorale: no node is running at .*: start one with chorale up -d --home .*\n$/)
+      expect(err.endsWith(` --home ${home}\n`)).toBe(true)
     } finally {
       rmSync(home, { recursive: true })
     }

@@ -140,7 +140,8 @@ test.each(['../x', 'a/../../x', '/x', 'a//x', '.', '..', './x'])(
 test('the name that something gets', () => {
   expect(defaultTarget(HELLO)).toBe(HELLO)
   expect(defaultTarget(`${HELLO}/docs/a.txt/`)).toBe('a.txt')
-  for (const ref of [`${HELLO}/..`, `${HELLO}/.`, '', '/']) expect(() => defaultTarget(ref)).toThrow(/say one with -o/)
+  for (const ref of [`${HELLO}/..`, `${HELLO}/.`]) expect(() => defaultTarget(ref)).toThrow(/say one with -o/)
+  for (const ref of ['', '/']) expect(() => defaultTarget(ref)).toThrow(/is not a CID/)
 })
 
 test('a directory is read whole, or refused before anything is sent', async () => {

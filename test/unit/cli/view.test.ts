@@ -8,11 +8,25 @@ const plain = { width: 80, unicode: true, paint: (_: string, text: string) => te
 const since = { done: 5, elapsedMs: 400 }
 const estimate = { pi: 3.140_625_4, ci95: 0.000_52 }
 
+test('what is left is an estimate: no milliseconds', () => {
+  expect(format.remaining(999, 'about ')).toBe('less than 1 s left')
+  expect(format.remaining(1000, 'about ')).toBe('about 1.0 s left')
+})
+
+test('one is not many', () => {
+  expect([0, 1, 2, 1234].map((n) => format.some(n, 'block'))).toEqual([
+    '0 blocks',
+    '1 block',
+    '2 blocks',
+    '1,234 blocks',
+  ])
+})
+
 test('the live view', () => {
   const rows = progressRows({ job: jobView({ estimate }), nodes: 4, elapsedMs: 2000, since }, plain)
   expect(rows).toEqual([
     '  map      ██████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░ 25 %  25/100 tasks',
-    '  nodes    4  3 working, 1 tasks reassigned',
+    '  nodes    4  3 working, 1 task reassigned',
     '  estimate 3.14063 ± 0.00052  (95 %)',
     '  time     2.0 s  about 6.0 s left',
   ])

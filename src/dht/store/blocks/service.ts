@@ -8,7 +8,7 @@
  */
 import type { CID } from 'multiformats/cid'
 import type { Env } from '../../../core/env.ts'
-import { ChoraleError } from '../../../core/errors.ts'
+import { ChoraleError, errorCode } from '../../../core/errors.ts'
 import type { Key } from '../../../core/ids.ts'
 import {
   BLOCK_CACHE_BYTES,
@@ -260,7 +260,13 @@ class OverlayBlocks implements BlockService {
       return cached.bytes
     }
     const flight = own === 'rotten' ? this.#heal(key) : this.#fetch(key)
-    return (await (options.signal ? unlessAborted(flight, options.signal) : flight)).bytes
+    try {
+      return (await (options.signal ? unlessAborted(flight, options.signal) : flight)).bytes
+    } catch (error) {
+      if (errorCode(error) !== 'not-found') throw error
+      const why = 'it was added in another network, its lease is over, or those who have it are away'
+      throw new ChoraleError('not-found', `nobody here has ${cid}: ${why}`, { cause: error })
+    }
   }
 
   async extend(cids: readonly CID[], options: PutOptions = {}): Promise<CID[]> {

@@ -75,7 +75,9 @@ test('hosts refuse keys that are not theirs, and bytes that are not the key', as
 test('what nobody has is not found, soon', async () => {
   network = await BlockNetwork.of({ seed: 5 }, 6)
   await network.ring.run(10_000)
-  expect(await outcome(network.get(network.nodes[0]!, block))).toBe('not-found')
+  const get = network.get(network.nodes[0]!, block)
+  expect(await outcome(get)).toBe('not-found')
+  await expect(get).rejects.toThrow(`nobody here has ${block.cid}: `)
 })
 
 test('a joiner owns at once, and reads do not fail while it has nothing', async () => {
