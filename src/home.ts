@@ -153,6 +153,12 @@ export function removeHome(path: string): void {
   rmSync(path, { recursive: true, force: true, maxRetries: 3 })
 }
 
+/** Deletes a home in which no host has ever had a place, as a first start that failed leaves it. Spares all others. */
+export function removeUnusedHome(path: string): void {
+  const view = inspectHome(path)
+  if (view && view.peer === '' && view.pid === undefined) removeHome(path)
+}
+
 /** Creates the directory if need be, and checks that it is a home of a format that we know. */
 export function prepareHome(path: string): void {
   guarded(path, () => prepare(path))

@@ -1,13 +1,13 @@
 /** `chorale up`: runs a node, in the foreground or (`-d`) in the background. */
 import { createSocket } from 'node:dgram'
-import { closeSync, openSync, renameSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { Command, Option } from 'commander'
 import { ChoraleError, errorCode } from '../core/errors.ts'
-import { placeSocket, prepareHome } from '../home.ts'
+import { placeSocket, prepareHome, removeUnusedHome } from '../home.ts'
 import { homeError } from '../home-files.ts'
 import type { Host } from '../node.ts'
 import type { Cli } from './cli.ts'
@@ -98,8 +98,13 @@ export function upCommand(cli: Cli): Command {
 
 async function upHere(cli: Cli, options: Options): Promise<number> {
   const tie = options.tied === undefined ? undefined : tieTo(process.stdin)
+  const { home } = cli.flags
+  const fresh = !existsSync(home)
   try {
     return await runNode(cli, options, tie)
+  } catch (error) {
+    if (fresh) removeUnusedHome(home) // a wrong address or a port in use leaves nothing behind
+    throw error
   } finally {
     tie?.cut()
   }
@@ -186,6 +191,7 @@ async function upInBackground(cli: Cli, options: Options): Promise<number> {
   if (options.tied !== undefined) throw new ChoraleError('usage', '--tied is for nodes in the foreground')
   const { home } = cli.flags
   const logFile = join(home, 'node.log')
+  const fresh = !existsSync(home)
   const log = openLog(home, logFile)
   const { listen, bootstrap, network, lend, successors, slots } = options
   const args = ['--home', home, '--network', network, '--lend', `${lend}`, '--successors', `${successors}`]
@@ -206,6 +212,8 @@ async function upInBackground(cli: Cli, options: Options): Promise<number> {
     return EXIT.ok
   } catch (error) {
     await node.ended
+    // An internal error is explained by the log, which is in the home.
+    if (fresh && (cli.signal.aborted || errorCode(error) !== 'internal')) removeUnusedHome(home)
     if (cli.signal.aborted) throw cli.signal.reason
     if (errorCode(error) === 'internal') {
       throw new ChoraleError('internal', `${(error as Error).message}: its log is ${logFile}`, { cause: error })

@@ -1,5 +1,5 @@
 /** Nodes started by hand, as a user would in several terminals. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -94,5 +94,7 @@ test('what cannot be is one line with a remedy, and its exit code', async () => 
   } finally {
     taken.close()
   }
+  const made = readdirSync(bench.root).filter((name) => /^[a-e]$/.test(name))
+  expect(made).toEqual([]) // none of them had a place, so none leaves a home
   expect(bench.leftovers()).toEqual([])
 })

@@ -11,6 +11,7 @@ import {
   openHome,
   placeSocket,
   removeHome,
+  removeUnusedHome,
 } from '../../../src/home.ts'
 import { homeError } from '../../../src/home-files.ts'
 
@@ -32,6 +33,26 @@ test.each([
   [{ LOCALAPPDATA: '/l' }, 'win32', '/l/chorale'],
 ] as const)('%j on %s: %s', (variables, platform, path) => {
   expect(defaultHome(variables, platform, '/u')).toBe(path)
+})
+
+test('only a home without a place is unused', () => {
+  const path = fresh()
+  const first = openHome(path, 1000)
+  first.keepKey(new Uint8Array(40))
+  removeUnusedHome(path)
+  expect(existsSync(join(path, 'key'))).toBe(true) // its host starts just now
+  first.close()
+  removeUnusedHome(path)
+  expect(existsSync(path)).toBe(false)
+  const second = openHome(path, 2000)
+  second.keepPlace({ peer: 'p', port: 4001 })
+  second.close()
+  removeUnusedHome(path)
+  expect(inspectHome(path)).toMatchObject({ peer: 'p' })
+  const foreign = fresh()
+  mkdirSync(foreign)
+  removeUnusedHome(foreign)
+  expect(existsSync(foreign)).toBe(true)
 })
 
 test('key, place and incarnation last; nobody else may read', () => {
