@@ -8,6 +8,7 @@ import { seededRandom } from '../src/core/random.ts'
 import { type Disturbed, runDisturbed } from './kill/disturbed.ts'
 import { quantile, round } from './measure.ts'
 import { readOptions } from './options.ts'
+import { stopOnSignal } from './stop.ts'
 
 const { numbers, json } = readOptions({
   nodes: { default: 32, min: 2, max: 64 },
@@ -22,10 +23,7 @@ if (kill >= nodes) {
   process.exit(2)
 }
 
-const stop = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)))
-}
+const stop = stopOnSignal()
 
 interface Row {
   readonly run: number

@@ -17,6 +17,7 @@ import { findSocket } from '../src/home.ts'
 import type { HostStatus } from '../src/node.ts'
 import { quantile, round } from './measure.ts'
 import { readOptions } from './options.ts'
+import { stopOnSignal } from './stop.ts'
 
 /** So long no neighbour of any node changes, and V8 has given back what starting took. */
 const QUIET_MS = 20_000
@@ -26,11 +27,8 @@ const QUIET_PATIENCE_MS = 300_000
 const { numbers, json } = readOptions({ nodes: { default: 32, min: 1, max: 64 } })
 const { nodes } = numbers
 
-const stop = new AbortController()
+const stop = stopOnSignal()
 const { signal } = stop
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(name, () => stop.abort(new ChoraleError('interrupted', `stopped by ${name}`)))
-}
 
 /** Megabytes of a Node that runs these lines and then does nothing. */
 async function memoryOf(code: string): Promise<number> {

@@ -8,6 +8,7 @@ import { Cluster } from '../src/cli/cluster.ts'
 import { ChoraleError, errorMessage } from '../src/core/errors.ts'
 import { round } from './measure.ts'
 import { readOptions } from './options.ts'
+import { stopOnSignal } from './stop.ts'
 
 const { numbers, json } = readOptions({
   nodes: { default: 2, min: 1, max: 64 },
@@ -18,10 +19,7 @@ const { nodes, seconds, seed } = numbers
 /** As many as a task of a long job has. */
 const CHUNK = 2 ** 22
 
-const stop = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => stop.abort(new ChoraleError('interrupted', `stopped by ${signal}`)))
-}
+const stop = stopOnSignal()
 
 /** One thread of Node with the kernel and nothing around it. */
 function plainSamplesPerSecond(forSeconds: number): Promise<number> {

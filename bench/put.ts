@@ -7,6 +7,7 @@
 import { errorMessage } from '../src/core/errors.ts'
 import { round } from './measure.ts'
 import { readOptions } from './options.ts'
+import { stopOnSignal } from './stop.ts'
 import { runFile } from './store/file-run.ts'
 
 const { numbers, json } = readOptions({
@@ -15,10 +16,7 @@ const { numbers, json } = readOptions({
   rawSeconds: { default: 4, min: 1, max: 60 },
 })
 
-const stop = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)))
-}
+const stop = stopOnSignal()
 
 try {
   const run = await runFile({ ...numbers, signal: stop.signal })

@@ -7,6 +7,7 @@ import { Cluster } from '../src/cli/cluster.ts'
 import { ChoraleError, errorMessage } from '../src/core/errors.ts'
 import { round } from './measure.ts'
 import { readOptions } from './options.ts'
+import { stopOnSignal } from './stop.ts'
 
 const { numbers, json } = readOptions({
   nodes: { default: 4, min: 1, max: 64 },
@@ -15,10 +16,7 @@ const { numbers, json } = readOptions({
 })
 const { nodes, tasks, runs } = numbers
 
-const stop = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => stop.abort(new ChoraleError('interrupted', `stopped by ${signal}`)))
-}
+const stop = stopOnSignal()
 
 /** Seconds. */
 async function run(cluster: Cluster, seed: number): Promise<number> {

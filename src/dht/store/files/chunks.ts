@@ -9,8 +9,6 @@ import { MAX_BLOCK_BYTES } from '../../../core/limits.ts'
 export const LEAF_BYTES = 256 * 1024
 const NEWLINE = 0x0a
 
-export type Chunker = (source: AsyncIterable<Uint8Array>) => AsyncGenerator<Uint8Array>
-
 /** An empty source gives one empty chunk, as an empty file is one empty leaf. */
 export async function* fixedChunks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let pending = new Uint8Array(LEAF_BYTES)
