@@ -47,6 +47,13 @@ export function errorCode(error: unknown): ErrorCode {
   return error instanceof ChoraleError ? error.code : 'internal'
 }
 
+const KNOWN_CODES: ReadonlySet<string> = new Set(ERROR_CODES)
+
+/** A code that came from elsewhere; `internal` when it is not one of ours. */
+export function knownCode(code: string): ErrorCode {
+  return KNOWN_CODES.has(code) ? (code as ErrorCode) : 'internal'
+}
+
 /** The message of any thrown value, for people. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error)

@@ -5,7 +5,7 @@
  *
  * Nothing that comes in throws past `receive`: it is counted, answered, or ends the stream.
  */
-import { ChoraleError, ERROR_CODES, type ErrorCode, errorCode, errorMessage } from '../core/errors.ts'
+import { ChoraleError, errorCode, errorMessage, knownCode } from '../core/errors.ts'
 import { MAX_HELLOS } from '../core/limits.ts'
 import type { Counters } from './counters.ts'
 import { decodeFrame, encodeFrameParts, type Frame, FrameReader, type HelloFrame, type RequestFrame } from './frame.ts'
@@ -368,10 +368,4 @@ export function withSignal<T>(promise: Promise<T>, signal: AbortSignal | undefin
     signal.addEventListener('abort', onAbort, { once: true })
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   })
-}
-
-const KNOWN_CODES: ReadonlySet<string> = new Set(ERROR_CODES)
-
-function knownCode(code: string): ErrorCode {
-  return KNOWN_CODES.has(code) ? (code as ErrorCode) : 'internal'
 }

@@ -1,6 +1,6 @@
 /** What a host answers to others about blocks. Whatever comes is checked: by schema, by digest, and by whose key it is. */
 import type { Env } from '../../../core/env.ts'
-import { ChoraleError } from '../../../core/errors.ts'
+import { ChoraleError, errorCode, errorMessage } from '../../../core/errors.ts'
 import type { Key } from '../../../core/ids.ts'
 import type { Contact } from '../../../net/contact.ts'
 import type { ReplyOf, RequestOf } from '../../../net/message.ts'
@@ -25,6 +25,8 @@ import {
   BlockReport,
   type Copy,
   type Kept,
+  type Put,
+  type Refusal,
 } from './messages.ts'
 import type { Reader } from './reader.ts'
 import { proofOf } from './repair.ts'
@@ -67,9 +69,9 @@ export class Answers {
     this.#parts = parts
     this.#changedAtMs = parts.env.clock.now()
     const { transport, holdings, group } = parts
-    transport.handle(BlockPut, async (message, { from }) => {
-      await this.put(message, from.peer, false)
-      return {}
+    transport.handle(BlockPut, async ({ puts }, { from }) => {
+      const refusal = (put: Put) => this.put(put, from.peer, false).then(() => null, asRefusal)
+      return { refusals: await Promise.all(puts.map(refusal)) }
     })
     transport.handle(BlockKeep, ({ copies }, { from }) => this.#keep(copies, from))
     transport.handle(BlockGet, ({ key, insist }, { from }) => this.#get(key, insist, from))
@@ -103,11 +105,7 @@ export class Answers {
   }
 
   /** As the owner, or another of the group: keeps it and sees that a majority does. */
-  async put(
-    { key, expiresAtMs, bytes }: RequestOf<typeof BlockPut>,
-    publisher: string,
-    verified: boolean,
-  ): Promise<void> {
+  async put({ key, expiresAtMs, bytes }: Put, publisher: string, verified: boolean): Promise<void> {
     if (this.leaving) throw new ChoraleError('not-owner', 'this host is leaving')
     const { group, holdings } = this.#parts
     await group.put({ key, expiresAtMs: holdings.roundedLease(expiresAtMs), publisher, bytes }, verified)
@@ -238,6 +236,10 @@ export class Answers {
     if (!this.#parts.overlay.self) throw new ChoraleError('not-owner', 'this host has no place in the overlay')
     return this.#parts
   }
+}
+
+function asRefusal(error: unknown): Refusal {
+  return { code: errorCode(error), message: errorMessage(error).slice(0, 500) }
 }
 
 /** Only who can be reached holds blocks for others. */

@@ -11,6 +11,7 @@ import type { Transport } from '../../../net/transport.ts'
 import type { Overlay } from '../../overlay.ts'
 import { atLeast, majority } from '../quorum.ts'
 import { groupHosts } from '../reconcile.ts'
+import { Gather } from './gather.ts'
 import type { Holdings } from './holdings.ts'
 import type { KnownHolders } from './known-holders.ts'
 import { BlockExtend, BlockKeep, BlockOffer, type Copy, type Kept, type Named } from './messages.ts'
@@ -37,9 +38,14 @@ export interface GroupParts {
 
 export class ReplicaGroup {
   readonly #parts: GroupParts
+  readonly #gifts: Gather<Copy, Kept>
 
   constructor(parts: GroupParts) {
     this.#parts = parts
+    this.#gifts = new Gather(async (peer, copies) => {
+      const { kept } = await parts.transport.request(peer, BlockKeep, { copies }, { timeoutMs: KEEP_TIMEOUT_MS })
+      return kept
+    })
   }
 
   /** The hosts of a key's group as seen from here, owner first. */
@@ -95,8 +101,7 @@ export class ReplicaGroup {
         const { held } = await transport.request(peer, BlockOffer, { items: [item] })
         if (held.length > 0) kept = 'kept'
       }
-      const options = { timeoutMs: KEEP_TIMEOUT_MS }
-      kept ??= (await transport.request(peer, BlockKeep, { copies: [copy] }, options)).kept[0] ?? 'failed'
+      kept ??= await this.#gifts.add(peer, copy)
       if (kept === 'kept' && overlay.owns(key)) known.gave(peer, item, env.clock.now())
       return kept
     } catch (error) {

@@ -36,12 +36,26 @@ const Kept = Type.Union([
 ])
 export type Kept = Static<typeof Kept>
 
-/** To the owner, or a host of the replica group: keep it, spread it, answer once a majority has synced it. */
+/** A copy whose publisher is who sends it. */
+const Put = record({ key: KeySchema, expiresAtMs: Moment, bytes: Bytes })
+export type Put = Static<typeof Put>
+
+/** Why a put was refused; null: a majority has synced it. */
+const Refusal = Type.Union([
+  Type.Null(),
+  record({ code: Type.String({ maxLength: 32 }), message: Type.String({ maxLength: 500 }) }),
+])
+export type Refusal = Static<typeof Refusal>
+
+/**
+ * To the owner, or a host of the replica group: keep these, 1 MiB together at most, and spread them. Answers when for each
+ * a majority has synced it or it is refused.
+ */
 export const BlockPut = defineMessage(
   'block/put',
   {
-    request: record({ key: KeySchema, expiresAtMs: Moment, bytes: Bytes }),
-    reply: record({}),
+    request: record({ puts: Type.Array(Put, { maxItems: MAX_BLOCKS_PER_MESSAGE }) }),
+    reply: record({ refusals: Type.Array(Refusal, { maxItems: MAX_BLOCKS_PER_MESSAGE }) }),
   },
   { bulk: true },
 )

@@ -8,7 +8,7 @@
  */
 import type { CID } from 'multiformats/cid'
 import type { Env } from '../../../core/env.ts'
-import { ChoraleError, errorCode } from '../../../core/errors.ts'
+import { ChoraleError, errorCode, knownCode } from '../../../core/errors.ts'
 import type { Key } from '../../../core/ids.ts'
 import {
   BLOCK_CACHE_BYTES,
@@ -26,11 +26,12 @@ import { groupHosts } from '../reconcile.ts'
 import { inParallel, Rounds } from '../rounds.ts'
 import { Answers } from './answers.ts'
 import { BlockCache } from './cache.ts'
+import { Gather } from './gather.ts'
 import { isWorthAsking, ReplicaGroup } from './group.ts'
 import { Heat } from './heat.ts'
 import { Holdings } from './holdings.ts'
 import { KnownHolders } from './known-holders.ts'
-import { BlockExtend, BlockPut, type Copy } from './messages.ts'
+import { BlockExtend, BlockPut, type Copy, type Put, type Refusal } from './messages.ts'
 import { Reader } from './reader.ts'
 import { Repair } from './repair.ts'
 import { HEARTBEAT_PERIODS, Reports } from './reports.ts'
@@ -117,6 +118,7 @@ class OverlayBlocks implements BlockService {
   readonly #reports: Reports
   readonly #repair: Repair
   readonly #rounds: Rounds
+  readonly #puts: Gather<Put, Refusal>
   #forget: (() => void)[] = []
   #stopped = false
   #cached = 0
@@ -173,6 +175,10 @@ class OverlayBlocks implements BlockService {
       },
     })
     this.#rounds = new Rounds(env, periodMs, (signal) => this.#round(signal))
+    this.#puts = new Gather(async (owner, puts) => {
+      const { refusals } = await transport.request(owner, BlockPut, { puts }, { timeoutMs: PUT_TIMEOUT_MS })
+      return refusals
+    })
   }
 
   get stats(): BlockStats {
@@ -239,12 +245,8 @@ class OverlayBlocks implements BlockService {
       signal: options.signal,
       here: () => this.#answers.put({ key, expiresAtMs, bytes }, peer, true),
       there: async (owner, signal) => {
-        await this.#transport.request(
-          owner,
-          BlockPut,
-          { key, expiresAtMs, bytes },
-          { signal, timeoutMs: PUT_TIMEOUT_MS },
-        )
+        const refusal = await unlessAborted(this.#puts.add(owner, { key, expiresAtMs, bytes }), signal)
+        if (refusal) throw new ChoraleError(knownCode(refusal.code), refusal.message)
       },
     })
   }

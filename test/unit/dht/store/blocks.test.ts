@@ -60,7 +60,8 @@ test('hosts refuse keys that are not theirs, and bytes that are not the key', as
   const outsider = network.outsider(block.key)
   const owner = network.group(block.key)[0]!
   const put = { key: block.key, expiresAtMs: 1e6 + HOUR_MS, bytes: block.bytes }
-  expect(await outcome(until(asker.request(outsider.host.contact, BlockPut, put)))).toBe('not-owner')
+  const { refusals } = await until(asker.request(outsider.host.contact, BlockPut, { puts: [put] }))
+  expect(refusals).toMatchObject([{ code: 'not-owner' }])
   const copies = [{ ...put, publisher: 'somebody' }]
   expect(await until(asker.request(outsider.host.contact, BlockKeep, { copies }))).toEqual({ kept: ['not-mine'] })
   const wrong = [{ ...copies[0]!, bytes: other.bytes }]
