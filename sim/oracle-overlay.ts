@@ -5,7 +5,7 @@
  */
 import { ChoraleError } from '../src/core/errors.ts'
 import { inArc, type Key } from '../src/core/ids.ts'
-import type { LookupOptions, Overlay, Route } from '../src/dht/overlay.ts'
+import type { LookupOptions, Overlay, Regions, Route } from '../src/dht/overlay.ts'
 import type { Contact } from '../src/net/contact.ts'
 import type { SimHost } from './network.ts'
 
@@ -21,6 +21,8 @@ export class OracleRing {
   /** Who is up, sorted by id. */
   readonly #ids: Key[] = []
   readonly #members: OracleOverlay[] = []
+  /** The index that was asked for last. */
+  #last = 0
   /** Replica groups by the index of their owner, as far as somebody has asked since the last change. */
   #groups: (readonly Contact[])[] = []
   /** Grows with every change. */
@@ -36,6 +38,14 @@ export class OracleRing {
 
   /** Index of the first member at or after a key, modulo the size. */
   at(key: Key): number {
+    const ids = this.#ids
+    // Many questions in a row are about keys of one owner.
+    const last = this.#last
+    if (last > 0 && last < ids.length && ids[last - 1]! < key && key <= ids[last]!) return last
+    return (this.#last = this.#find(key))
+  }
+
+  #find(key: Key): number {
     let low = 0
     let high = this.#ids.length
     while (low < high) {
@@ -144,6 +154,15 @@ export class OracleOverlay implements Overlay {
 
   nextHop(key: Key): Contact | undefined {
     return this.owns(key) ? undefined : this.replicas(key)[0]
+  }
+
+  regions(): Regions {
+    const { replicas } = this.#ring
+    const index = this.#ring.indexOf(this)
+    if (index < 0) return { owned: '', kept: '' }
+    const before = Array.from({ length: replicas }, (_, step) => this.#ring.member(index - 1 - step).self)
+    const names = before.map(({ id, incarnation }) => `${id} ${incarnation}`)
+    return { owned: before[0]!.id, kept: names.join() }
   }
 
   neighbours(): readonly Contact[] {

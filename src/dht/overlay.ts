@@ -25,6 +25,14 @@ export interface LookupOptions {
   noCache?: boolean | undefined
 }
 
+/** Texts to compare, nothing else: what has the same text is as it was. */
+export interface Regions {
+  /** The keys that this node owns. */
+  readonly owned: string
+  /** The keys that it keeps replicas of, and who owns which of them. */
+  readonly kept: string
+}
+
 export interface Overlay {
   /** This node; undefined for a leaf, which has no place in the overlay. */
   readonly self: Contact | undefined
@@ -44,6 +52,8 @@ export interface Overlay {
    * Purely local.
    */
   nextHop(key: Key, avoid?: ReadonlySet<Key>): Contact | undefined
+  /** So that whoever keeps much need not look at all of it after every change. */
+  regions(): Regions
   /** Short peers and long peers. */
   neighbours(): readonly Contact[]
   /** Ownership or the replica group may have changed. Returns the removal. */

@@ -204,6 +204,10 @@ export class FakeRing {
       holdsReplica: (key) => groupIn(host.view, key, this.#replicas).includes(self),
       nextHop: (key, avoid) =>
         owns(key) ? undefined : groupIn(host.view, key, 4).find((node) => !avoid?.has(node.id)),
+      regions: () => {
+        const all = `${host.member} ${host.view.map(({ id, incarnation }) => `${id} ${incarnation}`).join()}`
+        return { owned: all, kept: all }
+      },
       neighbours: () => host.view.filter((contact) => contact !== self),
       onChange(handler) {
         host.changeHandlers.add(handler)

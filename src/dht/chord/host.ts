@@ -8,7 +8,7 @@ import { ChoraleError } from '../../core/errors.ts'
 import { between, type Key } from '../../core/ids.ts'
 import { type Contact, contactAt } from '../../net/contact.ts'
 import type { Delivery, Transport } from '../../net/transport.ts'
-import type { LookupOptions, Overlay, Route } from '../overlay.ts'
+import type { LookupOptions, Overlay, Regions, Route } from '../overlay.ts'
 import { forwardLookup } from './lookup.ts'
 import type { ChordSettings } from './member.ts'
 import { Exchange, Hint, Join, Leave, Lookup, Ping, Stabilize } from './messages.ts'
@@ -101,6 +101,11 @@ export class ChordHost implements Overlay {
   nextHop(key: Key, avoid?: ReadonlySet<Key>): Contact | undefined {
     const node = this.#nearest(key)
     return node === undefined ? this.#seeds.find(({ id }) => !avoid?.has(id)) : node.nextHop(key, avoid)
+  }
+
+  regions(): Regions {
+    const all = this.nodes.map((node) => node.regions())
+    return { owned: all.map(({ owned }) => owned).join(), kept: all.map(({ kept }) => kept).join() }
   }
 
   neighbours(): readonly Contact[] {

@@ -8,6 +8,7 @@ import { Emitter } from '../../core/events.ts'
 import { arcShare, between, inArc, type Key } from '../../core/ids.ts'
 import { type Contact, sameNode } from '../../net/contact.ts'
 import type { Transport } from '../../net/transport.ts'
+import type { Regions } from '../overlay.ts'
 import { ContactCache, Graveyard } from './contacts.ts'
 import { Fingers } from './fingers.ts'
 import { Ping, type View } from './messages.ts'
@@ -180,6 +181,17 @@ export class Member {
     const farthest = this.#preds[replicas - 1]
     // With fewer predecessors than the group is large, everybody that we know of is in every group.
     return farthest === undefined ? true : inArc(farthest.id, key, this.self.id)
+  }
+
+  /** What `owns`, `holdsReplica` and the owners of kept keys in `replicas` follow from. */
+  regions(): Regions {
+    const { phase, settings } = this
+    const { mode, prdc, succ } = this.#state
+    const preds = this.#preds.slice(0, settings.replicas)
+    // With fewer predecessors, who owns what is seen from the successors too.
+    const known = preds.length < settings.replicas ? [...preds, ...succ] : preds
+    const names = known.map(({ id, incarnation }) => `${id} ${incarnation}`)
+    return { owned: `${phase} ${prdc?.id ?? `${mode} ${succ.length > 0}`}`, kept: [phase, ...names].join() }
   }
 
   /** Members of the overlay: counted while young, estimated from the density of the successor list after that. */

@@ -9,7 +9,7 @@ import type { Key } from '../../core/ids.ts'
 import { type Contact, sameNode } from '../../net/contact.ts'
 import type { RequestOf } from '../../net/message.ts'
 import type { Sender, Transport } from '../../net/transport.ts'
-import type { LookupOptions, Overlay, Route } from '../overlay.ts'
+import type { LookupOptions, Overlay, Regions, Route } from '../overlay.ts'
 import { answerLookup, lookup, nextHop } from './lookup.ts'
 import {
   answerExchange,
@@ -288,6 +288,10 @@ export class ChordNode implements Overlay {
 
   nextHop(key: Key, avoid?: ReadonlySet<Key>): Contact | undefined {
     return nextHop(this.member, key, avoid, false)
+  }
+
+  regions(): Regions {
+    return this.member.regions()
   }
 
   neighbours(): readonly Contact[] {

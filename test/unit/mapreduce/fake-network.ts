@@ -232,6 +232,10 @@ export class FakeNetwork {
         }
         return best ?? known[0]
       },
+      regions: () => {
+        const all = this.#ring.map((one) => one.contact.id).join()
+        return { owned: all, kept: all }
+      },
       neighbours: () => (host.leaf ? this.#ring.slice(0, 2).map((one) => one.contact) : fingers()),
       onChange: (handler) => {
         host.changed.add(handler)

@@ -6,6 +6,7 @@ import type { Contact } from '../../../net/contact.ts'
 import type { ReplyOf, RequestOf } from '../../../net/message.ts'
 import type { Sender, Transport } from '../../../net/transport.ts'
 import type { Overlay } from '../../overlay.ts'
+import { proofOf } from './audit.ts'
 import type { BlockCache } from './cache.ts'
 import type { ReplicaGroup } from './group.ts'
 import type { Heat } from './heat.ts'
@@ -29,7 +30,6 @@ import {
   type Refusal,
 } from './messages.ts'
 import type { Reader } from './reader.ts'
-import { proofOf } from './repair.ts'
 
 /** After a change of the overlay its holders have not all reported yet: who lacks a block then does not know much. */
 const UNSETTLED_MS = 5_000

@@ -10,7 +10,7 @@
  */
 import type { Env } from '../../../core/env.ts'
 import { errorCode, errorMessage } from '../../../core/errors.ts'
-import { hashKey, type Key, keyFromBytes } from '../../../core/ids.ts'
+import { hashKey, type Key } from '../../../core/ids.ts'
 import { MAX_BLOCK_BYTES, MAX_BLOCKS_PER_MESSAGE, MAX_KNOWN_HOLDERS } from '../../../core/limits.ts'
 import { CappedMap } from '../../../net/capped-map.ts'
 import type { Contact } from '../../../net/contact.ts'
@@ -20,6 +20,7 @@ import type { Overlay } from '../../overlay.ts'
 import { majority } from '../quorum.ts'
 import { groupHosts } from '../reconcile.ts'
 import { inParallel } from '../rounds.ts'
+import { audit } from './audit.ts'
 import type { Holdings } from './holdings.ts'
 import type { KnownHolders } from './known-holders.ts'
 import {
@@ -29,7 +30,6 @@ import {
   BlockKeep,
   BlockMoved,
   BlockOffer,
-  BlockProve,
   type Copy,
   type Named,
 } from './messages.ts'
@@ -41,8 +41,6 @@ const KEEP_TIMEOUT_MS = 10_000
 const SENT_BLOCKS = 16
 /** A copy that could not be made is tried again after so long. */
 const AGAIN_MS = 30_000
-/** Who does not answer an audit is asked again after this part of the time between audits. */
-const AGAIN_SHARE = 4
 /** A host without room is passed over for so long. */
 const FULL_MS = 600_000
 
@@ -94,7 +92,11 @@ export class Repair {
   /** Hosts that had no room, and until when they are passed over. */
   readonly #full = new CappedMap<string, number>(MAX_KNOWN_HOLDERS)
   #near = new Set<string>()
+  #nearStale = true
+  /** All blocks are to be looked at. */
   #stale = true
+  /** Some blocks have too few copies because there are too few hosts. */
+  #fewHosts = false
   #nextDueMs = Number.POSITIVE_INFINITY
 
   constructor(parts: RepairParts) {
@@ -102,8 +104,10 @@ export class Repair {
     this.#bucket = new TokenBucket(parts.bytesPerSecond, parts.burstBytes, parts.env.clock.now())
   }
 
-  overlayChanged(): void {
-    this.#stale = true
+  /** `owned`: so have the keys that this host owns. */
+  overlayChanged(owned: boolean): void {
+    this.#nearStale = true
+    this.#stale ||= owned || this.#fewHosts
   }
 
   /** A block of this host has come, gone or changed. */
@@ -127,7 +131,7 @@ export class Repair {
   async round(signal: AbortSignal, hurry = false): Promise<number | undefined> {
     const { env, transport, overlay, known } = this.#parts
     await this.#probeLost()
-    await this.#audit(signal)
+    await audit(this.#parts, this.counters, signal)
     const all = this.#stale
     if (all) {
       this.#stale = false
@@ -144,6 +148,8 @@ export class Repair {
 
   /** Neighbours that are gone from sight: silent, or only farther away than they were? */
   async #probeLost(): Promise<void> {
+    if (!this.#nearStale) return
+    this.#nearStale = false
     const near = new Set(this.#parts.overlay.neighbours().map(({ peer }) => peer))
     const lost = [...this.#near].filter((peer) => !near.has(peer))
     this.#near = near
@@ -159,6 +165,7 @@ export class Repair {
     const own = this.#touched
     if (own.size > 0) this.#touched = new Set()
     if (all) {
+      this.#fewHosts = false
       for (const key of [...this.#few.keys()]) this.#judge(key, now, behind)
       for (const { key } of holdings.store.entries()) if (overlay.owns(key)) this.#judge(key, now, behind)
       for (const key of known.keys()) if (!holdings.store.meta(key)) this.#judge(key, now, behind)
@@ -213,7 +220,8 @@ export class Repair {
       if (this.#parts.holdings.meta(key)) peers.add(this.#parts.transport.peer)
       const targets = candidates.filter(({ peer }) => !peers.has(peer) && (this.#full.get(peer) ?? 0) <= now)
       if (missing <= 0) {
-        this.#few.delete(key) // there are no more hosts; all is judged anew when there are
+        this.#few.delete(key) // all is judged anew when the overlay has changed
+        this.#fewHosts = true
         continue
       }
       if (targets.length > 0) needs.push({ key, targets, missing })
@@ -350,43 +358,7 @@ export class Repair {
     }
     this.#bucket.spend(bytes, clock.now())
   }
-
-  /** Every so often a holder says that it is there, and shows a block, drawn at random, of those that we have too. */
-  async #audit(signal: AbortSignal): Promise<void> {
-    const { env, transport, holdings, known, auditMs } = this.#parts
-    await inParallel([...known.due(env.clock.now())], PARALLEL, async ({ contact, items }) => {
-      const item = items.drawn(env.random)
-      if (!item) return
-      const { key } = item
-      try {
-        const nonce = keyFromBytes(env.random.bytes(32))
-        const message = { key, nonce, root: items.root() }
-        const ask = () => transport.request(contact, BlockProve, message, { signal })
-        // Twice, for one message may be lost, and a copy that does not count may be made anew.
-        const { proof } = await ask().catch((error) => (errorCode(error) === 'timeout' ? ask() : Promise.reject(error)))
-        const now = env.clock.now()
-        known.audited(contact, now, now + auditMs * (0.75 + 0.5 * env.random.next()))
-        const bytes = await holdings.get(key)
-        // It may have said meanwhile that it has it no longer.
-        if (!(bytes instanceof Uint8Array) || !items.has(key)) return
-        this.counters.proofs++
-        if (proof === proofOf(nonce, bytes)) return known.shown(contact.peer)
-        known.caught(contact.peer, key, proof !== null, now)
-        this.counters.liars++
-      } catch (error) {
-        if (signal.aborted) throw error
-        const now = env.clock.now()
-        if (errorCode(error) === 'gone') known.forget(contact.peer)
-        else if (errorCode(error) !== 'busy') known.unanswered(contact, now + auditMs / AGAIN_SHARE)
-      }
-    })
-  }
 }
 
 /** Hosts of an overlay's replica group, in which a full one is passed over. */
 const MAX_CANDIDATES = 16
-
-/** What only who has the bytes can say. */
-export function proofOf(nonce: Key, bytes: Uint8Array): Key {
-  return hashKey(nonce + hashKey(Buffer.concat([Buffer.from(nonce), bytes])))
-}

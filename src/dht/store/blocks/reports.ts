@@ -5,7 +5,7 @@
  * outside it do the same: a copy counts wherever it is.
  *
  * Which block belongs to which owner is kept from round to round: a round looks only at the blocks that have changed, or,
- * when the overlay has, once at all of them.
+ * when its owners have, once at all of them.
  */
 import type { Env } from '../../../core/env.ts'
 import { errorMessage } from '../../../core/errors.ts'
@@ -58,18 +58,21 @@ export class Reports {
   readonly #learnt = new Map<Key, Contact>()
   /** Keys whose owner is not who it seems from here. */
   readonly #unsure = new Set<Key>()
+  /** Keys that this host owns. */
+  readonly #own = new Set<Key>()
   /** Keys whose owner nobody has told yet. */
   readonly #unknown = new Set<Key>()
   /** Keys to be looked at in the next round. */
   #touched = new Set<Key>()
-  #stale = true
+  #stale = false
 
   constructor(parts: ReportParts) {
     this.#parts = parts
+    for (const { key } of parts.holdings.store.entries()) this.#touched.add(key)
   }
 
-  /** Who owns what may have changed. */
-  overlayChanged(): void {
+  /** Who owns what is kept here has changed. */
+  ownersChanged(): void {
     this.#stale = true
   }
 
@@ -87,6 +90,14 @@ export class Reports {
       news = true
     }
     return news
+  }
+
+  /** An owner may be dead: it is told again, and if it does not answer, whoever owns its keys now. True: that is news. */
+  doubt(peer: string): boolean {
+    const group = this.#groups.get(peer)
+    if (!group?.told) return false
+    group.told.nextMs = 0
+    return true
   }
 
   /** An owner knows of us; `root` is of what it takes us to have. True: it is wrong, and should be told. */
@@ -175,18 +186,29 @@ export class Reports {
 
   /** Gives every block that needs it another look. */
   #sort(): void {
-    const { holdings, overlay } = this.#parts
     if (this.#stale) {
       this.#stale = false
-      this.#unsure.clear()
-      this.#touched.clear()
-      for (const key of this.#learnt.keys()) if (overlay.holdsReplica(key)) this.#learnt.delete(key)
-      for (const key of this.#groupOf.keys()) if (!holdings.store.meta(key)) this.#place(key)
-      for (const { key } of holdings.store.entries()) this.#place(key)
-    } else if (this.#touched.size > 0) {
-      const touched = this.#touched
-      this.#touched = new Set()
-      for (const key of touched) this.#place(key)
+      this.#touchMoved()
+    }
+    if (this.#touched.size === 0) return
+    const touched = this.#touched
+    this.#touched = new Set()
+    for (const key of touched) this.#place(key)
+  }
+
+  /** Touches the blocks that are not where they were put: a look at each, so it takes few steps. */
+  #touchMoved(): void {
+    const { overlay } = this.#parts
+    this.#unsure.clear()
+    for (const key of this.#learnt.keys()) if (overlay.holdsReplica(key)) this.#learnt.delete(key)
+    for (const key of this.#unknown) this.#touched.add(key)
+    for (const key of this.#own) if (!overlay.owns(key)) this.#touched.add(key)
+    for (const group of this.#groups.values()) {
+      for (const { key } of group.items.values()) {
+        const owner = overlay.owns(key) ? undefined : this.#ownerOf(key)
+        if (owner?.peer !== group.owner.peer) this.#touched.add(key)
+        else if (owner.incarnation > group.owner.incarnation) group.owner = owner
+      }
     }
   }
 
@@ -195,7 +217,10 @@ export class Reports {
     const { holdings, overlay } = this.#parts
     const meta = holdings.store.meta(key)
     const before = this.#groupOf.get(key)
-    if (!meta || overlay.owns(key)) {
+    const own = meta !== undefined && overlay.owns(key)
+    if (own) this.#own.add(key)
+    else this.#own.delete(key)
+    if (!meta || own) {
       this.#unknown.delete(key)
       this.#learnt.delete(key)
       this.#unsure.delete(key)

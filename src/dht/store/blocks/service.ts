@@ -20,7 +20,7 @@ import {
 import type { Transport } from '../../../net/transport.ts'
 import type { BlockOptions, BlockStat, BlockStore, Blocks, PutOptions } from '../../blocks.ts'
 import { checkedKey, keyOfCid } from '../../cid.ts'
-import type { Overlay } from '../../overlay.ts'
+import type { Overlay, Regions } from '../../overlay.ts'
 import { atOwner, retryMs, STEP_TIMEOUT_MS, unlessAborted } from '../at-owner.ts'
 import { groupHosts } from '../reconcile.ts'
 import { inParallel, Rounds } from '../rounds.ts'
@@ -122,6 +122,7 @@ class OverlayBlocks implements BlockService {
   #forget: (() => void)[] = []
   #stopped = false
   #cached = 0
+  #regions: Regions
 
   constructor(parts: BlocksParts) {
     const { transport, overlay, store, replicas = DEFAULT_BLOCK_REPLICAS } = parts
@@ -135,6 +136,7 @@ class OverlayBlocks implements BlockService {
     this.#env = env
     this.#transport = transport
     this.#overlay = overlay
+    this.#regions = overlay.regions()
     this.#replicas = replicas
     this.#holdings = holdings
     this.#cache = new BlockCache(cacheBytes)
@@ -210,7 +212,10 @@ class OverlayBlocks implements BlockService {
     if (this.#stopped || this.#forget.length > 0) return
     this.#forget = [
       this.#overlay.onChange(() => this.#overlayChanged()),
-      this.#transport.onPeerDown((peer) => void this.#repair.probe(peer)),
+      this.#transport.onPeerDown((peer) => {
+        void this.#repair.probe(peer)
+        if (this.#reports.doubt(peer)) this.#rounds.soon(REPAIR_SOON_MS)
+      }),
     ]
     this.#rounds.start()
   }
@@ -372,9 +377,11 @@ class OverlayBlocks implements BlockService {
   }
 
   #overlayChanged(): void {
+    const { owned, kept } = this.#overlay.regions()
     this.#answers.overlayChanged()
-    this.#reports.overlayChanged()
-    this.#repair.overlayChanged()
+    if (kept !== this.#regions.kept) this.#reports.ownersChanged()
+    this.#repair.overlayChanged(owned !== this.#regions.owned)
+    this.#regions = { owned, kept }
     this.#rounds.soon(REPAIR_SOON_MS)
   }
 
