@@ -9,6 +9,7 @@ export type { CarOptions, Imported } from './dht/store/files/car.ts'
 export type { CatOptions } from './dht/store/files/cat.ts'
 export type { Entry, ReadOptions, TreeEntry } from './dht/store/files/directory.ts'
 export type { Files, Ref } from './dht/store/files/files.ts'
+export type { PublishOptions } from './dht/store/records.ts'
 export type { JobRequest, JobState, Jobs, JobView, Json } from './mapreduce/types.ts'
 export {
   type FileService,
@@ -17,6 +18,7 @@ export {
   type HostStatus,
   type PeerView,
   type Pin,
+  type SignedRecord,
   type StoreView,
   startHost,
 } from './node.ts'

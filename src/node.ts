@@ -16,6 +16,7 @@ import { nodeFs } from './dht/store/disk/fs.ts'
 import { type FileService, lazyFiles } from './dht/store/files/lazy.ts'
 import { MemoryBlocks } from './dht/store/memory-blocks.ts'
 import { type Pin, Pins } from './dht/store/pins.ts'
+import { Records, type SignedRecord } from './dht/store/records.ts'
 import { createRegisters, DEFAULT_REPLICAS } from './dht/store/registers.ts'
 import { type Home, openHome } from './home.ts'
 import { keepMembers } from './leaf.ts'
@@ -35,7 +36,7 @@ import { createLibp2pTransport, type Libp2pTransport } from './net/libp2p.ts'
 import { networkId } from './net/network-id.ts'
 import { findSeeds } from './seeds.ts'
 
-export type { FileService, Pin }
+export type { FileService, Pin, SignedRecord }
 
 /** What a host keeps of others' blocks and its own, unless told otherwise, bytes. */
 export const DEFAULT_STORE_BYTES = 10 * 1024 ** 3
@@ -134,6 +135,8 @@ export interface Host {
   /** Files and directories in the overlay. Their code is loaded at the first call. */
   readonly files: FileService
   readonly blocks: Blocks
+  /** Small signed values that change: this host's, and those of others. */
+  readonly records: Pick<Records, 'publish' | 'resolve'>
   /** What this host keeps alive beyond its lease of 7 days. */
   readonly pins: Pick<Pins, 'add' | 'remove' | 'list' | 'requireRoom'>
   status(): HostStatus
@@ -200,6 +203,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     (running) => running.stop(),
   )
   const signer = { peer: key.peer, sign: signerOf(key), verify: verifySignature }
+  const records = new Records({ env, registers, signer, network })
   const service = createJobsService({ env, transport, overlay, registers, executor, signer })
   // Taken down in this order: hand over work, then records and blocks, then the place in the ring, while others still
   // hear us.
@@ -211,7 +215,8 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   })
   service.start()
   parts.defer(() => service.stop())
-  await overlay.join(seeds, { signal })
+  // Those of last time may all be starting too.
+  await overlay.join(seeds, { signal, orFound: options.bootstrap.length === 0 })
   pins.start()
   parts.defer(() => pins.stop())
   if (transport.self) parts.defer(keepPeers(env, home, network, overlay))
@@ -232,6 +237,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     jobs: service.jobs,
     files,
     blocks,
+    records,
     pins,
     status: () => {
       const { blocks: count, bytes, capacityBytes, full, pins: pinned } = storeStat()

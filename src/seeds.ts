@@ -11,6 +11,8 @@ import { ipClass } from './net/ip.ts'
 
 /** Silence, and connections that break. After it no further attempt begins; one takes up to three seconds. */
 export const SILENCE_PATIENCE_MS = 15_000
+/** The same from those of last time: without them this host founds a network, and theirs meets it later. */
+export const REMEMBERED_PATIENCE_MS = 5_000
 /** Of refusals in a row: a process that starts at the same moment listens by then. */
 export const REFUSAL_PATIENCE_MS = 2_000
 const FIRST_PAUSE_MS = 250
@@ -50,6 +52,7 @@ export async function findSeeds(ports: SeedPorts, signal: AbortSignal | undefine
   const places = given.length > 0 ? given : remembered
   const now = () => env.clock.now()
   const startedAtMs = now()
+  const patienceMs = given.length > 0 ? SILENCE_PATIENCE_MS : REMEMBERED_PATIENCE_MS
   let refusedSinceMs: number | undefined
   let pauseMs = FIRST_PAUSE_MS
   let told = false
@@ -67,8 +70,7 @@ export async function findSeeds(ports: SeedPorts, signal: AbortSignal | undefine
     const refused = failures.length > 0 && failures.every(isRefusal)
     if (refused && refusedSinceMs === undefined) pauseMs = FIRST_PAUSE_MS
     refusedSinceMs = refused ? (refusedSinceMs ?? now()) : undefined
-    const untilMs =
-      refusedSinceMs === undefined ? startedAtMs + SILENCE_PATIENCE_MS : refusedSinceMs + REFUSAL_PATIENCE_MS
+    const untilMs = refusedSinceMs === undefined ? startedAtMs + patienceMs : refusedSinceMs + REFUSAL_PATIENCE_MS
     if (failures.some(isFinal) || now() + pauseMs > untilMs) {
       if ('undialled' in attempt) return attempt.undialled
       return await giveUp(ports, places, failures, signal)

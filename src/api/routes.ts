@@ -23,6 +23,8 @@
  *   POST /v1/pins/REF              Pin
  *   DELETE /v1/pins/REF            {unpinned}     false: it was not pinned
  *   GET  /v1/blocks/REF            BlockView
+ *   POST /v1/records   RecordBody  RecordView     this host's record of a name
+ *   GET  /v1/records/PEER?name=N   RecordView
  *   GET  /v1/store                 StoreView
  *
  * What is added answers while it is read: a line of `{progress: AddProgress}` now and then, and the view as the last.
@@ -78,6 +80,23 @@ export interface BlockView {
     readonly holds?: boolean | undefined
     readonly expiresAtMs?: number | undefined
   }>
+}
+
+export interface RecordBody {
+  readonly name: string
+  /** At most 4096 bytes, in base64. */
+  readonly value: string
+  readonly expiresAfterMs: number
+}
+
+export interface RecordView {
+  /** Who signed it. */
+  readonly peer: string
+  readonly name: string
+  /** In base64. */
+  readonly value: string
+  readonly seq: number
+  readonly expiresAtMs: number
 }
 
 export interface ErrorBody {

@@ -10,6 +10,7 @@ import type { Logger } from '../core/env.ts'
 import { ChoraleError, errorMessage } from '../core/errors.ts'
 import type { JobRequest, Jobs } from '../mapreduce/types.ts'
 import type { Host } from '../node.ts'
+import { parse } from './parse.ts'
 import { httpStatus, MAX_API_CONNECTIONS } from './routes.ts'
 import { answerStore } from './store-routes.ts'
 import { drain, errorBody, isOpen, readJson, sendJson, sendLines } from './streams.ts'
@@ -162,14 +163,5 @@ function decodeSegment(text: string): string {
     return decodeURIComponent(text)
   } catch {
     throw new ChoraleError('bad-message', 'malformed URL')
-  }
-}
-
-/** The caller is a user's program: what does not fit is their usage, not a peer's bad message. */
-function parse<T>(schema: Checker<T>, value: unknown): T {
-  try {
-    return schema.parse(value)
-  } catch (error) {
-    throw new ChoraleError('usage', errorMessage(error), { cause: error })
   }
 }

@@ -2,7 +2,7 @@
 import type { Pin, StoreView } from '../node.ts'
 import { type CallOptions, caller, download, lines, type UploadOptions, upload } from './calls.ts'
 import { decodeTree, encodeTree, type TreeItem } from './frames.ts'
-import type { AddedView, BlockView, EntryView, ImportedView } from './routes.ts'
+import type { AddedView, BlockView, EntryView, ImportedView, RecordView } from './routes.ts'
 
 export interface AddOptions extends UploadOptions {
   /** Blocks end at line ends. */
@@ -33,6 +33,10 @@ export interface RemoteStore {
   unpin(ref: string, options?: CallOptions): Promise<boolean>
   block(ref: string, options?: CallOptions): Promise<BlockView>
   stat(options?: CallOptions): Promise<StoreView>
+  /** Writes the host's record of a name. */
+  publish(name: string, value: Uint8Array, expiresAfterMs: number, options?: CallOptions): Promise<RecordView>
+  /** The record that a peer has of a name. */
+  record(peer: string, name: string, options?: CallOptions): Promise<RecordView>
 }
 
 export function remoteStore(socketPath: string): RemoteStore {
@@ -63,6 +67,10 @@ export function remoteStore(socketPath: string): RemoteStore {
       (await call<{ unpinned: boolean }>('DELETE', at('pins', ref), undefined, options)).unpinned,
     block: (ref, options) => call('GET', at('blocks', ref), undefined, options),
     stat: (options) => call('GET', '/v1/store', undefined, options),
+    publish: (name, value, expiresAfterMs, options) =>
+      call('POST', '/v1/records', { name, value: Buffer.from(value).toString('base64'), expiresAfterMs }, options),
+    record: (peer, name, options) =>
+      call('GET', `${at('records', peer)}?${new URLSearchParams({ name })}`, undefined, options),
   }
 }
 

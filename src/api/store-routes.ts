@@ -1,12 +1,22 @@
 /** The routes of files, pins and blocks (routes.ts), at the node's end. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Type } from 'typebox'
+import { checker } from '../core/codec.ts'
 import { ChoraleError } from '../core/errors.ts'
-import type { Host } from '../node.ts'
+import type { Host, SignedRecord } from '../node.ts'
 import { decodeTree, encodeTree, type TreeItem } from './frames.ts'
-import type { AddedView, BlockView, EntryView, ImportedView } from './routes.ts'
-import { receive, sendBytes, sendJson, sendLines } from './streams.ts'
+import { parse } from './parse.ts'
+import type { AddedView, BlockView, EntryView, ImportedView, RecordView } from './routes.ts'
+import { readJson, receive, sendBytes, sendJson, sendLines } from './streams.ts'
 
-type StoreHost = Pick<Host, 'files' | 'blocks' | 'pins' | 'storeStat'>
+const recordBody = checker(
+  Type.Object(
+    { name: Type.String(), value: Type.String({ pattern: '^[A-Za-z0-9+/]*={0,2}$' }), expiresAfterMs: Type.Number() },
+    { additionalProperties: false },
+  ),
+)
+
+type StoreHost = Pick<Host, 'files' | 'blocks' | 'records' | 'pins' | 'status' | 'storeStat'>
 
 export interface StoreCall {
   readonly request: IncomingMessage
@@ -59,12 +69,29 @@ export async function answerStore(host: StoreHost, call: StoreCall): Promise<boo
       sendJson(response, 200, view)
       return true
     }
+    case 'POST records': {
+      const { name, value, expiresAfterMs } = parse(recordBody, await readJson(request))
+      const record = await host.records.publish(name, Buffer.from(value, 'base64'), { expiresAfterMs, signal })
+      sendJson(response, 200, recordView(host.status().peer, record))
+      return true
+    }
+    case 'GET records/REF': {
+      const name = query.get('name') ?? ''
+      const record = await host.records.resolve(ref, name, { signal })
+      if (!record) throw new ChoraleError('not-found', `${ref} has no record ${JSON.stringify(name)} that is valid now`)
+      sendJson(response, 200, recordView(ref, record))
+      return true
+    }
     case 'GET store':
       sendJson(response, 200, host.storeStat())
       return true
     default:
       return false
   }
+}
+
+function recordView(peer: string, { name, value, seq, expiresAtMs }: SignedRecord): RecordView {
+  return { peer, name, value: Buffer.from(value).toString('base64'), seq, expiresAtMs }
 }
 
 async function add({ files, pins }: StoreHost, call: StoreCall): Promise<void> {

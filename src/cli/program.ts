@@ -20,6 +20,7 @@ import { jobCommand } from './job/job.ts'
 import { lsCommand } from './ls.ts'
 import { peerCommand } from './peer.ts'
 import { pinCommand } from './pin.ts'
+import { recordCommand } from './record.ts'
 import { ringCommand } from './ring.ts'
 import { statusCommand } from './status.ts'
 import { storeCommand } from './store.ts'
@@ -100,6 +101,7 @@ function createProgram(cli: Cli): Command {
     exportCommand,
     importCommand,
     blockCommand,
+    recordCommand,
     storeCommand,
     peerCommand,
     ringCommand,

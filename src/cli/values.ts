@@ -35,16 +35,16 @@ export function share(flag: string, example: string): (text: string) => number {
   }
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-const MAX_DURATION_MS = 7 * 24 * UNIT_MS.h!
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** `500ms`, `30s`, `5m`, `1h`; a bare number is seconds. Result in ms. */
-export function duration(flag: string): (text: string) => number {
+/** `500ms`, `30s`, `5m`, `1h`, `2d`; a bare number is seconds. Result in ms. */
+export function duration(flag: string, range = { maxDays: 7, example: '30s' }): (text: string) => number {
+  const { maxDays, example } = range
   return (text) => {
-    const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text)
+    const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text)
     const value = match ? Number(match[1]) * UNIT_MS[match[2] ?? 's']! : Number.NaN
-    if (value > 0 && value <= MAX_DURATION_MS) return value
-    throw usage(`${flag} must be a time of at most 7 days, not '${text}': try ${flag} 30s`)
+    if (value > 0 && value <= maxDays * UNIT_MS.d!) return value
+    throw usage(`${flag} must be a time of at most ${maxDays} days, not '${text}': try ${flag} ${example}`)
   }
 }
 

@@ -33,11 +33,17 @@ export interface Regions {
   readonly kept: string
 }
 
+export interface JoinOptions {
+  signal?: AbortSignal | undefined
+  /** When no seed lets it in within a few seconds it founds a network of one, which meets theirs later. Default: rejects. */
+  orFound?: boolean | undefined
+}
+
 export interface Overlay {
   /** This node; undefined for a leaf, which has no place in the overlay. */
   readonly self: Contact | undefined
   /** Enters through the first seed that answers; no seeds, or only itself: founds a network of one. */
-  join(seeds: readonly Contact[], options?: { signal?: AbortSignal | undefined }): Promise<void>
+  join(seeds: readonly Contact[], options?: JoinOptions): Promise<void>
   /** Hands over and goes. */
   leave(): Promise<void>
   /** Rejects with `no-route`, `timeout` or `aborted`. */

@@ -129,6 +129,25 @@ test('files, trees, pins and CARs on three nodes; what was acknowledged outlives
   expect(read[6].err).toMatch(/hello exists already.*--force/)
   expect(readFileSync(overlay.home('hello'), 'utf8')).toBe('hello world')
 
+  // A record: set twice by one node, read by another, and nobody else's.
+  await overlay.json('a', 'record', 'set', 'site', HELLO)
+  const { peer, seq } = await overlay.json('a', 'record', 'set', 'site', tree)
+  expect(seq).toBeGreaterThan(1e12)
+  const records = await Promise.all([
+    overlay.run('c', 'record', 'get', 'site', '--of', peer as string),
+    overlay.run('c', 'record', 'get', 'site'),
+    overlay.run('c', 'record', 'get', 'site', '--of', 'nobody'),
+    overlay.run('b', 'record', 'set', 'x'.repeat(257), 'v'),
+  ])
+  expect(records.map(({ code, out }) => [code, out])).toEqual([
+    [0, tree],
+    [2, ''],
+    [2, ''],
+    [2, ''],
+  ])
+  expect(records[2].err).toMatch(/nobody is not the peer id/)
+  expect(records[3].err).toMatch(/1 to 256 bytes/)
+
   // Pins and CARs.
   const car = overlay.home('tree.car')
   const [pinned, forced, exported, block] = await Promise.all([

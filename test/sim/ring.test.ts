@@ -277,3 +277,31 @@ describe('leaving', () => {
     await ring.rest()
   })
 })
+
+test.each(seeds(5))(
+  'hosts that all start at once, and know only each other, are one ring soon (seed %i)',
+  async (seed) => {
+    const ring = new Ring({ seed, settings: settings(4) }, 0)
+    const { cluster } = ring
+    const nodes = Array.from({ length: 5 }, () => cluster.spawn())
+    const [founder, ...others] = nodes.map(({ chord }) => chord.self) as [Contact, ...Contact[]]
+    const joins = nodes.map(async (node, index) => {
+      // One remembers the others, who were told of that one.
+      await node.overlay.join(index === 0 ? others : [founder], { orFound: index === 0 })
+      cluster.admit(node)
+    })
+    await ring.until(Promise.all(joins))
+    await ring.rest()
+    expect(cluster.sorted().length).toBe(5)
+  },
+)
+
+test('two hosts that wait for each other, and may not found a ring, give up', async () => {
+  const { cluster } = new Ring({ seed: 1, settings: settings(4) }, 0)
+  const [one, other] = [cluster.spawn(), cluster.spawn()]
+  const joins = [one.overlay.join([other.chord.self]), other.overlay.join([one.chord.self])]
+  const outcomes = await cluster.schedule.until(Promise.allSettled(joins))
+  for (const outcome of outcomes) {
+    expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'unreachable' } })
+  }
+})

@@ -8,7 +8,7 @@ import { ChoraleError } from '../../core/errors.ts'
 import { between, type Key } from '../../core/ids.ts'
 import { type Contact, contactAt } from '../../net/contact.ts'
 import type { Delivery, Transport } from '../../net/transport.ts'
-import type { LookupOptions, Overlay, Regions, Route } from '../overlay.ts'
+import type { JoinOptions, LookupOptions, Overlay, Regions, Route } from '../overlay.ts'
 import { forwardLookup } from './lookup.ts'
 import type { ChordSettings } from './member.ts'
 import { Exchange, Hint, Join, Leave, Lookup, Ping, Stabilize } from './messages.ts'
@@ -66,9 +66,12 @@ export class ChordHost implements Overlay {
   }
 
   /** Nodes enter one after the other, the later ones through the first. */
-  async join(seeds: readonly Contact[], options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async join(seeds: readonly Contact[], options: JoinOptions = {}): Promise<void> {
     this.#seeds = seeds
-    for (const node of this.nodes) await node.join(node === this.nodes[0] ? seeds : [this.nodes[0]!.self], options)
+    const [first, ...others] = this.nodes
+    if (!first) return
+    await first.join(seeds, options)
+    for (const node of others) await node.join([first.self], { signal: options.signal })
   }
 
   async leave(): Promise<void> {

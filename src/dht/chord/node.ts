@@ -9,7 +9,7 @@ import type { Key } from '../../core/ids.ts'
 import { type Contact, sameNode } from '../../net/contact.ts'
 import type { RequestOf } from '../../net/message.ts'
 import type { Sender, Transport } from '../../net/transport.ts'
-import type { LookupOptions, Overlay, Regions, Route } from '../overlay.ts'
+import type { JoinOptions, LookupOptions, Overlay, Regions, Route } from '../overlay.ts'
 import { answerLookup, lookup, nextHop } from './lookup.ts'
 import {
   answerExchange,
@@ -34,7 +34,9 @@ import type { Exchange, Hint, Leave, LookupRequest, Stabilize, View } from './me
 import { type RingState, ripe } from './ring.ts'
 
 /** Tries to join, each through another seed; the pauses between them grow to a second. */
-const JOIN_TRIES = 20
+const JOIN_TRIES = 30
+/** When all of a network start at once, some wait for others to be in: who may found one does so after this long, ms. */
+const FOUND_AFTER_MS = 4_000
 /** After `busy`, try again within this share of a period. */
 const BUSY_SHARE = 0.15
 /** News spreads by one place of the successor lists per round: after a change the next round comes sooner. */
@@ -70,27 +72,35 @@ export class ChordNode implements Overlay {
 
   // Life --------------------------------------------------------------------------------------------------------------
 
-  async join(seeds: readonly Contact[], options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async join(seeds: readonly Contact[], { signal, orFound = false }: JoinOptions = {}): Promise<void> {
     const { member } = this
     const { clock, random } = this.#env
     const others = seeds.filter((seed) => seed.id !== member.self.id)
     this.#seeds = others
     member.phase = 'joining'
     if (others.length === 0) found(member)
+    const startedAtMs = clock.now()
     let last: unknown
     for (let attempt = 0; member.phase === 'joining'; attempt++) {
-      if (attempt >= JOIN_TRIES || options.signal?.aborted) {
+      if (orFound && clock.now() - startedAtMs >= FOUND_AFTER_MS && !signal?.aborted) {
+        found(member)
+        break
+      }
+      if (attempt >= JOIN_TRIES || signal?.aborted) {
         member.phase = 'out'
-        if (options.signal?.aborted) throw new ChoraleError('aborted', 'joining was given up')
-        throw new ChoraleError('unreachable', 'no seed let us in', { cause: last })
+        if (signal?.aborted) throw new ChoraleError('aborted', 'joining was given up')
+        throw new ChoraleError('unreachable', 'no seed let us in: it may be starting itself, try again', {
+          cause: last,
+        })
       }
       try {
-        if (await joinThrough(member, others[attempt % others.length]!, options.signal)) break
+        if (await joinThrough(member, others[attempt % others.length]!, signal)) break
       } catch (error) {
         meansDead(error) // throws our own bugs
         last = error
       }
-      await clock.sleep(Math.min(50 * 2 ** Math.floor(attempt / others.length), 1000) * (0.5 + random.next()), options)
+      const pauseMs = Math.min(50 * 2 ** Math.floor(attempt / others.length), 1000)
+      await clock.sleep(pauseMs * (0.5 + random.next()), { signal })
     }
     this.#settling = 3
     // We are in when our successor knows us. Whoever wakes us meanwhile gets the round that follows.

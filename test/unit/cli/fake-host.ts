@@ -11,6 +11,7 @@ import { systemEnv } from '../../../src/core/system.ts'
 import { keyOfCid } from '../../../src/dht/cid.ts'
 import { lazyFiles } from '../../../src/dht/store/files/lazy.ts'
 import { Pins } from '../../../src/dht/store/pins.ts'
+import type { SignedRecord } from '../../../src/dht/store/records.ts'
 import type { JobView } from '../../../src/mapreduce/types.ts'
 import type { Host, HostStatus } from '../../../src/node.ts'
 import { MemoryIo } from '../../fakes/block-io.ts'
@@ -83,6 +84,18 @@ export class FakeHost implements Host {
       ],
       wanted: 3,
     }),
+  }
+  /** By name; nobody else has any. */
+  readonly written = new Map<string, SignedRecord>()
+  readonly records: Host['records'] = {
+    publish: async (name, value, { expiresAfterMs }) => {
+      const publicKey = new Uint8Array(32)
+      const seq = (this.written.get(name)?.seq ?? 0) + 1
+      const record = { publicKey, name, seq, expiresAtMs: Date.now() + expiresAfterMs, value, signature: publicKey }
+      this.written.set(name, record)
+      return record
+    },
+    resolve: async (who, name) => (who === fakeStatus.peer ? this.written.get(name) : undefined),
   }
   readonly pins = new Pins({
     env: systemEnv(silentLogger),

@@ -242,3 +242,39 @@ test('Ctrl-C while a file is fetched leaves nothing', async () => {
   expect(await getting).toMatchObject({ code: 130, err: 'chorale: stopped by SIGINT\n' })
   expect(readdirSync(scratch.path)).toEqual([])
 })
+
+test("record set and get: text, bytes from stdin, another's, and what is wrong", async () => {
+  await using b = await bench()
+  const set = await b.chorale('record', 'set', 'site', HELLO)
+  expect(set).toMatchObject({
+    code: 0,
+    out: '',
+    err: expect.stringMatching(/number 1, .*\n +chorale record get "site" --of 12D/),
+  })
+  expect(await b.chorale('record', 'get', 'site')).toEqual({ code: 0, out: HELLO, err: '' })
+  expect((await b.chorale('record', 'get', 'site', '--of', b.host.status().peer)).out).toBe(HELLO)
+  const input = () => pieces(Uint8Array.of(0xff, 0, 1))
+  const piped = await runCli(['record', 'set', 'key', '-', '--expires', '30d', '--json', '--api', b.socketPath], {
+    input,
+  })
+  expect(JSON.parse(piped.out)).toMatchObject({ v: 1, type: 'record', name: 'key', seq: 1, valueBase64: '/wAB' })
+  expect(JSON.parse(piped.out)).not.toHaveProperty('value')
+  expect(b.host.written.get('key')!.expiresAtMs).toBeGreaterThan(Date.now() + 29 * 86_400_000)
+  expect(JSON.parse((await b.chorale('record', 'get', 'site', '--json')).out)).toMatchObject({ value: HELLO, seq: 1 })
+  const wrong: [string[], RegExp][] = [
+    [['record', 'get', 'none'], /has no record "none"/],
+    [['record', 'get', 'site', '--of', 'somebody'], /somebody has no record "site"/],
+    [['record', 'set', 'n', 'v', '--expires', '401d'], /at most 400 days.*--expires 30d/],
+    [['record', 'set', 'n'], /missing required argument 'value'/],
+  ]
+  for (const [args, line] of wrong) {
+    const result = await b.chorale(...args)
+    expect(result).toMatchObject({ code: 2, out: '', err: expect.stringMatching(line) })
+    expect(result.err.trimEnd().split('\n')).toHaveLength(1)
+  }
+  const large = () => pieces(new Uint8Array(5000))
+  expect(await runCli(['record', 'set', 'n', '-', '--api', b.socketPath], { input: large })).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/4096 bytes: chorale add keeps more/),
+  })
+})
