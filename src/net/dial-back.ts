@@ -25,7 +25,7 @@ export const DialBack = defineMessage('net.dialback', {
 })
 
 /** After the first failure; twice as long after each further one. */
-const FIRST_RETRY_MS = 10_000
+const FIRST_RETRY_MS = 2_000
 const MAX_RETRY_MS = 600_000
 
 type Claim =

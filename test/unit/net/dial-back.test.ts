@@ -50,8 +50,8 @@ describe('dial-backs', () => {
     }
     const triedAt: number[] = []
     for (state.nowMs = 0; state.nowMs <= 70_000; state.nowMs += 1000) if (await tries()) triedAt.push(state.nowMs)
-    expect(triedAt).toEqual([0, 10_000, 30_000, 70_000])
-    expect(counters.failedDialBacks).toBe(4)
+    expect(triedAt).toEqual([0, 2_000, 6_000, 14_000, 30_000, 62_000])
+    expect(counters.failedDialBacks).toBe(6)
     state.reachable = true
     state.nowMs += 80_000
     expect(await dialBacks.confirm(at(1))).toBe(true)

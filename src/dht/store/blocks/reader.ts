@@ -34,7 +34,11 @@ export interface ReaderParts {
   hostsOf(contacts: readonly Contact[]): readonly Contact[]
 }
 
-type Found = { readonly copy: Copy } | 'absent' | 'unsure'
+/**
+ * `unsure`: too few of the group have answered. `unsettled`: they lack it, and the overlay around them has just changed, so
+ * that whoever has it may not have told them yet.
+ */
+type Found = { readonly copy: Copy } | 'absent' | 'unsure' | 'unsettled'
 
 export class Reader {
   readonly counters = { remote: 0, hedged: 0, sentOn: 0, badBlocks: 0, notFound: 0 }
@@ -79,7 +83,7 @@ export class Reader {
           return found.copy
         }
         failure = new ChoraleError('not-found', `nobody of its group has the block ${key}`)
-        if (found === 'unsure' && ++unsure < UNSURE_TRIES) continue
+        if (found === 'unsettled' || (found === 'unsure' && ++unsure < UNSURE_TRIES)) continue
       } catch (error) {
         if (!signal.aborted && !mayPass(error)) throw error
         if (!signal.aborted) {
@@ -110,7 +114,8 @@ export class Reader {
     const more = await race.run(hostsOf(behind.replicas))
     if (more) return { copy: more }
     const known = race.misses + (own ? 1 : 0) >= majority(group.length + (own ? 1 : 0)) && race.failures === 0
-    return known && race.settled ? 'absent' : 'unsure'
+    if (!race.settled) return 'unsettled'
+    return known ? 'absent' : 'unsure'
   }
 
   /** Fastest first; the owner before others that we do not know; liars last. */
