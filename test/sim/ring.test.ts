@@ -278,21 +278,31 @@ describe('leaving', () => {
   })
 })
 
-test.each(seeds(5))(
-  'hosts that all start at once, and know only each other, are one ring soon (seed %i)',
-  async (seed) => {
-    const ring = new Ring({ seed, settings: settings(4) }, 0)
+/** With loss: who is taken in may not hear of it, and the ring must not wait for it for ever. */
+const starts = seeds(20).map((seed) => ({
+  seed,
+  size: 5 + (seed % 4),
+  loss: seed % 4 === 0 ? 0 : 0.03,
+  spreadMs: 100 * 10 ** (seed % 3),
+}))
+
+test.each(starts)(
+  'hosts that start at once and know only each other are one ring soon: %o',
+  async ({ seed, size, loss, spreadMs }) => {
+    const ring = new Ring({ seed, loss, settings: settings(4) }, 0)
     const { cluster } = ring
-    const nodes = Array.from({ length: 5 }, () => cluster.spawn())
+    const nodes = Array.from({ length: size }, () => cluster.spawn())
     const [founder, ...others] = nodes.map(({ chord }) => chord.self) as [Contact, ...Contact[]]
     const joins = nodes.map(async (node, index) => {
+      await node.host.env.clock.sleep(cluster.random.next() * spreadMs)
       // One remembers the others, who were told of that one.
       await node.overlay.join(index === 0 ? others : [founder], { orFound: index === 0 })
       cluster.admit(node)
     })
     await ring.until(Promise.all(joins))
+    Object.assign(cluster.network.options, { loss: 0 })
     await ring.rest()
-    expect(cluster.sorted().length).toBe(5)
+    expect(cluster.sorted().length).toBe(size)
   },
 )
 

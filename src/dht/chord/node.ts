@@ -240,8 +240,11 @@ export class ChordNode implements Overlay {
   onJoin(from: Sender): { view?: View; fingers?: Contact[] } {
     const { member } = this
     const contact = confirmed(from.contact)
-    // A view that is about to mature takes in nobody: so it stays small, however many come at once.
-    if (member.phase !== 'member' || member.operating || ripe(member.state, member.settings.successors)) return {}
+    if (member.phase !== 'member' || member.operating) return {}
+    // A view that is about to mature takes in nobody: so it stays small, however many come at once. Who is in it already
+    // has not heard so: without an answer it could not join, and with it in its view nobody could mature.
+    const listed = member.state.succ.some((entry) => sameNode(entry, contact))
+    if (ripe(member.state, member.settings.successors) && !listed) return {}
     const view = member.view
     if (member.state.mode === 'young') {
       member.heard(contact)
