@@ -149,7 +149,8 @@ export class Links {
 
   /** Our address has changed. */
   announce(): void {
-    for (const link of this.all()) link.rpc.sendHello(this.#host.hello())
+    // Also to those whose own hello is still on its way: they have had ours, without the address.
+    for (const link of [...this.#links.values()].flat()) link.rpc.sendHello(this.#host.hello())
   }
 
   /** An open link over which the contact may be asked. */

@@ -4,7 +4,7 @@ import { type Contact, contactAt } from '../../src/net/contact.ts'
 import { generateHostKey } from '../../src/net/host-key.ts'
 import type { Libp2pTransport } from '../../src/net/libp2p.ts'
 
-import { closeAll, Echo, failure, founder, freePort, LOOPBACK, senders, start, until } from './net-hosts.ts'
+import { closeAll, Echo, failure, founder, freePort, LOOPBACK, rawPeer, senders, start, until } from './net-hosts.ts'
 
 afterEach(closeAll)
 
@@ -140,6 +140,16 @@ describe('addresses', () => {
     const bob = await start({ listen: { ip: '0.0.0.0', port: 0 } })
     const seed = await bob.resolve(`localhost:${alice.listen.port}`)
     expect(await bob.confirmAddress([seed])).toMatchObject({ ip: LOOPBACK, port: bob.listen.port })
+  })
+
+  it('that are found while a peer has not said hello yet are told to it too', async () => {
+    const host = await start()
+    const raw = await rawPeer(host)
+    await until(() => raw.received.length > 0)
+    expect(raw.received).toEqual([expect.not.objectContaining({ address: expect.anything() })])
+    await host.confirmAddress([])
+    await until(() => raw.received.length > 1)
+    expect(raw.received[1]).toMatchObject({ type: 'hello', address: { ip: LOOPBACK, port: host.listen.port } })
   })
 })
 
