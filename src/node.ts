@@ -34,7 +34,7 @@ import {
 } from './net/host-key.ts'
 import { createLibp2pTransport, type Libp2pTransport } from './net/libp2p.ts'
 import { networkId } from './net/network-id.ts'
-import { findSeeds } from './seeds.ts'
+import { findSeeds, seekRemembered } from './seeds.ts'
 
 export type { FileService, Pin, SignedRecord }
 
@@ -219,8 +219,10 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   await overlay.join(seeds, { signal, orFound: options.bootstrap.length === 0 })
   pins.start()
   parts.defer(() => pins.stop())
-  if (transport.self) parts.defer(keepPeers(env, home, network, overlay))
-  else {
+  if (transport.self) {
+    parts.defer(keepPeers(env, home, network, overlay))
+    parts.defer(seekRemembered({ env, transport, overlay, remembered: places.remembered }))
+  } else {
     const onChange = (members: readonly string[]) => home.keepPeers(network, members)
     const known = [...places.given, ...places.remembered]
     const ports = { env, transport, overlay, members: seeds, places: known, placeOf: placeName, onChange }

@@ -9,12 +9,16 @@ import type { Contact } from './net/contact.ts'
 import { parsePlace } from './net/endpoint.ts'
 import { ipClass } from './net/ip.ts'
 
-/** Silence, and connections that break. After it no further attempt begins; one takes up to three seconds. */
-export const SILENCE_PATIENCE_MS = 15_000
-/** The same from those of last time: without them this host founds a network, and theirs meets it later. */
-export const REMEMBERED_PATIENCE_MS = 5_000
-/** Of refusals in a row: a process that starts at the same moment listens by then. */
-export const REFUSAL_PATIENCE_MS = 2_000
+/** How long a host tries. After it no further attempt begins; one takes up to three seconds. */
+export interface Patience {
+  /** Silence, and connections that break. */
+  readonly silenceMs: number
+  /** Refusals in a row: a process that starts at the same moment, on a machine that starts many, listens by then. */
+  readonly refusalMs: number
+}
+export const PATIENCE: Patience = { silenceMs: 15_000, refusalMs: 6_000 }
+/** With those of last time: without them this host founds a network, and looks for them as long as it is alone. */
+export const REMEMBERED_PATIENCE: Patience = { silenceMs: 5_000, refusalMs: 2_000 }
 const FIRST_PAUSE_MS = 250
 const MAX_PAUSE_MS = 2_000
 /** A dial-back that fails sooner was refused; one that takes longer ran out of time. */
@@ -52,7 +56,7 @@ export async function findSeeds(ports: SeedPorts, signal: AbortSignal | undefine
   const places = given.length > 0 ? given : remembered
   const now = () => env.clock.now()
   const startedAtMs = now()
-  const patienceMs = given.length > 0 ? SILENCE_PATIENCE_MS : REMEMBERED_PATIENCE_MS
+  const { silenceMs, refusalMs } = given.length > 0 ? PATIENCE : REMEMBERED_PATIENCE
   let refusedSinceMs: number | undefined
   let pauseMs = FIRST_PAUSE_MS
   let told = false
@@ -70,7 +74,9 @@ export async function findSeeds(ports: SeedPorts, signal: AbortSignal | undefine
     const refused = failures.length > 0 && failures.every(isRefusal)
     if (refused && refusedSinceMs === undefined) pauseMs = FIRST_PAUSE_MS
     refusedSinceMs = refused ? (refusedSinceMs ?? now()) : undefined
-    const untilMs = refusedSinceMs === undefined ? startedAtMs + patienceMs : refusedSinceMs + REFUSAL_PATIENCE_MS
+    // Those who answer are worth waiting for: without their dial-back this host would be a leaf.
+    const waitMs = 'undialled' in attempt ? PATIENCE.silenceMs : silenceMs
+    const untilMs = refusedSinceMs === undefined ? startedAtMs + waitMs : refusedSinceMs + refusalMs
     if (failures.some(isFinal) || now() + pauseMs > untilMs) {
       if ('undialled' in attempt) return attempt.undialled
       return await giveUp(ports, places, failures, signal)
@@ -129,6 +135,46 @@ async function giveUp(
     `no node answers at ${places.join(', ')} (${errorMessage(failure)}): check the address, and that a node is up there`,
     { cause: failure },
   )
+}
+
+/** Between two looks of a host that is alone. */
+const LOOK_MS = 10_000
+const LOOK_DEADLINE_MS = 3_000
+
+export interface LonelyPorts {
+  readonly env: Env
+  readonly transport: Pick<SeedPorts['transport'], 'resolve'>
+  readonly overlay: {
+    neighbours(): readonly Contact[]
+    meet(contact: Contact): Promise<void>
+  }
+  /** Where the neighbours of last time were. */
+  readonly remembered: readonly string[]
+}
+
+/** As long as a host is alone it looks now and then whether one of last time is back. Returns the end of it. */
+export function seekRemembered({ env, transport, overlay, remembered }: LonelyPorts): () => void {
+  const stopped = new AbortController()
+  const look = async () => {
+    if (overlay.neighbours().length > 0) return
+    using deadline = env.clock.deadline(LOOK_DEADLINE_MS, stopped.signal)
+    const place = remembered[env.random.int(remembered.length)] as string
+    try {
+      await overlay.meet(await transport.resolve(place, { signal: deadline.signal }))
+    } catch (error) {
+      env.log.debug('not back yet', { place, error: errorMessage(error) })
+    }
+  }
+  let cancel = () => {}
+  const plan = () => {
+    if (stopped.signal.aborted) return
+    cancel = env.clock.timer(LOOK_MS * (0.5 + env.random.next()), () => void look().then(plan))
+  }
+  if (remembered.length > 0) plan()
+  return () => {
+    stopped.abort()
+    cancel()
+  }
 }
 
 /** Another attempt would end in the same way. */

@@ -9,9 +9,10 @@ import { parse } from './parse.ts'
 import type { AddedView, BlockView, EntryView, ImportedView, RecordView } from './routes.ts'
 import { readJson, receive, sendBytes, sendJson, sendLines } from './streams.ts'
 
+const BASE64 = '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$'
 const recordBody = checker(
   Type.Object(
-    { name: Type.String(), value: Type.String({ pattern: '^[A-Za-z0-9+/]*={0,2}$' }), expiresAfterMs: Type.Number() },
+    { name: Type.String(), value: Type.String({ pattern: BASE64 }), expiresAfterMs: Type.Number() },
     { additionalProperties: false },
   ),
 )

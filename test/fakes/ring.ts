@@ -97,11 +97,16 @@ export class FakeRing {
     this.#tell()
   }
 
-  /** As by SIGKILL: timers, requests and answers end here. */
+  /** As by SIGKILL: timers, requests and answers end here, and everybody sees the connection break. */
   kill(host: FakeHost): void {
     host.alive = false
     host.member = false
     this.#tell()
+    for (const other of this.hosts) {
+      this.#after(this.#latency(), () => {
+        if (other.alive) for (const handler of [...other.downHandlers]) handler(host.contact.peer)
+      })
+    }
   }
 
   /** The true replica group of a key. */

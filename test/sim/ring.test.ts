@@ -315,3 +315,19 @@ test('two hosts that wait for each other, and may not found a ring, give up', as
     expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'unreachable' } })
   }
 })
+
+test('a host that came back and found nobody meets the ring as soon as it hears of one of it', async () => {
+  const ring = new Ring({ seed: 1, settings: settings(4) }, 8)
+  const { cluster } = ring
+  await ring.run(5 * PERIOD_MS)
+  const victim = cluster.pick() as SimNode
+  cluster.kill(victim)
+  const back = cluster.spawn(victim)
+  await ring.until(back.overlay.join([]))
+  cluster.admit(back)
+  await ring.run(60 * PERIOD_MS)
+  expect(back.overlay.neighbours()).toEqual([])
+  await ring.until(back.overlay.meet(cluster.nodes[0]!.chord.self))
+  await ring.rest()
+  expect(cluster.sorted().length).toBe(8)
+})

@@ -3,7 +3,7 @@ import { type Env, type Logger, silentLogger } from '../../src/core/env.ts'
 import { ChoraleError } from '../../src/core/errors.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import { type Contact, contactAt } from '../../src/net/contact.ts'
-import { findSeeds, REFUSAL_PATIENCE_MS, SILENCE_PATIENCE_MS } from '../../src/seeds.ts'
+import { findSeeds, PATIENCE, REMEMBERED_PATIENCE, seekRemembered } from '../../src/seeds.ts'
 import { VirtualTime } from './mapreduce/virtual-time.ts'
 
 const A = '127.0.0.1:4001'
@@ -89,22 +89,22 @@ test('nobody but silence: one error, after the patience and no more than one dia
     code: 'unreachable',
     message: expect.stringMatching(/^no node answers at .*4001, .*4002 \(/),
   })
-  expect(outcome.elapsedMs).toBeGreaterThan(SILENCE_PATIENCE_MS - DIAL_MS)
-  expect(outcome.elapsedMs).toBeLessThanOrEqual(SILENCE_PATIENCE_MS + DIAL_MS)
+  expect(outcome.elapsedMs).toBeGreaterThan(PATIENCE.silenceMs - DIAL_MS)
+  expect(outcome.elapsedMs).toBeLessThanOrEqual(PATIENCE.silenceMs + DIAL_MS)
   expect(outcome.warnings).toHaveLength(1)
 })
 
 test('a seed that starts a moment later is found', async () => {
-  const outcome = await start({ given: [A], answer: (_, atMs) => (atMs < 1500 ? 'refused' : 'there') })
+  const outcome = await start({ given: [A], answer: (_, atMs) => (atMs < 5000 ? 'refused' : 'there') })
   expect(outcome).toMatchObject({ seeds: [A], role: 'member', warnings: [] })
-  expect(outcome.elapsedMs).toBeLessThanOrEqual(REFUSAL_PATIENCE_MS)
+  expect(outcome.elapsedMs).toBeLessThanOrEqual(PATIENCE.refusalMs)
 })
 
 test('refusals are a clear answer: no long wait', async () => {
   const outcome = await start({ given: [A, B], answer: () => 'refused' })
   expect(outcome).toMatchObject({ code: 'unreachable', warnings: [] })
-  expect(outcome.elapsedMs).toBeGreaterThan(1000)
-  expect(outcome.elapsedMs).toBeLessThanOrEqual(REFUSAL_PATIENCE_MS)
+  expect(outcome.elapsedMs).toBeGreaterThan(3000)
+  expect(outcome.elapsedMs).toBeLessThanOrEqual(PATIENCE.refusalMs)
 })
 
 test('a refusal after silence is a seed that restarts: it gets its moment too', async () => {
@@ -138,7 +138,7 @@ test('nobody of last time: it founds the network anew, and says so', async () =>
     role: 'member',
     warnings: [expect.stringMatching(/founds the network anew/)],
   })
-  expect(outcome.elapsedMs).toBeLessThanOrEqual(REFUSAL_PATIENCE_MS)
+  expect(outcome.elapsedMs).toBeLessThanOrEqual(REMEMBERED_PATIENCE.refusalMs)
 })
 
 test('the dial-back has the same patience', async () => {
@@ -146,17 +146,20 @@ test('the dial-back has the same patience', async () => {
   expect(await start({ given: [A], answer: () => 'there', dialBack })).toMatchObject({ seeds: [A], role: 'member' })
   const never = await start({ given: [A], answer: () => 'there', dialBack: () => 'timeout' })
   expect(never).toMatchObject({ code: 'unreachable' })
-  expect(never.elapsedMs).toBeLessThanOrEqual(SILENCE_PATIENCE_MS)
+  expect(never.elapsedMs).toBeLessThanOrEqual(PATIENCE.silenceMs)
 })
 
-test('on one machine a dial-back that runs out of time makes no leaf', async () => {
-  // The seed remembers for a while that it failed, and says so at once when it is asked again.
-  const dialBack = (atMs: number) => {
-    if (atMs === 0) return { reachable: false, tookMs: DIAL_MS }
-    return { reachable: atMs > 13_000, tookMs: 0 }
-  }
-  expect(await start({ given: [A], answer: () => 'there', dialBack })).toMatchObject({ seeds: [A], role: 'member' })
-})
+test.each(['given', 'remembered'])(
+  'on one machine a dial-back that runs out of time makes no leaf (%s)',
+  async (how) => {
+    // The seed remembers for a while that it failed, and says so at once when it is asked again.
+    const dialBack = (atMs: number) => {
+      if (atMs === 0) return { reachable: false, tookMs: DIAL_MS }
+      return { reachable: atMs > 13_000, tookMs: 0 }
+    }
+    expect(await start({ [how]: [A], answer: () => 'there', dialBack })).toMatchObject({ seeds: [A], role: 'member' })
+  },
+)
 
 test.each([
   [A, 0],
@@ -174,4 +177,28 @@ test.each([100, 1500, 4000])('the signal ends it at once, after %d ms', async (s
 
 test('what is no address is told before anything is tried', async () => {
   expect(await start({ given: ['nonsense'], answer: () => 'there' })).toMatchObject({ code: 'usage', resolves: 0 })
+})
+
+test('a host that is alone looks for those of last time until it is not, or stops', async () => {
+  const time = new VirtualTime()
+  const env: Env = { clock: time, random: seededRandom('alone'), log: silentLogger }
+  const met: string[] = []
+  let looks = 0
+  const transport = {
+    async resolve(place: string): Promise<Contact> {
+      if (++looks < 3) throw refusal()
+      return { peer: place } as Contact
+    },
+  }
+  const overlay = {
+    neighbours: () => met.map((peer) => ({ peer }) as Contact),
+    meet: async ({ peer }: Contact) => void met.push(peer),
+  }
+  const stop = seekRemembered({ env, transport, overlay, remembered: [A] })
+  await time.until(time.sleep(120_000), 600_000)
+  expect({ looks, met }).toEqual({ looks: 3, met: [A] })
+  met.pop()
+  stop()
+  await time.until(time.sleep(120_000), 600_000)
+  expect(looks).toBe(3)
 })

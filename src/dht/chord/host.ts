@@ -74,6 +74,11 @@ export class ChordHost implements Overlay {
     for (const node of others) await node.join([first.self], { signal: options.signal })
   }
 
+  /** Somebody may live whom we have lost sight of: their ring and ours close up. */
+  async meet(contact: Contact): Promise<void> {
+    await this.nodes[0]?.meet(contact)
+  }
+
   async leave(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.leave()))
   }

@@ -123,6 +123,10 @@ export class ChordNode implements Overlay {
     this.#cancelTimer = clock.timer(member.settings.periodMs * random.next(), () => void this.#round())
   }
 
+  async meet(contact: Contact): Promise<void> {
+    if (this.member.phase === 'member') await seek(this.member, contact, true)
+  }
+
   async leave(): Promise<void> {
     this.#cancelTimer()
     if (this.member.phase === 'member') await leave(this.member, LEAVE_TIMEOUT_MS)

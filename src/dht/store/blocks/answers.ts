@@ -239,6 +239,7 @@ export class Answers {
 }
 
 function asRefusal(error: unknown): Refusal {
+  if (errorCode(error) === 'internal') throw error // our own bug: for our log, not for the peer
   return { code: errorCode(error), message: errorMessage(error).slice(0, 500) }
 }
 

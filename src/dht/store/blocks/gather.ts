@@ -1,7 +1,7 @@
 /**
  * Small blocks for one peer travel together, by Nagle's rule (RFC 896): what fills a message leaves at once, and the rest
  * waits only while a message to that peer is under way. So a single block waits for nobody, and many at a time cost one
- * message per round trip.
+ * message per round trip. Where one fails, what waits fails with it: the peer may be the wrong one by now.
  */
 import { ChoraleError } from '../../../core/errors.ts'
 import { MAX_BLOCKS_PER_MESSAGE } from '../../../core/limits.ts'
@@ -39,7 +39,7 @@ export class Gather<Item extends Sized, Result> {
     this.#send = send
   }
 
-  /** Resolves with the item's own result, or rejects as its message did. */
+  /** Resolves with the item's own result, or rejects as its message did, or the one that it waited for. */
   add(to: Contact, item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
       let peer = this.#peers.get(to.peer)
@@ -81,7 +81,8 @@ export class Gather<Item extends Sized, Result> {
       if (results.length !== items.length) throw new ChoraleError('bad-message', 'one result for each block, please')
       for (const [index, { resolve }] of waiting.entries()) resolve(results[index] as Result)
     } catch (error) {
-      for (const { reject } of waiting) reject(error)
+      for (const { reject } of [...waiting, ...peer.waiting.splice(0)]) reject(error)
+      peer.bytes = 0
     }
     peer.underWay--
     if (peer.waiting.length > 0) this.#leaveSoon(peer)

@@ -73,7 +73,7 @@ export class ReplicaGroup {
     const others = this.hosts(key).filter(({ peer }) => peer !== transport.peer)
     const known = holdings.meta(key) !== undefined
     const refusals: Kept[] = []
-    const mayHave = (peer: Contact) => known || (peer.peer === copy.publisher && isWorthAsking(copy.bytes))
+    const mayHave = ({ peer }: Contact) => isWorthAsking(copy.bytes) && (known || peer === copy.publisher)
     const votes = [holdings.put(copy, verified), ...others.map((peer) => this.give(peer, copy, mayHave(peer)))]
     const kept = await atLeast(
       majority(others.length + 1),

@@ -25,6 +25,8 @@ export class Holdings {
   wantsRoom = false
   readonly #env: Env
   readonly #maxLeaseMs: number
+  /** Puts that are under way. */
+  readonly #storing = new Map<Key, Promise<Kept>>()
   /** Bytes by publisher. */
   readonly #used = new Map<string, number>()
   #soonestExpiryMs = Number.POSITIVE_INFINITY
@@ -62,7 +64,19 @@ export class Holdings {
   }
 
   /** Checks a copy as one from the network, unless it has been, and keeps it. `kept` once it is synced. */
-  async put({ key, expiresAtMs, publisher, bytes }: Copy, verified = false): Promise<Kept> {
+  async put(copy: Copy, verified = false): Promise<Kept> {
+    // Side by side each would count for its publisher: the second waits for the first, and is then known.
+    for (let first = this.#storing.get(copy.key); first; first = this.#storing.get(copy.key)) await first
+    const storing = this.#put(copy, verified)
+    this.#storing.set(copy.key, storing)
+    try {
+      return await storing
+    } finally {
+      this.#storing.delete(copy.key)
+    }
+  }
+
+  async #put({ key, expiresAtMs, publisher, bytes }: Copy, verified: boolean): Promise<Kept> {
     const now = this.#env.clock.now()
     if (expiresAtMs <= now || expiresAtMs > now + this.#maxLeaseMs + LEASE_GRAIN_MS) return this.#refuse('bad')
     const known = this.store.meta(key)

@@ -24,6 +24,8 @@ const GET_DEADLINE_MS = 15_000
 const HOLDER_TIMEOUT_MS = 5_000
 /** So often a whole group may say that it has nothing while one of it cannot be reached, before it is believed. */
 const UNSURE_TRIES = 6
+/** And for so long those may who say that the overlay around them has just changed: `UNSETTLED_MS` of answers.ts and more. */
+const UNSETTLED_PATIENCE_MS = 8_000
 
 export interface ReaderParts {
   readonly env: Env
@@ -83,7 +85,8 @@ export class Reader {
           return found.copy
         }
         failure = new ChoraleError('not-found', `nobody of its group has the block ${key}`)
-        if (found === 'unsettled' || (found === 'unsure' && ++unsure < UNSURE_TRIES)) continue
+        const young = env.clock.now() - startedAtMs < UNSETTLED_PATIENCE_MS
+        if (found === 'unsettled' ? young : found === 'unsure' && ++unsure < UNSURE_TRIES) continue
       } catch (error) {
         if (!signal.aborted && !mayPass(error)) throw error
         if (!signal.aborted) {

@@ -6,8 +6,8 @@
  * room. That is what keeps traffic near what permanent failures alone would cost.
  *
  * One copy too few is borne for a while (`patienceMs`), because most hosts that go come back; fewer than a majority is
- * mended as soon as the holders have had time to report, and up to a majority: to make all that are missing then cost 1.66
- * times what an oracle sends in a year of PlanetLab's churn, this 1.5. Copies are sent at a bounded rate.
+ * mended as soon as the holders have had time to report, and up to a majority: the others may come back as well. Copies are
+ * sent at a bounded rate.
  */
 import type { Env } from '../../../core/env.ts'
 import { errorCode, errorMessage } from '../../../core/errors.ts'

@@ -274,8 +274,7 @@ export class Reports {
     const owners: (Contact | undefined)[] = new Array(keys.length)
     const learn = (index: number, owner: Contact) => {
       owners[index] = owner
-      if (owner.peer === transport.peer) return
-      this.#learnt.set(keys[index]!, owner)
+      if (owner.peer !== transport.peer) this.#learnt.set(keys[index]!, owner)
       this.#touched.add(keys[index]!)
     }
     const lookUp = async (index: number) => {

@@ -342,7 +342,7 @@ class OverlayBlocks implements BlockService {
           if (!cid || (results[index] !== 'done' && results[index] !== 'unknown')) continue
           // A new owner may not have heard of the copies yet: somebody may have it all the same.
           if (results[index] === 'unknown') {
-            if (await this.#exists(key)) continue
+            if (await this.#exists(key, signal)) continue
             gone.push(cid)
           }
           pending.delete(key)
@@ -353,11 +353,12 @@ class OverlayBlocks implements BlockService {
     })
   }
 
-  async #exists(key: Key): Promise<boolean> {
+  async #exists(key: Key, signal: AbortSignal): Promise<boolean> {
     try {
-      await this.#fetch(key)
+      await unlessAborted(this.#fetch(key), signal)
       return true
-    } catch {
+    } catch (error) {
+      if (signal.aborted) throw error
       return false
     }
   }
@@ -379,7 +380,7 @@ class OverlayBlocks implements BlockService {
   #overlayChanged(): void {
     const { owned, kept } = this.#overlay.regions()
     this.#answers.overlayChanged()
-    if (kept !== this.#regions.kept) this.#reports.ownersChanged()
+    if (owned !== this.#regions.owned || kept !== this.#regions.kept) this.#reports.ownersChanged()
     this.#repair.overlayChanged(owned !== this.#regions.owned)
     this.#regions = { owned, kept }
     this.#rounds.soon(REPAIR_SOON_MS)

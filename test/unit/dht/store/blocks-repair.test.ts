@@ -191,7 +191,10 @@ test.each(seeds(3))(waves, async (seed) => {
   network = await BlockNetwork.of({ seed, viewLagMs: 800, loss: 0.01 }, 12)
   const random = seededRandom(seed)
   const blocks = blocksOf(60, 100, `wave ${seed}`)
-  await until(Promise.all(blocks.map(({ cid, bytes }) => network.nodes[random.int(12)]!.blocks.put(cid, bytes))))
+  const put = ({ cid, bytes }: (typeof blocks)[0]) => network.nodes[random.int(12)]!.blocks.put(cid, bytes)
+  // Again where messages were lost: a put waits long for each.
+  await until(Promise.all(blocks.map((block) => put(block).catch(() => put(block)))))
+  let failed = 0
   for (let wave = 0; wave < 8; wave++) {
     const doomed: BlockNode[] = []
     for (const node of shuffled(network.live, random)) {
@@ -203,11 +206,15 @@ test.each(seeds(3))(waves, async (seed) => {
     expect(doomed.length).toBeGreaterThan(0)
     for (const node of doomed) network.ring.kill(node.host)
     for (let i = network.live.length; i < 12; i++) network.join()
-    const reads = blocks.map(async ({ cid, bytes }) => {
-      expect(await network.live[random.int(12)]!.blocks.get(cid)).toEqual(bytes)
-    })
-    await until(Promise.all(reads))
+    // At once, while those who are left tell the new owners what they have, a few may not be found; soon all are.
+    const read = ({ cid }: (typeof blocks)[0]) => network.live[random.int(12)]!.blocks.get(cid)
+    const early = await until(Promise.allSettled(blocks.map(read)))
+    failed += early.filter(({ status }) => status === 'rejected').length
+    await network.ring.run(20_000)
+    const bytes = await until(Promise.all(blocks.map(read)))
+    for (const [index, block] of blocks.entries()) expect(bytes[index]).toEqual(block.bytes)
     await network.ring.run(MENDED_MS)
   }
+  expect(failed).toBeLessThan(0.05 * 8 * blocks.length)
   for (const { key } of blocks) expect(network.holders(key).length).toBeGreaterThanOrEqual(3)
 })

@@ -25,14 +25,35 @@ test.each([1, 2, 3, 8])('a put is at the whole group, and everybody reads it (%i
   }
 })
 
-test('putting a block again moves no bytes', async () => {
+test('putting a block again moves no bytes, unless it is so small that asking costs as much', async () => {
   network = await BlockNetwork.of({ seed: 2 }, 6)
-  await network.put(network.nodes[0]!, block)
-  await network.ring.run(100)
-  const before = network.ring.delivered.get(BlockKeep.name)
-  await network.put(network.nodes[0]!, block)
-  expect(network.ring.delivered.get(BlockKeep.name)).toBe(before)
-  expect(network.holders(block.key).length).toBe(3)
+  const [large] = blocksOf(1, 32 * 1024) as [ReturnType<typeof blocksOf>[0]]
+  const again = async (each: typeof large) => {
+    await network.put(network.nodes[0]!, each)
+    await network.ring.run(100)
+    const before = network.ring.delivered.get(BlockKeep.name)!
+    await network.put(network.nodes[0]!, each)
+    await network.ring.run(100)
+    expect(network.holders(each.key).length).toBe(3)
+    return network.ring.delivered.get(BlockKeep.name)! - before
+  }
+  expect(await again(large)).toBe(0)
+  expect(await again(block)).toBe(2)
+})
+
+test('one block put many times at once counts once', async () => {
+  network = await BlockNetwork.of({ seed: 2 }, 6)
+  const owner = network.group(block.key)[0]!
+  await Promise.all(Array.from({ length: 16 }, () => network.put(network.nodes[0]!, block)))
+  await network.ring.run(1000)
+  const put = { key: block.key, expiresAtMs: 1e6 + HOUR_MS, bytes: block.bytes }
+  const puts = Array.from({ length: 256 }, () => put)
+  const before = network.ring.delivered.get(BlockKeep.name)!
+  const asker = network.nodes[0]!.host.transport
+  const { refusals } = await until(asker.request(owner.host.contact, BlockPut, { puts }))
+  expect(refusals.filter((each) => each !== null)).toEqual([])
+  expect(network.ring.delivered.get(BlockKeep.name)! - before).toBeLessThan(10)
+  for (const node of network.group(block.key)) expect(node.store.bytes).toBe(block.bytes.length)
 })
 
 test('a publisher that keeps a block itself is not sent it back', async () => {

@@ -78,15 +78,26 @@ test('those of a message share its failure, or a wrong number of results, and th
   const { sent, gather } = recording()
   const lost = [gather.add(host('a'), item('1')), gather.add(host('a'), item('2'))]
   await turn()
-  const short = gather.add(host('a'), item('3'))
   sent[0]!.fail(new ChoraleError('timeout', 'no answer'))
   for (const outcome of await Promise.allSettled(lost)) {
     expect(outcome.status === 'rejected' && errorCode(outcome.reason)).toBe('timeout')
   }
+  const short = gather.add(host('a'), item('3'))
   await turn()
   sent[1]!.answer([])
   await expect(short).rejects.toMatchObject({ code: 'bad-message' })
   void gather.add(host('a'), item('4'))
   await turn()
   expect(sent[2]!.names).toEqual(['4'])
+})
+
+test('what waits for a message that fails does not wait for another one to the same peer', async () => {
+  const { sent, gather } = recording()
+  const first = gather.add(host('a'), item('1'))
+  await turn()
+  const second = gather.add(host('a'), item('2'))
+  sent[0]!.fail(new ChoraleError('timeout', 'no answer'))
+  for (const each of [first, second]) await expect(each).rejects.toMatchObject({ code: 'timeout' })
+  await turn()
+  expect(sent.length).toBe(1)
 })
