@@ -24,7 +24,7 @@
  *   DELETE /v1/pins/REF            {unpinned}     false: it was not pinned
  *   GET  /v1/blocks/REF            BlockView
  *   POST /v1/records   RecordBody  RecordView     this host's record of a name
- *   GET  /v1/records/PEER?name=N   RecordView
+ *   GET  /v1/records?peer=P&name=N RecordView
  *   GET  /v1/store                 StoreView
  *
  * What is added answers while it is read: a line of `{progress: AddProgress}` now and then, and the view as the last.

@@ -1,4 +1,5 @@
 /** Files, pins and blocks of a running host, from the other end of the control API (routes.ts). Everything streams. */
+import { ChoraleError } from '../core/errors.ts'
 import type { Pin, StoreView } from '../node.ts'
 import { type CallOptions, caller, download, lines, type UploadOptions, upload } from './calls.ts'
 import { decodeTree, encodeTree, type TreeItem } from './frames.ts'
@@ -70,11 +71,19 @@ export function remoteStore(socketPath: string): RemoteStore {
     publish: (name, value, expiresAfterMs, options) =>
       call('POST', '/v1/records', { name, value: Buffer.from(value).toString('base64'), expiresAfterMs }, options),
     record: (peer, name, options) =>
-      call('GET', `${at('records', peer)}?${new URLSearchParams({ name })}`, undefined, options),
+      call('GET', `/v1/records?${new URLSearchParams({ peer, name })}`, undefined, options),
   }
 }
 
+/** Throws `usage` at what would lead to another route: a URL's `.` and `..` are not names. */
 function at(noun: string, ref: string): string {
-  const parts = ref.replace(/^(\/ipfs\/|ipfs:\/\/)/, '').split('/')
-  return `/v1/${noun}/${parts.filter(Boolean).map(encodeURIComponent).join('/')}`
+  const parts = ref
+    .replace(/^(\/ipfs\/|ipfs:\/\/)/, '')
+    .split('/')
+    .filter(Boolean)
+  if (parts.length === 0) throw new ChoraleError('usage', 'an empty name: it should be a CID, or CID/path')
+  if (parts.some((part) => part === '.' || part === '..')) {
+    throw new ChoraleError('usage', `${JSON.stringify(ref)}: a path in a directory has no . or ..`)
+  }
+  return `/v1/${noun}/${parts.map(encodeURIComponent).join('/')}`
 }

@@ -76,11 +76,12 @@ export async function answerStore(host: StoreHost, call: StoreCall): Promise<boo
       sendJson(response, 200, recordView(host.status().peer, record))
       return true
     }
-    case 'GET records/REF': {
-      const name = query.get('name') ?? ''
-      const record = await host.records.resolve(ref, name, { signal })
-      if (!record) throw new ChoraleError('not-found', `${ref} has no record ${JSON.stringify(name)} that is valid now`)
-      sendJson(response, 200, recordView(ref, record))
+    case 'GET records': {
+      const { peer = '', name = '' } = Object.fromEntries(query)
+      const record = await host.records.resolve(peer, name, { signal })
+      if (!record)
+        throw new ChoraleError('not-found', `${peer} has no record ${JSON.stringify(name)} that is valid now`)
+      sendJson(response, 200, recordView(peer, record))
       return true
     }
     case 'GET store':

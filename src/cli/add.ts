@@ -55,15 +55,19 @@ async function add(cli: Cli, paths: readonly string[], options: Options): Promis
 async function addOne(cli: Cli, store: RemoteStore, source: LocalSource, options: Options): Promise<AddedView> {
   const { path, directory, totalBytes } = source
   const view = showTransfer(cli, { verb: 'added', totalBytes })
+  let added = 0
   const call = {
     lines: options.lines,
     pin: options.pin,
     signal: cli.signal,
-    onProgress: ({ bytes }: { bytes: number }) => view.update(bytes),
+    onProgress: ({ bytes }: { bytes: number }) => view.update((added = bytes)),
   }
   try {
     if (directory) return await store.addTree(readTree(path), call)
     return await store.addFile(path === '-' ? cli.terminal.input() : readFile(path), call)
+  } catch (error) {
+    if (added > 0) cli.note(`${format.bytes(added)} of it are kept until their lease of 7 days is over`)
+    throw error
   } finally {
     view.end()
   }

@@ -17,7 +17,7 @@ export function exportCommand(cli: Cli): Command {
   return new Command('export')
     .description('write all blocks of a file or directory as a CAR file, for chorale import or ipfs dag import')
     .argument('<ref>', 'CID, or CID/path in a directory')
-    .option('-o, --output <file>', 'where to (default: stdout)')
+    .option('-o, --output <file>', 'where to; - for stdout, which is the default')
     .option('--force', 'replace what has that name')
     .addHelpText(
       'after',
@@ -26,7 +26,9 @@ export function exportCommand(cli: Cli): Command {
     .action(cli.action((ref: string, options: Options) => write(cli, ref, options)))
 }
 
-async function write(cli: Cli, ref: string, { output, force = false }: Options): Promise<number> {
+async function write(cli: Cli, ref: string, options: Options): Promise<number> {
+  const { force = false } = options
+  const output = options.output === '-' ? undefined : options.output
   if (!output && cli.terminal.tty) {
     throw new ChoraleError('usage', 'a CAR file is nothing for a terminal: give it a name with -o FILE')
   }

@@ -1,6 +1,7 @@
 /** `chorale get`: a file or directory of the overlay onto this machine's disk, all of it or nothing. */
 import { resolve } from 'node:path'
 import { Command } from 'commander'
+import { ChoraleError } from '../core/errors.ts'
 import type { Cli } from './cli.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
@@ -23,6 +24,7 @@ export function getCommand(cli: Cli): Command {
 }
 
 async function get(cli: Cli, ref: string, { output, force = false }: Options): Promise<number> {
+  if (output === '-') throw new ChoraleError('usage', 'get writes files: chorale cat writes to stdout')
   const { store } = await cli.connect()
   await using landing = await Landing.at(resolve(output || defaultTarget(ref)), force)
   let files = 0

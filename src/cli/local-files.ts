@@ -95,6 +95,12 @@ export class Landing implements AsyncDisposable {
     if (existing && !force) {
       throw new ChoraleError('usage', `${target} exists already: choose another with -o, or replace it with --force`)
     }
+    if (existing && !existing.isFile() && !existing.isDirectory() && !existing.isSymbolicLink()) {
+      throw new ChoraleError(
+        'usage',
+        `${target} is no file, and is not replaced: write to it with chorale cat CID > ${target}`,
+      )
+    }
     if (existing?.isDirectory() && `${process.cwd()}${sep}`.startsWith(`${target}${sep}`.replace(sep + sep, sep))) {
       throw new ChoraleError('usage', `${target} is where you are, and is not replaced: choose another with -o`)
     }

@@ -1,5 +1,5 @@
 /** `chorale record set|get`: small signed values that change. */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { RecordView } from '../api/routes.ts'
 import { ChoraleError } from '../core/errors.ts'
 import { MAX_RECORD_LIFE_MS, MAX_RECORD_VALUE_BYTES } from '../core/limits.ts'
@@ -25,11 +25,13 @@ function setCommand(cli: Cli): Command {
     )
     .argument('<name>', 'what to call it')
     .argument('<value>', 'text; - for stdin')
-    .option(
-      '--expires <time>',
-      'how long it is valid; one that replaces another lives as long as that at least (default: 7d)',
-      duration('--expires', { maxDays: MAX_RECORD_LIFE_MS / DAY_MS, example: '30d' }),
-      7 * DAY_MS,
+    .addOption(
+      new Option(
+        '--expires <time>',
+        'how long it is valid: 30s, 5m, 1h, 2d; at least as long as the one that it replaces',
+      )
+        .argParser(duration('--expires', { minMs: 10_000, maxDays: MAX_RECORD_LIFE_MS / DAY_MS, example: '30d' }))
+        .default(7 * DAY_MS, '7d'),
     )
     .addHelpText(
       'after',
@@ -42,8 +44,9 @@ function setCommand(cli: Cli): Command {
         const record = await store.publish(name, bytes, Math.ceil(expires), { signal: cli.signal })
         const { peer, seq, expiresAtMs } = record
         cli.print('record', fields(record), '')
-        cli.note(`written as number ${seq}, valid until ${format.instant(expiresAtMs)}; others read it with`)
-        cli.note(`  chorale record get ${JSON.stringify(name)} --of ${peer}`)
+        const longer = expiresAtMs > Date.now() + expires + 60_000 ? ', as long as the one before' : ''
+        cli.note(`written as number ${seq}, valid until ${format.instant(expiresAtMs)}${longer}; others read it with`)
+        cli.note(`  chorale record get ${quoted(name)} --of ${peer}`)
         return 0
       }),
     )
@@ -72,6 +75,11 @@ function getCommand(cli: Cli): Command {
         return 0
       }),
     )
+}
+
+/** As a shell takes it for one word. */
+function quoted(name: string): string {
+  return /^[\w.:/@-]+$/.test(name) ? name : `'${format.safeName(name).replaceAll("'", "'\\''")}'`
 }
 
 /** `value` is text where the bytes are. */

@@ -38,13 +38,14 @@ export function share(flag: string, example: string): (text: string) => number {
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** `500ms`, `30s`, `5m`, `1h`, `2d`; a bare number is seconds. Result in ms. */
-export function duration(flag: string, range = { maxDays: 7, example: '30s' }): (text: string) => number {
-  const { maxDays, example } = range
-  return (text) => {
+export function duration(flag: string, range: { minMs?: number; maxDays?: number; example?: string } = {}) {
+  const { minMs = 1, maxDays = 7, example = '30s' } = range
+  return (text: string): number => {
     const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text)
     const value = match ? Number(match[1]) * UNIT_MS[match[2] ?? 's']! : Number.NaN
-    if (value > 0 && value <= maxDays * UNIT_MS.d!) return value
-    throw usage(`${flag} must be a time of at most ${maxDays} days, not '${text}': try ${flag} ${example}`)
+    if (value > 0 && value >= minMs && value <= maxDays * UNIT_MS.d!) return value
+    const least = minMs > 1 ? `of ${minMs / 1000} s to` : 'of at most'
+    throw usage(`${flag} must be a time ${least} ${maxDays} days, not '${text}': try ${flag} ${example}`)
   }
 }
 

@@ -94,7 +94,7 @@ export class Records {
     if (value.length > MAX_RECORD_VALUE_BYTES) {
       throw new ChoraleError(
         'usage',
-        `a record holds ${MAX_RECORD_VALUE_BYTES} bytes, this value has ${value.length}: put it in a block`,
+        `a record holds ${MAX_RECORD_VALUE_BYTES} bytes, this value has ${value.length}: chorale add keeps more`,
       )
     }
     if (!Number.isSafeInteger(expiresAfterMs) || expiresAfterMs <= 0 || expiresAfterMs > MAX_RECORD_LIFE_MS) {

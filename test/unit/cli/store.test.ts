@@ -249,7 +249,7 @@ test("record set and get: text, bytes from stdin, another's, and what is wrong",
   expect(set).toMatchObject({
     code: 0,
     out: '',
-    err: expect.stringMatching(/number 1, .*\n +chorale record get "site" --of 12D/),
+    err: expect.stringMatching(/number 1, .*\n +chorale record get site --of 12D/),
   })
   expect(await b.chorale('record', 'get', 'site')).toEqual({ code: 0, out: HELLO, err: '' })
   expect((await b.chorale('record', 'get', 'site', '--of', b.host.status().peer)).out).toBe(HELLO)
@@ -264,7 +264,14 @@ test("record set and get: text, bytes from stdin, another's, and what is wrong",
   const wrong: [string[], RegExp][] = [
     [['record', 'get', 'none'], /has no record "none"/],
     [['record', 'get', 'site', '--of', 'somebody'], /somebody has no record "site"/],
-    [['record', 'set', 'n', 'v', '--expires', '401d'], /at most 400 days.*--expires 30d/],
+    [['record', 'set', 'n', 'v', '--expires', '401d'], /10 s to 400 days.*--expires 30d/],
+    [['record', 'set', 'n', 'v', '--expires', '1ms'], /of 10 s to 400 days/],
+    [['record', 'get', 'n', '--of', '../store'], /has no record/],
+    [['cat', `${HELLO}/../../stop`], /has no \. or \.\./],
+    [['pin', '../store'], /has no \. or \.\./],
+    [['cat', ''], /an empty name/],
+    [['get', HELLO, '-o', '-'], /chorale cat/],
+    [['get', HELLO, '-o', '/dev/null', '--force'], /is no file, and is not replaced/],
     [['record', 'set', 'n'], /missing required argument 'value'/],
   ]
   for (const [args, line] of wrong) {
