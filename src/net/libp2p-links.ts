@@ -147,9 +147,8 @@ export class Links {
     return this.#rtts.get(peer)?.smoothed()
   }
 
-  /** Our address has changed. */
+  /** Our address has changed. Those whose own hello is still on its way have had ours already, without it. */
   announce(): void {
-    // Also to those whose own hello is still on its way: they have had ours, without the address.
     for (const link of [...this.#links.values()].flat()) link.rpc.sendHello(this.#host.hello())
   }
 
