@@ -1,16 +1,16 @@
 /** The routes of files, pins and blocks (routes.ts), at the node's end. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Type } from 'typebox'
-import { checker } from '../core/codec.ts'
+import { type Checker, checker } from '../core/codec.ts'
 import { ChoraleError } from '../core/errors.ts'
 import type { Host, SignedRecord } from '../node.ts'
 import { decodeTree, encodeTree, type TreeItem } from './frames.ts'
 import { parse } from './parse.ts'
-import type { AddedView, BlockView, EntryView, ImportedView, RecordView } from './routes.ts'
+import type { AddedView, BlockView, EntryView, ImportedView, RecordBody, RecordView } from './routes.ts'
 import { readJson, receive, sendBytes, sendJson, sendLines } from './streams.ts'
 
 const BASE64 = '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$'
-const recordBody = checker(
+const recordBody: Checker<RecordBody> = checker(
   Type.Object(
     { name: Type.String(), value: Type.String({ pattern: BASE64 }), expiresAfterMs: Type.Number() },
     { additionalProperties: false },

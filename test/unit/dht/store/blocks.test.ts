@@ -41,7 +41,7 @@ test('putting a block again moves no bytes, unless it is so small that asking co
   expect(await again(block)).toBe(2)
 })
 
-test('one block put many times at once counts once', async () => {
+test('one block put many times at once makes few messages, and one copy', async () => {
   network = await BlockNetwork.of({ seed: 2 }, 6)
   const owner = network.group(block.key)[0]!
   await Promise.all(Array.from({ length: 16 }, () => network.put(network.nodes[0]!, block)))
