@@ -270,10 +270,11 @@ class DiskStore implements BlockStore {
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {
-    let { count, bytes } = this.#catalog
+    const state = { catalog: this.#catalog, owed: this.#owed, capacityBytes: this.capacityBytes }
+    let { count: blocks, bytes } = this.#catalog
     const plans = batch.map(({ wish }) => {
-      const plan = planWish(this.#catalog, wish, count, bytes, this.capacityBytes)
-      count += plan.adds?.blocks ?? 0
+      const plan = planWish(wish, { ...state, blocks, bytes })
+      blocks += plan.adds?.blocks ?? 0
       bytes += plan.adds?.bytes ?? 0
       return plan
     })

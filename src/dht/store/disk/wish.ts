@@ -28,8 +28,18 @@ export interface Plan {
   readonly refused?: ChoraleError
 }
 
-/** `blocks`, `bytes`: what the store has by then. */
-export function planWish(catalog: Catalog, wish: Wish, blocks: number, bytes: number, capacityBytes: number): Plan {
+/** What a wish is judged by. */
+export interface StoreState {
+  readonly catalog: Catalog
+  /** Blocks that are gone from memory, and not yet from the log. */
+  readonly owed: ReadonlyMap<Key, number>
+  /** Blocks and bytes that the store has by then. */
+  readonly blocks: number
+  readonly bytes: number
+  readonly capacityBytes: number
+}
+
+export function planWish(wish: Wish, { catalog, owed, blocks, bytes, capacityBytes }: StoreState): Plan {
   const { key } = wish
   const entry = catalog.get(key)
   switch (wish.kind) {
@@ -43,7 +53,7 @@ export function planWish(catalog: Catalog, wish: Wish, blocks: number, bytes: nu
     case 'extend':
       return entry ? planLease(catalog, entry, wish.expiresAtMs) : { held: false }
     case 'delete':
-      return entry ? planDelete(catalog, key, catalog.newest) : {}
+      return entry || owed.has(key) ? planDelete(catalog, key, catalog.newest) : {}
     case 'move':
       return entry?.segment === wish.from ? planPut(catalog, entry, wish.bytes) : {}
     case 'move-lease':

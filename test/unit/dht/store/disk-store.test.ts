@@ -215,6 +215,21 @@ test('a block that looks like records is skipped as a block is, when its head is
   expect([...again.entries()].map(({ key }) => key)).toEqual([metaOf(1, 7).key, metaOf(2, 7).key])
 })
 
+test('a delete of a block that is gone from memory only is acknowledged when it is written', async () => {
+  const disk = new CrashDisk()
+  const store = await open(disk)
+  const { key } = metaOf(5, 1)
+  await store.put(metaOf(5, 1), bodyOf(5))
+  disk.faults = () => 'EIO'
+  expect(await store.get(key)).toBeUndefined() // it looks rotten
+  await expect(store.delete(key)).rejects.toMatchObject({ code: 'io' })
+  disk.faults = () => undefined
+  await store.delete(key)
+  const again = await open(disk.reboot(seededRandom(1), 'nothing'))
+  expect(again.meta(key)).toBeUndefined()
+  await again.close()
+})
+
 test('a rotten block is not carried on by the cleaner', async () => {
   const disk = new CrashDisk()
   const store = await open(disk)
