@@ -29,7 +29,7 @@ export interface LookupOptions {
 export interface Regions {
   /** The keys that this node owns. */
   readonly owned: string
-  /** The keys that it keeps replicas of, and who owns which of them. */
+  /** The keys that it owns, those that it keeps replicas of, and who owns which of them. */
   readonly kept: string
 }
 

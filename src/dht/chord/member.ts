@@ -191,7 +191,9 @@ export class Member {
     // With fewer predecessors, who owns what is seen from the successors too.
     const known = preds.length < settings.replicas ? [...preds, ...succ] : preds
     const names = known.map(({ id, incarnation }) => `${id} ${incarnation}`)
-    return { owned: `${phase} ${prdc?.id ?? `${mode} ${succ.length > 0}`}`, kept: [phase, ...names].join() }
+    const owned = `${phase} ${prdc?.id ?? `${mode} ${succ.length > 0}`}`
+    // Which of a host's nodes speaks for a key follows from what they own.
+    return { owned, kept: [owned, ...names].join() }
   }
 
   /** Members of the overlay: counted while young, estimated from the density of the successor list after that. */
