@@ -81,7 +81,7 @@ export function buckets<I extends Item>(entries: readonly I[], depth: number): I
   return parts
 }
 
-/** 128 bits over items sorted by place; empty text: none. */
+/** 128 bits over items, in the order in which both sides sort them; empty text: none. */
 export function bucketDigest(entries: readonly Item[]): string {
   if (entries.length === 0) return ''
   return hashKey(entries.map((entry) => entry.place + entry.digest).join('')).slice(0, 32)

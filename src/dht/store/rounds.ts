@@ -72,13 +72,13 @@ export class Rounds {
 
 /** Runs `work` over all items, a few at a time. */
 export async function inParallel<T>(
-  items: Iterable<T>,
+  items: readonly T[],
   width: number,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
-  const queue = items[Symbol.iterator]()
+  let next = 0
   const runner = async () => {
-    for (let next = queue.next(); !next.done; next = queue.next()) await work(next.value)
+    while (next < items.length) await work(items[next++] as T)
   }
-  await Promise.all(Array.from({ length: width }, runner))
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, runner))
 }

@@ -31,7 +31,7 @@ export async function audit(
   counters: { proofs: number; liars: number },
   signal: AbortSignal,
 ): Promise<void> {
-  await inParallel([...known.due(env.clock.now())], PARALLEL, async ({ contact, items }) => {
+  await inParallel(known.due(env.clock.now()), PARALLEL, async ({ contact, items }) => {
     const item = items.drawn(env.random)
     if (!item) return
     const { key } = item

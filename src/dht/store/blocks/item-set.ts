@@ -5,24 +5,36 @@
 import type { Random } from '../../../core/env.ts'
 import { hashKey, type Key } from '../../../core/ids.ts'
 import { BUCKETS } from '../messages.ts'
-import { bucketDigest, bucketDigests } from '../reconcile.ts'
+import { bucketDigest, bucketDigests, type Item } from '../reconcile.ts'
 import type { Named } from './messages.ts'
 
-export interface BlockItem extends Named {
-  /** The key, its halves exchanged: the keys of one owner mostly begin alike, and so do not spread over parts. */
-  readonly place: string
-  readonly digest: string
+/** A host may know hundreds of thousands: what can be told from the key is not kept. */
+export class BlockItem implements Item, Named {
+  readonly key: Key
+  readonly sizeBytes: number
+  readonly expiresAtMs: number
+
+  constructor({ key, sizeBytes, expiresAtMs }: Named) {
+    this.key = key
+    this.sizeBytes = sizeBytes
+    this.expiresAtMs = expiresAtMs
+  }
+
+  get place(): string {
+    return placeOfKey(this.key)
+  }
+
+  /** The lease is what can differ between two copies; owners round it, so it seldom does. */
+  get digest(): string {
+    return String(this.expiresAtMs)
+  }
 }
 
 const HALF = 32
 
+/** The key, its halves exchanged: the keys of one owner mostly begin alike, and so do not spread over parts. */
 export function placeOfKey(key: Key): string {
   return key.slice(HALF) + key.slice(0, HALF)
-}
-
-/** The lease is what can differ between two copies; owners round it, so it seldom does. */
-export function itemOf({ key, sizeBytes, expiresAtMs }: Named): BlockItem {
-  return { key, sizeBytes, expiresAtMs, place: placeOfKey(key), digest: expiresAtMs.toString(36) }
 }
 
 /** What is known of one of the sixteen parts; undefined: it has changed since. */
@@ -65,7 +77,7 @@ export class ItemSet {
     if (this.#items.delete(key)) this.#changed(key)
   }
 
-  /** Of one digit or more; sorted by place. */
+  /** Of one digit or more; sorted by key. */
   below(prefix: string): readonly BlockItem[] {
     const sorted = this.#sorted(Number.parseInt(prefix.charAt(0), 16))
     return prefix.length === 1 ? sorted : sorted.filter(({ place }) => place.startsWith(prefix))
@@ -99,7 +111,7 @@ export class ItemSet {
     const found: (BlockItem[] | undefined)[] = this.#parts.map(({ sorted }) => (sorted ? undefined : []))
     for (const item of this.#items.values()) found[digitOf(item.key)]?.push(item)
     for (const [at, items] of found.entries()) {
-      if (items) this.#parts[at]!.sorted = items.sort((a, b) => (a.place < b.place ? -1 : 1))
+      if (items) this.#parts[at]!.sorted = items.sort((a, b) => (a.key < b.key ? -1 : 1))
     }
     return part.sorted!
   }

@@ -7,7 +7,7 @@ import type { Key } from '../../../core/ids.ts'
 import { MAX_KNOWN_HOLDERS, MAX_KNOWN_HOLDINGS } from '../../../core/limits.ts'
 import type { Contact } from '../../../net/contact.ts'
 import { differing } from '../reconcile.ts'
-import { type BlockItem, ItemSet, itemOf } from './item-set.ts'
+import { BlockItem, ItemSet } from './item-set.ts'
 import type { Named } from './messages.ts'
 
 interface Holder {
@@ -41,6 +41,8 @@ export class KnownHolders {
   /** Keys whose holders have changed since somebody took them. */
   #touched = new Set<Key>()
   #names = 0
+  /** No audit is due before. */
+  #nextAuditMs = Number.POSITIVE_INFINITY
 
   /** Who has not been heard of for `staleMs` does not count any more; who is new is audited after `auditMs`. */
   constructor(staleMs: number, auditMs: number) {
@@ -145,10 +147,21 @@ export class KnownHolders {
   }
 
   /** Holders to be audited now, and what they have. */
-  *due(nowMs: number): Iterable<{ contact: Contact; items: ItemSet }> {
+  due(nowMs: number): { contact: Contact; items: ItemSet }[] {
+    const due: Holder[] = []
+    if (nowMs < this.#nextAuditMs) return due
+    let nextMs = Number.POSITIVE_INFINITY
     for (const holder of this.#holders.values()) {
-      if (holder.auditAtMs <= nowMs && nowMs >= holder.distrustedUntilMs && holder.items.size > 0) yield holder
+      nextMs = Math.min(nextMs, holder.auditAtMs)
+      if (holder.auditAtMs <= nowMs && nowMs >= holder.distrustedUntilMs && holder.items.size > 0) due.push(holder)
     }
+    this.#nextAuditMs = nextMs
+    return due
+  }
+
+  #auditAt(holder: Holder, ms: number): void {
+    holder.auditAtMs = ms
+    this.#nextAuditMs = Math.min(this.#nextAuditMs, ms)
   }
 
   /** It has answered an audit, and is next asked at `nextMs`. */
@@ -157,14 +170,14 @@ export class KnownHolders {
     if (holder?.contact.incarnation !== incarnation) return
     holder.heardAtMs = nowMs
     holder.unanswered = 0
-    holder.auditAtMs = nextMs
+    this.#auditAt(holder, nextMs)
   }
 
   /** It has not answered an audit: its copies do not count; it is asked again at `nextMs`, unless it is given up. */
   unanswered({ peer, incarnation }: Contact, nextMs: number): void {
     const holder = this.#holders.get(peer)
     if (holder?.contact.incarnation !== incarnation) return
-    holder.auditAtMs = nextMs
+    this.#auditAt(holder, nextMs)
     if (++holder.unanswered >= UNANSWERED) this.forget(peer)
     else this.silent(peer)
   }
@@ -222,6 +235,7 @@ export class KnownHolders {
         counted: true,
       }
       this.#holders.set(contact.peer, holder)
+      this.#auditAt(holder, holder.auditAtMs)
     }
     if (holder.contact.incarnation !== contact.incarnation) {
       // Started anew, with its disk or without: it will say.
@@ -262,7 +276,7 @@ export class KnownHolders {
       else this.#byKey.set(key, [holder])
     }
     if (holder.leaving.delete(key) || known?.expiresAtMs !== item.expiresAtMs) {
-      holder.items.set(itemOf(item))
+      holder.items.set(new BlockItem(item))
       this.#touched.add(key)
     }
   }

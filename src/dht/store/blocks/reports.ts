@@ -16,7 +16,7 @@ import type { Transport } from '../../../net/transport.ts'
 import type { Overlay } from '../../overlay.ts'
 import { inParallel } from '../rounds.ts'
 import type { Holdings } from './holdings.ts'
-import { type BlockItem, ItemSet, itemOf } from './item-set.ts'
+import { BlockItem, ItemSet } from './item-set.ts'
 import { BlockList, BlockRelease, BlockReport } from './messages.ts'
 
 /** An owner that has not asked for so many periods is told of itself: it may not know of us. */
@@ -235,7 +235,7 @@ export class Reports {
     }
     this.#unknown.delete(key)
     const known = before?.items.get(key)
-    const item = known?.expiresAtMs === meta.expiresAtMs ? known : itemOf(meta)
+    const item = known?.expiresAtMs === meta.expiresAtMs ? known : new BlockItem(meta)
     if (before?.owner.peer === owner.peer) {
       if (owner.incarnation > before.owner.incarnation) before.owner = owner
       if (item !== known) before.items.set(item)
@@ -286,7 +286,7 @@ export class Reports {
       }
     }
     const last = keys.length - 1
-    await inParallel(new Set([0, last]), PARALLEL, lookUp)
+    await inParallel([...new Set([0, last])], PARALLEL, lookUp)
     for (let runs: [number, number][] = [[0, last]]; runs.length > 0; ) {
       const halves: [number, number][] = []
       const middles: number[] = []

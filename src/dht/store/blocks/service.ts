@@ -380,7 +380,7 @@ class OverlayBlocks implements BlockService {
   #overlayChanged(): void {
     const { owned, kept } = this.#overlay.regions()
     this.#answers.overlayChanged()
-    if (owned !== this.#regions.owned || kept !== this.#regions.kept) this.#reports.ownersChanged()
+    if (kept !== this.#regions.kept) this.#reports.ownersChanged()
     this.#repair.overlayChanged(owned !== this.#regions.owned)
     this.#regions = { owned, kept }
     this.#rounds.soon(REPAIR_SOON_MS)
