@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Env, type Logger, silentLogger } from './core/env.ts'
 import { ChoraleError, errorMessage } from './core/errors.ts'
+import { MAX_CODE_BYTES } from './core/limits.ts'
 import { systemEnv } from './core/system.ts'
 import type { BlockStore, Blocks } from './dht/blocks.ts'
 import { ChordHost } from './dht/chord/host.ts'
@@ -20,7 +21,9 @@ import { Records, type SignedRecord } from './dht/store/records.ts'
 import { createRegisters, DEFAULT_REPLICAS } from './dht/store/registers.ts'
 import { type Home, openHome } from './home.ts'
 import { keepMembers } from './leaf.ts'
-import { createThreadExecutor } from './mapreduce/executor.ts'
+import { chooseExecutor, createThreadExecutor } from './mapreduce/executor.ts'
+import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
+import type { SandboxState } from './mapreduce/sandbox/sandbox.ts'
 import { createJobsService } from './mapreduce/service.ts'
 import type { Jobs } from './mapreduce/types.ts'
 import type { Contact } from './net/contact.ts'
@@ -79,7 +82,13 @@ export interface HostStatus {
   readonly upSinceMs: number
   readonly ring: RingView
   readonly connections: number
-  readonly lend: { readonly cores: number; readonly busy: number; readonly tasksDone: number }
+  readonly lend: {
+    readonly cores: number
+    readonly busy: number
+    readonly tasksDone: number
+    /** How foreign code is run; as soon as some has been. */
+    readonly sandbox?: SandboxState
+  }
   readonly store: StoreStatus
   readonly memoryBytes: { readonly rss: number; readonly heapUsed: number; readonly external: number }
   /** Counters of bad input and refusals, by name. */
@@ -193,15 +202,13 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     kept: home.pins(),
     keep: (list) => home.keepPins(list),
   })
-  const executor = parts.adopt(
-    createThreadExecutor({
-      cores: options.lendCores,
-      modules: builtinModule,
-      clock: env.clock,
-      log: env.log.child('executor'),
-    }),
-    (running) => running.stop(),
+  const running = { cores: options.lendCores, clock: env.clock, log: env.log.child('executor') }
+  const own = parts.adopt(createThreadExecutor({ ...running, modules: builtinModule }), (executor) => executor.stop())
+  const foreign = parts.adopt(
+    createSandboxExecutor({ ...running, codeOf: (cid: string) => codeOf(files, cid) }),
+    (executor) => executor.stop(),
   )
+  const executor = chooseExecutor(options.lendCores, (module) => (module.startsWith('builtin:') ? own : foreign))
   const signer = { peer: key.peer, sign: signerOf(key), verify: verifySignature }
   const records = new Records({ env, registers, signer, network })
   const service = createJobsService({ env, transport, overlay, registers, executor, signer })
@@ -228,7 +235,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     const ports = { env, transport, overlay, members: seeds, places: known, placeOf: placeName, onChange }
     parts.defer(await keepMembers(ports))
   }
-  const running = parts.move()
+  const started = parts.move()
   let leaving: Promise<void> | undefined
   const storeStat = (): StoreView => {
     const { count, ...stats } = blocks.stats
@@ -253,7 +260,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
         upSinceMs,
         ring: ringView(overlay.nodes),
         connections: transport.peers().length,
-        lend: service.lend(),
+        lend: { ...service.lend(), ...(foreign.state && { sandbox: foreign.state }) },
         store: { blocks: count, bytes, capacityBytes, full, pins: pinned },
         memoryBytes: { rss, heapUsed, external },
         counters: { ...transport.counters, ...registers.refused, ...service.counters() },
@@ -264,7 +271,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     async ping(target, call = {}) {
       return await transport.ping(await findContact(transport, overlay, target, call), call)
     },
-    stop: () => (leaving ??= running.disposeAsync()),
+    stop: () => (leaving ??= started.disposeAsync()),
   }
 }
 
@@ -300,6 +307,18 @@ async function listen(
     env.log.warn('the port of last time is not free', { port: home.port, error: errorMessage(error) })
     return await at(0)
   }
+}
+
+/** The code of a job that came with it: a file in the store. */
+async function codeOf(files: FileService, cid: string): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = []
+  let bytes = 0
+  for await (const piece of files.cat(cid)) {
+    pieces.push(piece)
+    bytes += piece.length
+    if (bytes > MAX_CODE_BYTES) throw new ChoraleError('limit', `${cid} is too large for the code of a job`)
+  }
+  return Buffer.concat(pieces)
 }
 
 /** Where a module's code is; `builtin:` means those that ship with the package. */

@@ -32,7 +32,7 @@ const CLOCK_SLACK_MS = 2000
 
 export function doctorCommand(cli: Cli): Command {
   return new Command('doctor')
-    .description('check this machine: version, home, memory, clock, listening, reachability')
+    .description('check this machine: version, home, memory, clock, listening, reachability, sandbox')
     .option('-l, --listen <addr>', 'the address to try to listen on', endpoint('--listen', { anyPort: true }))
     .addHelpText(
       'after',
@@ -50,6 +50,7 @@ async function doctor(cli: Cli, listen: Endpoint | undefined): Promise<number> {
     checkClock(cli.flags.home, Date.now()),
     await checkListening(listen ?? { ip: '127.0.0.1', port: 0 }, status),
     checkReachable(status, cli.at),
+    await checkSandbox(),
   ]
   const verdict = findings.some(({ level }) => level === 'bad') ? 'bad' : 'ok'
   const mark = { ok: cli.paint('green', 'ok  '), warn: cli.paint('yellow', 'warn'), bad: cli.paint('red', 'bad ') }
@@ -72,6 +73,18 @@ export function checkVersion(version: string): Finding {
   const good = major > 24 || (major === 24 && minor >= 12)
   const message = good ? `Node ${version}` : `Node ${version} is too old: 24.12 or later is needed`
   return { check: 'version', level: good ? 'ok' : 'bad', message }
+}
+
+async function checkSandbox(): Promise<Finding> {
+  const check = 'sandbox'
+  try {
+    const { inspectSandbox } = await import('../job-file.ts')
+    const { level, why } = await inspectSandbox()
+    if (why === undefined) return { check, level: 'ok', message: `foreign code runs at level ${level}` }
+    return { check, level: 'warn', message: `foreign code runs at level ${level} only: ${why}` }
+  } catch (error) {
+    return { check, level: 'warn', message: `jobs of people's own cannot run here: ${errorMessage(error)}` }
+  }
 }
 
 function checkHome(home: string): Finding {

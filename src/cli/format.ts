@@ -115,9 +115,9 @@ export function halfWidth(interval: Json | undefined): number | undefined {
 }
 
 /** What the job was asked to do, in one line. */
-export function jobTitle(job: Pick<JobView, 'module' | 'params' | 'seed'>): string {
+export function jobTitle(job: Pick<JobView, 'name' | 'params' | 'seed'>): string {
   const params = Object.entries(job.params).map(([name, given]) =>
     typeof given === 'number' ? `${count(given)} ${name}` : `${name} ${JSON.stringify(given)}`,
   )
-  return [job.module.replace(/^builtin:/, ''), ...params, `seed ${job.seed}`].join(', ')
+  return [job.name, ...params, `seed ${job.seed}`].join(', ')
 }

@@ -29,6 +29,11 @@ function keeps(cli: Cli, role: HostStatus['role'], store: HostStatus['store']): 
   return `${format.some(blocks, 'block')}, ${format.bytes(bytes)} of ${format.bytes(capacityBytes)}${state}; ${pinned}`
 }
 
+/** How foreign code is kept in. */
+export function sandboxLine({ level, why }: { level: string; why?: string }): string {
+  return `level ${level}${why === undefined ? '' : `: ${why}`}`
+}
+
 function describe(cli: Cli, status: HostStatus): string {
   const { address, ring, lend, store, memoryBytes } = status
   const node = ring.nodes[0]
@@ -50,6 +55,7 @@ function describe(cli: Cli, status: HostStatus): string {
         ? `${lend.busy} of ${lend.cores} cores busy, ${format.some(lend.tasksDone, 'task')} done`
         : 'nothing',
     ],
+    ['sandbox', lend.sandbox && sandboxLine(lend.sandbox)],
     ['keeps', keeps(cli, status.role, store)],
     ['memory', `${format.bytes(memoryBytes.rss)}, ${format.bytes(memoryBytes.heapUsed)} of it objects`],
     [

@@ -1,25 +1,8 @@
-/**
- * Bytes on wires and disks: canonical dag-cbor, checked against a schema before anybody sees the value. What is signed
- * is what is sent.
- */
-import * as dagCbor from '@ipld/dag-cbor'
+/** What decoded bytes must look like: checked against a schema before anybody sees the value. */
 import type { Static, TSchema } from 'typebox'
 // Not typebox/compile, which also loads 150 modules that convert and repair values: 8 MB that every node would keep.
 import { Compile, type Validator } from 'typebox/schema'
-import { ChoraleError, errorMessage } from './errors.ts'
-
-export function encode(value: unknown): Uint8Array {
-  return dagCbor.encode(value)
-}
-
-/** Throws `bad-message` on anything that is not canonical dag-cbor. */
-export function decode(bytes: Uint8Array): unknown {
-  try {
-    return dagCbor.decode(bytes)
-  } catch (error) {
-    throw new ChoraleError('bad-message', `not dag-cbor: ${errorMessage(error)}`, { cause: error })
-  }
-}
+import { ChoraleError } from './errors.ts'
 
 export interface Checker<T> {
   check(value: unknown): value is T

@@ -39,6 +39,8 @@ export const MAX_REGISTERS_BYTES = 64 * 1024 * 1024
 export const MAX_REGISTERS_PER_MESSAGE = 128
 /** Tasks of one job: a bitmap over its level-1 segments then fits a frame twice. */
 export const MAX_JOB_TASKS = 2 ** 22
+/** The code of a job, all that it imports included. */
+export const MAX_CODE_BYTES = 1024 * 1024
 /** A job's spec, parameters included: it rides with bundles of tasks. */
 export const MAX_SPEC_BYTES = 16 * 1024
 /** A segment's partial. Larger ones will travel as blocks. DESIGN 7. */

@@ -3,7 +3,7 @@
  * of the top segment, keeps the record and ends the job. Two at once are wasteful, never wrong. Watchers wait here for
  * news.
  */
-import { decode, encode } from '../core/codec.ts'
+import { decode, encode } from '../core/cbor.ts'
 import { errorMessage } from '../core/errors.ts'
 import { hashKey, type Key } from '../core/ids.ts'
 import { MAX_JOB_VALUE_BYTES, MAX_WAITERS } from '../core/limits.ts'
@@ -92,13 +92,14 @@ export class Coordinator {
     if (!coordination) return this.#restore(job) // once the record is here, so is the total
     coordination.summary = summary
     try {
-      const value = encode(await this.#host.executor.finish(job.spec, total))
+      const value = encode(await this.#host.compute(job, () => this.#host.executor.finish(job.spec, total)))
       if (value.length > MAX_JOB_VALUE_BYTES) {
         const reason = `the job's value has ${value.length} bytes, the most is ${MAX_JOB_VALUE_BYTES}`
         return await this.#conclude(job, { state: 'failed', reason, digest: hashKey(total) })
       }
       await this.#conclude(job, { state: 'succeeded', reason: 'all tasks are done', value, digest: hashKey(total) })
     } catch (error) {
+      if (job.ended.signal.aborted || this.#host.signal.aborted) return
       const reason = errorMessage(error).slice(0, 500)
       await this.#conclude(job, { state: 'failed', reason, digest: hashKey(total) })
     }

@@ -1,7 +1,7 @@
 /**
  * The executor of a machine: one worker thread per lent core, started when it is needed and ended when it has been idle.
  * The thread that answers the network only folds and finishes, which is little work. Trusted modules only: those that ship with
- * the package. Foreign code comes with the sandbox, as another Executor.
+ * the package. Foreign code runs in the sandbox (sandbox/executor.ts).
  */
 import { Worker } from 'node:worker_threads'
 import type { Clock, Logger } from '../core/env.ts'
@@ -11,6 +11,8 @@ import { finishJob, foldPartials, isJobModule } from './module-runner.ts'
 import type { Executor, ModuleResolver, RunResult } from './ports.ts'
 import type { JobModule } from './types.ts'
 
+/** The version of the rules by which the modules of the package are run. */
+const ENGINE = 'builtin/1'
 /** A thread keeps some 12 MB, and takes 50 ms to start: longer than the pauses within a job, and no longer. */
 const THREAD_IDLE_MS = 5_000
 
@@ -97,7 +99,8 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
   return {
     cores,
     async plan(name, params) {
-      return (await load(name)).plan(params)
+      const module = await load(name)
+      return { name: module.name, ...module.plan(params), engine: ENGINE }
     },
     run({ spec, segment, mask }, { signal }) {
       return new Promise((resolve, reject) => {
@@ -136,6 +139,18 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
       stopped = true
       await Promise.all([...threads].map(end))
     },
+  }
+}
+
+/** One executor for all modules, `of` says which of several. */
+export function chooseExecutor(cores: number, of: (module: string) => Executor): Executor {
+  return {
+    cores,
+    plan: async (module, params) => of(module).plan(module, params),
+    run: async (run, options) => of(run.spec.module).run(run, options),
+    fold: async (spec, partials) => of(spec.module).fold(spec, partials),
+    finish: async (spec, total) => of(spec.module).finish(spec, total),
+    stop: async () => {},
   }
 }
 

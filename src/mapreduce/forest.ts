@@ -353,7 +353,8 @@ export class Forest {
     const { job, level, index } = segment
     try {
       const partials = segment.children.map((child) => child.bytes as Uint8Array)
-      const total = level > job.top ? (partials[0] as Uint8Array) : await this.#host.executor.fold(job.spec, partials)
+      const fold = () => this.#host.compute(job, () => this.#host.executor.fold(job.spec, partials))
+      const total = level > job.top ? (partials[0] as Uint8Array) : await fold()
       if (job.ended.signal.aborted || segment.total) return
       if (level > job.top) segment.total = total
       else {
@@ -363,6 +364,7 @@ export class Forest {
       }
       this.#finished(segment)
     } catch (error) {
+      if (job.ended.signal.aborted || this.#host.signal.aborted) return
       segment.failure = errorMessage(error).slice(0, 500)
       this.#reports.now(segment)
     } finally {

@@ -4,7 +4,7 @@
  */
 import type { Static, TSchema } from 'typebox'
 import type { Env, Logger } from '../core/env.ts'
-import { ChoraleError } from '../core/errors.ts'
+import { ChoraleError, type ErrorCode, errorCode, errorMessage } from '../core/errors.ts'
 import type { Key } from '../core/ids.ts'
 import type { Overlay } from '../dht/overlay.ts'
 import type { Registers } from '../dht/registers.ts'
@@ -16,6 +16,19 @@ import type { Executor, Signer } from './ports.ts'
 
 /** How long an owner that was looked up is taken for granted. Being wrong costs a message: it answers `moved`. */
 const OWNER_FRESH_MS = 5_000
+
+/** Errors of an executor that another try may mend. */
+const HOSTS_FAULT: ReadonlySet<ErrorCode> = new Set([
+  'io',
+  'not-found',
+  'no-route',
+  'timeout',
+  'busy',
+  'unreachable',
+  'aborted',
+])
+const TRIES = 6
+const PAUSE_MS = 500
 
 const NAMES = [
   'alarms', // two different results for one segment
@@ -134,6 +147,23 @@ export class JobsHost {
       return owner
     } finally {
       this.#lookups.delete(key)
+    }
+  }
+
+  /**
+   * Work of the executor for a job. What goes wrong on this host and not in the job's code (a process could not be
+   * started, the code has not been found yet) is tried again a few times.
+   */
+  async compute<T>(job: LiveJob, work: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await work()
+      } catch (error) {
+        if (!HOSTS_FAULT.has(errorCode(error)) || tries === TRIES) throw error
+        if (job.ended.signal.aborted || this.signal.aborted) throw error
+        this.log.warn('could not run the code of a job', { job: job.id, tries, reason: errorMessage(error) })
+        await this.env.clock.sleep(PAUSE_MS * tries, { signal: this.signal })
+      }
     }
   }
 

@@ -8,9 +8,9 @@ import { MAX_ENDED_JOBS, MAX_LIVE_JOBS, MAX_PARTIALS_BYTES } from '../core/limit
 import { CappedMap } from '../net/capped-map.ts'
 import type { Contact } from '../net/contact.ts'
 import type { Summary } from './messages.ts'
-import { segmentKey, type Tree, topLevel } from './segments.ts'
+import { type Tree, topLevel } from './segments.ts'
 import type { Sketch } from './sketch.ts'
-import { type JobSpec, jobKey, parseSpec } from './spec.ts'
+import { type JobSpec, jobKey, parseSpec, segmentKey } from './spec.ts'
 
 /** A child of a segment that this host owns. */
 export interface Child {

@@ -1,5 +1,5 @@
 /** The facade that users, the command line and the API talk to: `Jobs` of types.ts. */
-import { decode } from '../core/codec.ts'
+import { decode } from '../core/cbor.ts'
 import { ChoraleError, errorCode } from '../core/errors.ts'
 import type { RegisterKind } from '../dht/registers.ts'
 import type { Contact } from '../net/contact.ts'
@@ -11,8 +11,6 @@ import { encodeSpec, FAN_IN, type JobSpec, jobIdOf, jobKey } from './spec.ts'
 import type { JobRequest, Jobs, JobView } from './types.ts'
 import { viewOf, views } from './view.ts'
 
-/** The version of the rules by which built-in modules are run. Part of the spec. */
-const ENGINE = 'builtin/1'
 /** Short, because a reply that gets lost is noticed only after it. */
 const WATCH_WAIT_MS = 1_500
 const WATCH_GRACE_MS = 1_000
@@ -45,15 +43,16 @@ export class JobsFacade implements Jobs {
     if (!Number.isSafeInteger(request.seed)) {
       throw new ChoraleError('usage', `the seed must be an integer between -2^53 and 2^53, not ${request.seed}`)
     }
-    const { params, tasks } = await this.#host.executor.plan(request.module, request.params)
+    const { name, params, tasks, engine } = await this.#host.executor.plan(request.module, request.params)
     const spec: JobSpec = {
       v: 1,
       module: request.module,
+      name,
       params,
       seed: request.seed,
       tasks,
       fanIn: FAN_IN,
-      engine: ENGINE,
+      engine,
       submitter: this.#host.signer.peer,
       nonce: Buffer.from(this.#host.env.random.bytes(16)).toString('hex'),
       submittedAtMs: this.#host.now(),

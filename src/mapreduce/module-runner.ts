@@ -2,12 +2,13 @@
  * Runs the functions of a job's module on encoded partials: what an executor does, whatever thread it does it on.
  * Every partial goes through its encoding before it is folded, so that a fold gives the same bytes wherever it is done.
  */
-import { decode, encode } from '../core/codec.ts'
+import { decode, encode } from '../core/cbor.ts'
 import { ChoraleError, errorMessage } from '../core/errors.ts'
 import { MAX_PARTIAL_BYTES } from '../core/limits.ts'
 import type { RunResult } from './ports.ts'
 import { bitsOf, fullMask } from './segments.ts'
 import type { JobSpec } from './spec.ts'
+import { nextRandom, reseed } from './task-random.ts'
 import type { JobModule, Json } from './types.ts'
 
 /** Is it the default export of a module of jobs? */
@@ -22,10 +23,12 @@ export function isJobModule(value: unknown): value is JobModule {
 
 /** The tasks of a mask in a level-1 segment: one partial for the whole segment, else one for each task. */
 export function runTasks(module: JobModule, spec: JobSpec, segment: number, mask: number): RunResult['partials'] {
+  const context = { params: spec.params, seed: spec.seed, random: nextRandom }
   const partials: Array<{ level: 0 | 1; index: number; bytes: Uint8Array }> = []
   for (const bit of bitsOf(mask)) {
     const index = segment * spec.fanIn + bit
-    const bytes = userCode(`task ${index}`, () => encodePartial(module.map(index, spec)))
+    reseed(spec.seed, index)
+    const bytes = userCode(`task ${index}`, () => encodePartial(module.map(index, context)))
     partials.push({ level: 0, index, bytes })
   }
   if (mask !== fullMask(spec, 1, segment)) return partials

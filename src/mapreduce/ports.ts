@@ -32,18 +32,25 @@ export interface RunResult {
   readonly tookMs: number
 }
 
+/** What a job comes to: its parameters, checked and with their defaults, and how many tasks it has. */
+export interface JobPlan {
+  /** What the code calls itself. */
+  readonly name: string
+  readonly params: { readonly [name: string]: Json }
+  readonly tasks: number
+  /** What its code runs on: results of different engines are never compared, nor put together. */
+  readonly engine: string
+}
+
 /**
  * Runs the code of jobs. Partials go in and out as canonical dag-cbor. `run` never works on the thread that answers the
  * network. Everything here rejects with code `user-code` when the job's own code fails, and with `usage` when
- * the parameters do not fit it.
+ * the parameters do not fit it; with `unsupported` when the job is for another engine.
  */
 export interface Executor {
   /** Cores that are lent: so many runs may be under way at once. */
   readonly cores: number
-  plan(
-    module: string,
-    params: { readonly [name: string]: Json },
-  ): Promise<{ params: { [name: string]: Json }; tasks: number }>
+  plan(module: string, params: { readonly [name: string]: Json }): Promise<JobPlan>
   run(run: TaskRun, options: { signal: AbortSignal }): Promise<RunResult>
   /** Folds partials in the order given. */
   fold(spec: JobSpec, partials: readonly Uint8Array[]): Promise<Uint8Array>

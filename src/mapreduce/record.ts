@@ -4,7 +4,7 @@
  * results for one job are kept as a dispute. The partials themselves are kept by the replica groups of their segments.
  */
 import { type Static, Type } from 'typebox'
-import { encode } from '../core/codec.ts'
+import { encode } from '../core/cbor.ts'
 import { hashKey } from '../core/ids.ts'
 import { MAX_JOB_VALUE_BYTES, MAX_SPEC_BYTES } from '../core/limits.ts'
 import type { RegisterKind } from '../dht/registers.ts'

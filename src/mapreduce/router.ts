@@ -10,7 +10,8 @@ import { type Cover, coverOf, decodeCover, encodeCover, indicesOf, rangeCover } 
 import type { JobsHost } from './host.ts'
 import { type LiveJob, placeKey } from './job-table.ts'
 import { JobDispatch, JobEnd, MAX_BUNDLE_HOPS } from './messages.ts'
-import { hasSegment, segmentCount, segmentKey } from './segments.ts'
+import { hasSegment, segmentCount } from './segments.ts'
+import { segmentKey } from './spec.ts'
 
 export interface Bundle {
   readonly level: number

@@ -7,10 +7,8 @@
  *   level 1   | (1,0) | (1,1) |  ...      | (1,15) | (1,16) (1,17)
  *   level 0   | tasks 0..15   | 16..31 ...         | 256 ...  the last segment of a level may be short
  *
- * Pure. The key of a segment says where in the overlay it is folded.
+ * Pure. The key of a segment (`spec.ts`) says where in the overlay it is folded.
  */
-import { hashKey, type Key } from '../core/ids.ts'
-
 export interface Tree {
   readonly tasks: number
   readonly fanIn: number
@@ -57,11 +55,6 @@ export function parentIndex(tree: Tree, index: number): number {
 /** All bits of a segment's children. */
 export function fullMask(tree: Tree, level: number, index: number): number {
   return 2 ** childCount(tree, level, index) - 1
-}
-
-/** H(job, l, j). */
-export function segmentKey(job: string, level: number, index: number): Key {
-  return hashKey(`segment|${job}|${level}|${index}`)
 }
 
 /** Number of bits that are set. */

@@ -6,7 +6,8 @@ import { hash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
 import { type Static, Type } from 'typebox'
-import { checker, decode, encode } from '../core/codec.ts'
+import { decode, encode } from '../core/cbor.ts'
+import { checker } from '../core/codec.ts'
 import { ChoraleError } from '../core/errors.ts'
 import { hashKey, type Key } from '../core/ids.ts'
 import { MAX_JOB_TASKS, MAX_SPEC_BYTES } from '../core/limits.ts'
@@ -18,9 +19,14 @@ const SHA2_256 = 0x12
 /** DESIGN 7. Part of every spec, so that a later version may choose another. */
 export const FAN_IN = 16
 
+/** Characters. */
+export const MAX_JOB_NAME = 64
+
 export const JobSpecSchema = record({
   v: Type.Literal(1),
   module: Type.String({ minLength: 1, maxLength: 256 }),
+  /** What the job's code calls itself, for people. */
+  name: Type.String({ minLength: 1, maxLength: MAX_JOB_NAME }),
   params: Type.Unsafe<JobRequest['params']>(Type.Record(Type.String({ maxLength: 128 }), Type.Unknown())),
   seed: Type.Integer({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }),
   tasks: Type.Integer({ minimum: 1, maximum: MAX_JOB_TASKS }),
@@ -62,4 +68,9 @@ export function parseSpec(id: string, bytes: Uint8Array): JobSpec {
 /** Where the job record is kept. */
 export function jobKey(id: string): Key {
   return hashKey(`job|${id}`)
+}
+
+/** Where a segment is folded: H(job, l, j). */
+export function segmentKey(id: string, level: number, index: number): Key {
+  return hashKey(`segment|${id}|${level}|${index}`)
 }

@@ -9,7 +9,7 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 
 /** What a user asks for. */
 export interface JobRequest {
-  /** `builtin:pi`; modules of users come with the sandbox. */
+  /** `builtin:pi`, or the CID of a module's code. */
   readonly module: string
   readonly params: { readonly [name: string]: Json }
   /** All randomness of the job derives from it and the task number. */
@@ -21,6 +21,8 @@ export interface JobView {
   /** CID of the spec. */
   readonly id: string
   readonly module: string
+  /** What the job's code calls itself. */
+  readonly name: string
   readonly params: { readonly [name: string]: Json }
   readonly seed: number
   /** Peer id of the submitter. */
@@ -44,6 +46,14 @@ export interface JobView {
   readonly finishedAtMs?: number
 }
 
+export interface MapContext<Params> {
+  readonly params: Params
+  /** Of the job. */
+  readonly seed: number
+  /** Uniform in [0, 1), 32 random bits: a stream of its own for each task. */
+  random(): number
+}
+
 /**
  * A job's code. Pure: a result is a function of (params, seed, task), never of host or attempt. Values are what dag-cbor
  * can hold.
@@ -52,7 +62,7 @@ export interface JobModule<Params extends { [name: string]: Json } = { [name: st
   readonly name: string
   /** Checks the user's parameters (throws ChoraleError `usage` with the remedy) and says how many tasks there are. */
   plan(params: { readonly [name: string]: Json }): { params: Params; tasks: number }
-  map(task: number, context: { readonly params: Params; readonly seed: number }): Partial
+  map(task: number, context: MapContext<Params>): Partial
   /** Associative. Called in the order of task numbers: left before right. */
   reduce(left: Partial, right: Partial): Partial
   finish(total: Partial, context: { readonly params: Params }): Json

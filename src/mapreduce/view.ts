@@ -1,6 +1,7 @@
 /** A job as it is shown, made from its record and from what its coordinator has heard since. */
 import { Type } from 'typebox'
-import { checker, decode } from '../core/codec.ts'
+import { decode } from '../core/cbor.ts'
+import { checker } from '../core/codec.ts'
 import { record } from '../net/message.ts'
 import type { Summary } from './messages.ts'
 import { type JobRecord, terminalState } from './record.ts'
@@ -17,6 +18,7 @@ export const views = checker(
     record({
       id: Type.String({ maxLength: 128 }),
       module: Type.String({ maxLength: 256 }),
+      name: Type.String({ maxLength: 64 }),
       params: Type.Record(Type.String(), Type.Unknown()),
       seed: Type.Integer(),
       submitter: Type.String({ maxLength: 128 }),
@@ -34,13 +36,13 @@ export const views = checker(
 
 export function viewOf(job: JobRecord, heard?: { summary: Summary; estimate: Json | undefined }): JobView {
   const id = jobIdOf(job.spec)
-  const { module, params, seed, submitter, submittedAtMs, tasks } = parseSpec(id, job.spec)
+  const { module, name, params, seed, submitter, submittedAtMs, tasks } = parseSpec(id, job.spec)
   const now = heard?.summary ?? job.progress
   const workers = countSketch(mergeSketches(job.progress.workers, now.workers))
   const done = Math.min(tasks, Math.max(job.progress.done, now.done))
   const reassigned = Math.max(job.progress.reassigned, now.reassigned)
   const alarms = Math.max(job.progress.alarms, now.alarms)
-  const base = { id, module, params, seed, submitter, workers, submittedAtMs }
+  const base = { id, module, name, params, seed, submitter, workers, submittedAtMs }
   const { end, control } = job
   const state = terminalState(job)
   if (state === 'succeeded' && end?.value) {

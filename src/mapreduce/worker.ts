@@ -23,7 +23,8 @@ import {
 } from './messages.ts'
 import type { RunResult } from './ports.ts'
 import type { Lease, Roots } from './roots.ts'
-import { countBits, fullMask, hasSegment, segmentKey } from './segments.ts'
+import { countBits, fullMask, hasSegment } from './segments.ts'
+import { segmentKey } from './spec.ts'
 
 /** A pull goes out when what is left will take less than this. */
 const LOW_WATER_MS = 60
@@ -285,7 +286,8 @@ export class Worker {
     let failure: string | undefined
     try {
       const run = { spec: job.spec, segment: grant.segment, mask: grant.mask }
-      result = await this.#host.executor.run(run, { signal: job.ended.signal })
+      const { executor } = this.#host
+      result = await this.#host.compute(job, () => executor.run(run, { signal: job.ended.signal }))
       this.tasksDone += tasks
       const eachMs = result.tookMs / tasks
       this.#meanTaskMs = this.#meanTaskMs === undefined ? eachMs : this.#meanTaskMs + (eachMs - this.#meanTaskMs) / 8

@@ -10,7 +10,7 @@
  *
  * Envelopes are checked by hand, bodies against their kind's schema (`message.ts`).
  */
-import { decode, encode } from '../core/codec.ts'
+import { decode, encode } from '../core/cbor.ts'
 import { ChoraleError } from '../core/errors.ts'
 import { MAX_FRAME_BYTES } from '../core/limits.ts'
 import { isCanonicalIp } from './ip.ts'

@@ -4,7 +4,8 @@
  * from the schemas, once per kind.
  */
 import { type Static, type TSchema, Type } from 'typebox'
-import { type Checker, checker, decode, encode } from '../core/codec.ts'
+import { decode, encode } from '../core/cbor.ts'
+import { type Checker, checker } from '../core/codec.ts'
 import { ChoraleError } from '../core/errors.ts'
 import type { Key } from '../core/ids.ts'
 import { MAX_WIRE_CONTACTS } from '../core/limits.ts'

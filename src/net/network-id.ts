@@ -1,7 +1,7 @@
 /**
  * A network's id: the hash of its settings, part of every protocol name, so that two networks never mix (DESIGN 4).
  */
-import { encode } from '../core/codec.ts'
+import { encode } from '../core/cbor.ts'
 import { hashKey } from '../core/ids.ts'
 
 /** What all nodes of one network agree on. Two networks that differ in any of it are two networks. */

@@ -7,10 +7,14 @@ const SMALL = ['--nodes', '3', '--samples', '2e7', '--seed', '42']
 /** Long enough to be caught in the middle. */
 const LONG = ['--nodes', '3', '--samples', '1e12']
 
+const random = () => {
+  throw new Error('pi has a generator of its own')
+}
+
 /** The same job without any node. */
 function alone(samples: number, seed: number) {
   const { params, tasks } = pi.plan({ samples })
-  const results = Array.from({ length: tasks }, (_, task) => pi.map(task, { params, seed }))
+  const results = Array.from({ length: tasks }, (_, task) => pi.map(task, { params, seed, random }))
   const total = results.reduce((left, right) => pi.reduce(left, right))
   return pi.finish(total, { params })
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { engineName } from '../../src/mapreduce/sandbox/executor.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
@@ -55,4 +56,25 @@ test('the demo runs', async () => {
   const out = await run('npx', ['--no-install', 'chorale', 'demo', '--nodes', '2', '--samples', '1e6', '--json'])
   const result = JSON.parse(out.trimEnd().split('\n').at(-1) ?? '') as Record<string, unknown>
   expect(result).toMatchObject({ v: 1, type: 'result', status: 'succeeded', samples: 1_000_000, nodes: 2 })
+})
+
+test('a job of its user runs, on the same engine as from the sources', async () => {
+  writeFileSync(
+    join(folder, 'job.ts'),
+    `import { defineJob } from 'chorale/job'
+    export default defineJob({
+      name: 'sum',
+      params: { tasks: 20 },
+      split: ({ tasks }) => tasks,
+      map: (task: number, { seed }) => task + seed,
+      reduce: (left: number, right: number) => left + right,
+    })`,
+  )
+  const tsc = join(root, 'node_modules/.bin/tsc')
+  await run(tsc, ['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--types', '', 'job.ts'])
+  const out = await run('npx', ['--no-install', 'chorale', 'job', 'run', '--local', 'job.ts', '--seed', '1', '--json'])
+  expect(JSON.parse(out)).toMatchObject({ status: 'succeeded', value: 210, tasks: { total: 20 } })
+  const inside = join(folder, 'node_modules/chorale/dist/src/mapreduce/sandbox/executor.js')
+  const code = `import(${JSON.stringify(inside)}).then(async ({ engineName }) => console.log(await engineName()))`
+  expect(await run(process.execPath, ['--eval', code])).toBe(`${await engineName()}\n`)
 })

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { Call } from '../../sim/churn.ts'
 import { uniformLatency } from '../../sim/latency.ts'
-import { encode } from '../../src/core/codec.ts'
+import { encode } from '../../src/core/cbor.ts'
 import type { JobModule } from '../../src/mapreduce/types.ts'
 import { seeds } from '../nightly.ts'
 import { expectedWaves, fakeExecutor, waves } from '../unit/mapreduce/fake-executor.ts'

@@ -35,11 +35,12 @@ const ARROWS: ReadonlyArray<readonly [prefix: string, mayImport: readonly string
   ['src/leaf.ts', ['src/dht/', 'src/net/', 'src/core/']],
   ['src/seeds.ts', ['src/net/', 'src/core/']],
   ['src/node.ts', ['src/']],
+  ['src/job-file.ts', ['src/mapreduce/', 'src/core/']],
   ['src/api/', ['src/node.ts', 'src/home', 'src/mapreduce/types.ts', 'src/core/']],
-  ['src/cli/', ['src/node.ts', 'src/home', 'src/api/', 'src/mapreduce/types.ts', 'src/core/']],
+  ['src/cli/', ['src/node.ts', 'src/job-file.ts', 'src/home', 'src/api/', 'src/mapreduce/types.ts', 'src/core/']],
   ['src/main.ts', ['src/cli/', 'src/core/']],
   ['src/index.ts', ['src/']],
-  ['jobs/', ['src/mapreduce/types.ts', 'src/core/']],
+  ['jobs/', ['src/mapreduce/types.ts', 'src/mapreduce/define.ts', 'src/core/']],
   ['sim/', ['src/', 'jobs/']],
   ['bench/', ['src/', 'jobs/', 'sim/']],
   ['scripts/', []],
@@ -77,6 +78,7 @@ const AMBIENT: ReadonlyArray<readonly [file: RegExp, why: string]> = [
   [/^src\/core\/system\.ts$/, 'is the real clock and randomness behind Env'],
   [LIBP2P_ADAPTER, 'carries messages over real sockets; the simulator has its own transport'],
   [/^src\/dht\/store\/disk\/fs\.ts$/, 'is the real disk behind the disk store; the tests have one that loses power'],
+  [/^src\/mapreduce\/(bundle|sandbox\/(guest\/)?[\w-]+)\.ts$/, 'makes and runs foreign code, in processes of its own'],
   [/^src\/mapreduce\/executor(-thread)?\.ts$/, 'runs the code of jobs on threads; the simulator has its own executor'],
 ]
 
@@ -246,7 +248,7 @@ export function packageViolations(files: readonly SourceFile[], manifest: Manife
         .slice(0, from.startsWith('@') ? 2 : 1)
         .join('/')
       unused.delete(name)
-      if (!(name in dependencies) && (shipped || !(name in devDependencies))) {
+      if (!(name in dependencies || name in optionalDependencies) && (shipped || !(name in devDependencies))) {
         out.push(`${file.path}: imports ${name}, which package.json does not ${shipped ? 'give to users' : 'name'}`)
       }
     }

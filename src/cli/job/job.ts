@@ -11,15 +11,24 @@ import { cancelCommand } from './cancel.ts'
 import { listCommand } from './list.ts'
 import { isOver } from './over.ts'
 import { resultCommand } from './result.ts'
+import { runCommand } from './run.ts'
 import { showCommand } from './show.ts'
 import { submitCommand } from './submit.ts'
 import { watchCommand } from './watch.ts'
 
 export function jobCommand(cli: Cli): Command {
   const job = new Command('job')
-    .description('submit and follow jobs: submit, list, show, watch, result, cancel')
+    .description('submit and follow jobs: run, submit, list, show, watch, result, cancel')
     .addHelpText('after', examples('chorale job submit builtin:pi --samples 1e9 --wait', '', 'chorale job list', ''))
-  for (const create of [submitCommand, listCommand, showCommand, watchCommand, resultCommand, cancelCommand]) {
+  for (const create of [
+    runCommand,
+    submitCommand,
+    listCommand,
+    showCommand,
+    watchCommand,
+    resultCommand,
+    cancelCommand,
+  ]) {
     job.addCommand(create(cli))
   }
   return job

@@ -1,11 +1,14 @@
 /** `chorale job submit`. */
 import { randomInt } from 'node:crypto'
+import { resolve } from 'node:path'
 import { Command } from 'commander'
+import type { RemoteHost } from '../../api/client.ts'
 import { ChoraleError } from '../../core/errors.ts'
 import type { Json } from '../../mapreduce/types.ts'
 import type { Cli } from '../cli.ts'
 import * as format from '../format.ts'
 import { examples } from '../help.ts'
+import { inspect } from '../local-files.ts'
 import { duration, integer, parameter } from '../values.ts'
 import { showProgress } from '../view.ts'
 import { follow, printResult } from './job.ts'
@@ -24,7 +27,7 @@ export const seed = integer('--seed', { min: 0, max: 2 ** 32 - 1, example: '42' 
 export function submitCommand(cli: Cli): Command {
   return new Command('submit')
     .description('submit a job through the running node')
-    .argument('<module>', 'what to run; so far: builtin:pi')
+    .argument('<module>', 'builtin:pi, or a file of your own whose default export is made by defineJob')
     .option('--samples <n>', 'short for --param samples=N', samples)
     .option('--seed <n>', 'all randomness of the job derives from it (default: a random one)', seed)
     .option(
@@ -40,8 +43,8 @@ export function submitCommand(cli: Cli): Command {
       examples(
         'chorale job submit builtin:pi --samples 1e9 --seed 42 --wait',
         '',
-        'chorale job submit builtin:pi --param samples=1e9',
-        '',
+        'chorale job submit birthdays.ts --param people=23 --wait',
+        'a job of your own',
       ),
     )
     .action(cli.action((module: string, options: Options) => submit(cli, module, options)))
@@ -57,7 +60,8 @@ async function submit(cli: Cli, module: string, options: Options): Promise<numbe
     throw new ChoraleError('usage', '--samples is missing: try --samples 1e9')
   }
   const host = await cli.connect()
-  const request = { module, params, seed: options.seed ?? randomInt(2 ** 32) }
+  const code = module.startsWith('builtin:') ? module : await addCode(cli, host, module)
+  const request = { module: code, params, seed: options.seed ?? randomInt(2 ** 32) }
   const job = await host.jobs.submit(request, { signal: cli.signal })
   if (!options.wait) {
     cli.print('job', job, job.id)
@@ -73,4 +77,18 @@ async function submit(cli: Cli, module: string, options: Options): Promise<numbe
   } finally {
     view.end()
   }
+}
+
+/** Puts the code of a file into the overlay, from where the hosts that run it get it. Returns its CID. */
+async function addCode(cli: Cli, { store }: RemoteHost, path: string): Promise<string> {
+  const source = await inspect(path)
+  if (source.directory) throw new ChoraleError('usage', `${path} is a directory: name the job's file`)
+  const { bundleJob } = await import('../../job-file.ts')
+  const { code } = await bundleJob(resolve(path))
+  const { cid } = await store.addFile(oncePiece(code), { pin: false, signal: cli.signal })
+  return cid
+}
+
+async function* oncePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
 }

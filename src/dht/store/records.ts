@@ -9,7 +9,8 @@
  */
 import { base58btc } from 'multiformats/bases/base58'
 import { type Static, Type } from 'typebox'
-import { checker, encode } from '../../core/codec.ts'
+import { encode } from '../../core/cbor.ts'
+import { checker } from '../../core/codec.ts'
 import type { Env } from '../../core/env.ts'
 import { ChoraleError } from '../../core/errors.ts'
 import { hashKey, type Key } from '../../core/ids.ts'

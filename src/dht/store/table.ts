@@ -2,7 +2,8 @@
  * The registers that this node holds: merge, digests, caps and expiry. Synchronous, and sends nothing; the procedures
  * are in `registers.ts` and `repair.ts`. An entry is immutable: a merge that changes something replaces it.
  */
-import { type Checker, checker, decode, encode } from '../../core/codec.ts'
+import { decode, encode } from '../../core/cbor.ts'
+import { type Checker, checker } from '../../core/codec.ts'
 import { ChoraleError, type ErrorCode, invariant } from '../../core/errors.ts'
 import { Emitter } from '../../core/events.ts'
 import { hashKey, type Key } from '../../core/ids.ts'

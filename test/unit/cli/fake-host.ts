@@ -20,6 +20,7 @@ export function jobView(change: Partial<JobView> = {}): JobView {
   return {
     id: 'bafyreiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',
     module: 'builtin:pi',
+    name: 'pi',
     params: { samples: 1_000_000 },
     seed: 42,
     submitter: '12D3KooWFakeFakeFake',

@@ -74,7 +74,9 @@ describe('plan', () => {
 
 test('a job done task by task: estimate and interval', () => {
   const { params, tasks } = pi.plan({ samples: 1_000_003 })
-  const total = Array.from({ length: tasks }, (_, task) => pi.map(task, { params, seed: 1 })).reduce(pi.reduce)
+  const total = Array.from({ length: tasks }, (_, task) => pi.map(task, { params, seed: 1, random: () => 0 })).reduce(
+    pi.reduce,
+  )
   expect(total.samples).toBe(1_000_003)
   const value = pi.finish(total, { params }) as { pi: number; ci95: [number, number] }
   expect(value.pi).toBe((4 * total.hits) / total.samples)

@@ -35,6 +35,7 @@ function specOf(module: string, params: { [name: string]: Json }, tasks: number)
   return {
     v: 1,
     module,
+    name: 'x',
     params,
     seed: 42,
     tasks,

@@ -11,16 +11,22 @@ export interface FakeExecutorOptions {
   readonly module: JobModule
   /** Virtual milliseconds that a task takes. */
   readonly taskMs: (task: number, env: Env) => number
+  /** A machine that cannot always: what is thrown instead of the work. */
+  readonly trouble?: () => ChoraleError | undefined
   /** A host that lies. */
   readonly bend?: (partials: RunResult['partials']) => RunResult['partials']
 }
 
 export function fakeExecutor(options: FakeExecutorOptions): (env: Env) => Executor & { tasksRun: number } {
   const { module } = options
+  const trouble = () => {
+    const error = options.trouble?.()
+    if (error) throw error
+  }
   return (env) => ({
     cores: options.cores ?? 1,
     tasksRun: 0,
-    plan: async (_name, params) => module.plan(params),
+    plan: async (_name, params) => ({ name: module.name, ...module.plan(params), engine: 'fake/1' }),
     async run({ spec, segment, mask }, { signal }) {
       let tookMs = 0
       for (const bit of bitsOf(mask)) {
@@ -28,11 +34,18 @@ export function fakeExecutor(options: FakeExecutorOptions): (env: Env) => Execut
         this.tasksRun++
       }
       await env.clock.sleep(tookMs, { signal })
+      trouble()
       const partials = runTasks(module, spec, segment, mask)
       return { partials: options.bend ? options.bend(partials) : partials, tookMs }
     },
-    fold: async (_spec, partials) => foldPartials(module, partials),
-    finish: async (spec, total) => finishJob(module, spec, total),
+    async fold(_spec, partials) {
+      trouble()
+      return foldPartials(module, partials)
+    },
+    async finish(spec, total) {
+      trouble()
+      return finishJob(module, spec, total)
+    },
     stop: async () => {},
   })
 }
@@ -51,7 +64,7 @@ export const waves: JobModule<{ tasks: number }, { sum: number; count: number }>
 
 /** What the job's value must be: the folds of the segment tree, done in the plainest way. */
 export function expectedWaves(tasks: number, seed: number, fanIn = 16): { sum: number; count: number } {
-  const context = { params: { tasks }, seed }
+  const context = { params: { tasks }, seed, random: () => 0 }
   let level = Array.from({ length: tasks }, (_, task) => waves.map(task, context))
   do {
     const next: typeof level = []

@@ -2,7 +2,8 @@
  * Hosts of jobs on a ring that is given, over virtual time: an Overlay, a Transport and Registers that know everything
  * at once and are as unreliable as a test wants. The real ring and the real registers have their tests in the simulator.
  */
-import { type Checker, checker, encode } from '../../../src/core/codec.ts'
+import { encode } from '../../../src/core/cbor.ts'
+import { type Checker, checker } from '../../../src/core/codec.ts'
 import type { Env, Logger } from '../../../src/core/env.ts'
 import { silentLogger } from '../../../src/core/env.ts'
 import { ChoraleError } from '../../../src/core/errors.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { encode } from '../../../src/core/codec.ts'
+import { encode } from '../../../src/core/cbor.ts'
 import { hashKey } from '../../../src/core/ids.ts'
 import {
   controlBytes,
@@ -18,6 +18,7 @@ import { fakeSigner } from './fake-network.ts'
 const spec: JobSpec = {
   v: 1,
   module: 'builtin:waves',
+  name: 'waves',
   params: { tasks: 40 },
   seed: 7,
   tasks: 40,

@@ -12,6 +12,7 @@ function jobOf(tasks: number, nonce = 0): LiveJob {
   const bytes = encodeSpec({
     v: 1,
     module: 'builtin:waves',
+    name: 'waves',
     params: {},
     seed: 1,
     tasks,

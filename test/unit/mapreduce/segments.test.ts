@@ -9,11 +9,11 @@ import {
   lowestBits,
   parentIndex,
   segmentCount,
-  segmentKey,
   taskCount,
   tasksOf,
   topLevel,
 } from '../../../src/mapreduce/segments.ts'
+import { segmentKey } from '../../../src/mapreduce/spec.ts'
 
 const trees = fc.record({ tasks: fc.integer({ min: 1, max: 2 ** 22 }), fanIn: fc.constantFrom(2, 3, 16) })
 

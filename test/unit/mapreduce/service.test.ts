@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { encode } from '../../../src/core/codec.ts'
+import { encode } from '../../../src/core/cbor.ts'
 import type { Env } from '../../../src/core/env.ts'
-import { errorCode } from '../../../src/core/errors.ts'
+import { ChoraleError, errorCode } from '../../../src/core/errors.ts'
 import { JobDispatch, JobResults } from '../../../src/mapreduce/messages.ts'
-import { segmentKey } from '../../../src/mapreduce/segments.ts'
-import { jobKey } from '../../../src/mapreduce/spec.ts'
+
+import { jobKey, segmentKey } from '../../../src/mapreduce/spec.ts'
 import type { JobModule, JobView } from '../../../src/mapreduce/types.ts'
 import { seeds } from '../../nightly.ts'
 import { expectedWaves, type FakeExecutorOptions, fakeExecutor, waves } from './fake-executor.ts'
@@ -272,6 +272,21 @@ describe('bad code and bad hosts', () => {
     const id = await submit(network, hosts[0]!, 100)
     const view = await end(network, hosts[0]!, id)
     expect(view).toMatchObject({ state: 'failed', reason: "the job's code failed in task 33: no such word" })
+  })
+
+  test('what goes wrong on a host and not in the code is tried again, and tells nothing of the job', async () => {
+    let times = 0
+    const trouble = () => (times++ % 3 === 0 ? new ChoraleError('io', 'no room for a process') : undefined)
+    const { network, hosts } = ring(4, { seed: 67 }, { trouble })
+    const view = await end(network, hosts[0]!, await submit(network, hosts[0]!, 60))
+    expect(view).toMatchObject({ state: 'succeeded', value: expectedWaves(60, 7) })
+    expect(times).toBeGreaterThan(10)
+  })
+
+  test('a host that can never do it ends the job, and says why', async () => {
+    const { network, hosts } = ring(3, { seed: 68 }, { trouble: () => new ChoraleError('io', 'no room for a process') })
+    const view = await end(network, hosts[0]!, await submit(network, hosts[0]!, 20))
+    expect(view).toMatchObject({ state: 'failed', reason: 'no room for a process' })
   })
 
   test('a partial that is too large is refused with what to do about it', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encode } from '../../../src/core/codec.ts'
+import { encode } from '../../../src/core/cbor.ts'
 import { errorCode } from '../../../src/core/errors.ts'
 import { MAX_FRAME_BYTES } from '../../../src/core/limits.ts'
 import { decodeFrame, encodeFrame, type Frame, FrameReader } from '../../../src/net/frame.ts'

@@ -5,7 +5,7 @@
  */
 import { Type } from 'typebox'
 import { expect, test } from 'vitest'
-import { encode } from '../../../src/core/codec.ts'
+import { encode } from '../../../src/core/cbor.ts'
 import { ChoraleError } from '../../../src/core/errors.ts'
 import {
   MAX_BULK_FRAME_BYTES,

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { Type } from 'typebox'
 import { describe, expect, it } from 'vitest'
-import { decode, encode } from '../../../src/core/codec.ts'
+import { decode, encode } from '../../../src/core/cbor.ts'
 import { errorCode } from '../../../src/core/errors.ts'
 import { hashKey } from '../../../src/core/ids.ts'
 import { contactAt } from '../../../src/net/contact.ts'

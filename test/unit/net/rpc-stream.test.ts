@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { describe, expect, it } from 'vitest'
-import { encode } from '../../../src/core/codec.ts'
+import { encode } from '../../../src/core/cbor.ts'
 import { ChoraleError } from '../../../src/core/errors.ts'
 import {
   MAX_FRAME_BYTES,

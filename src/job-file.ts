@@ -1,0 +1,64 @@
+/**
+ * Jobs that people write, before they go into the overlay: a file and all that it imports as one module, and a whole run
+ * of it on this machine. Errors are told in the places of the user's own files.
+ */
+import { SourceMap, type SourceMapPayload } from 'node:module'
+import { type Logger, silentLogger } from './core/env.ts'
+import { ChoraleError } from './core/errors.ts'
+import { systemClock } from './core/system.ts'
+import { type Bundle, bundleJob } from './mapreduce/bundle.ts'
+import { type LocalResult, runLocally } from './mapreduce/local.ts'
+import { runnerFiles, whyNoBubblewrap } from './mapreduce/sandbox/command.ts'
+import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
+import type { SandboxState } from './mapreduce/sandbox/sandbox.ts'
+import type { JobRequest } from './mapreduce/types.ts'
+
+export type { Bundle, LocalResult }
+export { bundleJob }
+
+export interface JobFileRun {
+  readonly file: string
+  readonly params: JobRequest['params']
+  readonly seed: number
+  /** Processes at once. */
+  readonly cores: number
+  readonly log?: Logger
+}
+
+/**
+ * Runs a job's file from its beginning to its end in the sandbox of this machine. Rejects with `user-code` or `usage` as
+ * the code says, and with `aborted`.
+ */
+export async function runJobFile(
+  { file, params, seed, cores, log = silentLogger }: JobFileRun,
+  options: { signal: AbortSignal; onProgress?: (done: number, total: number) => void },
+): Promise<LocalResult> {
+  const bundle = await bundleJob(file)
+  const codeOf = async () => bundle.code
+  const executor = createSandboxExecutor({ cores, clock: systemClock, log, codeOf, stacks: true })
+  try {
+    return await runLocally(executor, { module: file, params, seed }, options)
+  } catch (error) {
+    throw error instanceof ChoraleError ? inOwnFiles(error, bundle.map) : error
+  } finally {
+    await executor.stop()
+  }
+}
+
+/** How this machine can run foreign code. Rejects with `config` when it cannot. */
+export async function inspectSandbox(): Promise<SandboxState> {
+  const why = await whyNoBubblewrap(await runnerFiles())
+  return why === undefined ? { level: 'os' } : { level: 'process', why }
+}
+
+/** `at map (job:3:120)` as `at map (wordcount.ts:17:5)`. */
+function inOwnFiles(error: ChoraleError, map: string): ChoraleError {
+  let sources: SourceMap | undefined
+  const message = error.message.replace(/job:(\d+):(\d+)/g, (place, line: string, column: string) => {
+    sources ??= new SourceMap(JSON.parse(map) as SourceMapPayload)
+    const entry = sources.findEntry(Number(line) - 1, Number(column) - 1)
+    if (!('originalSource' in entry)) return place
+    return `${entry.originalSource}:${entry.originalLine + 1}:${entry.originalColumn + 1}`
+  })
+  return message === error.message ? error : new ChoraleError(error.code, message, { cause: error })
+}

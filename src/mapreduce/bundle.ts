@@ -1,0 +1,60 @@
+/**
+ * Makes one module of a job's file and all that it imports, for the sandbox has nothing to import from. The package's own
+ * `chorale/job` comes with it; other packages come from where the file is.
+ */
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build, type Message, stop } from 'esbuild'
+import { ChoraleError, errorMessage } from '../core/errors.ts'
+import { MAX_CODE_BYTES } from '../core/limits.ts'
+
+export interface Bundle {
+  readonly code: Uint8Array
+  /** Source map, version 3: to tell errors in terms of the user's files. */
+  readonly map: string
+}
+
+/** Rejects with `user-code`, and the place, when the file cannot be understood; `limit` when it is too large. */
+export async function bundleJob(file: string): Promise<Bundle> {
+  // The same extension as this file's: .ts from the sources, .js from the package.
+  const define = fileURLToPath(new URL(import.meta.url.replace(/bundle\.(\w+)$/, 'define.$1')))
+  try {
+    const { outputFiles } = await build({
+      entryPoints: [file],
+      bundle: true,
+      write: false,
+      outfile: 'job.js',
+      format: 'esm',
+      platform: 'neutral',
+      mainFields: ['module', 'main'],
+      conditions: ['import', 'default'],
+      alias: { 'chorale/job': define },
+      absWorkingDir: dirname(file),
+      // Math.pow instead: what the compiler and the runtime make of ** may differ in the last bit.
+      target: 'es2024',
+      supported: { 'exponent-operator': false },
+      charset: 'utf8',
+      sourcemap: 'external',
+      legalComments: 'none',
+      minifyWhitespace: true,
+      logLevel: 'silent',
+    })
+    const code = outputFiles.find(({ path }) => path.endsWith('.js'))!.contents
+    if (code.length > MAX_CODE_BYTES) {
+      throw new ChoraleError('limit', `the job's code has ${code.length} bytes, the most is ${MAX_CODE_BYTES}`)
+    }
+    return { code, map: outputFiles.find(({ path }) => path.endsWith('.map'))!.text }
+  } catch (error) {
+    if (error instanceof ChoraleError) throw error
+    const first = (error as { errors?: Message[] }).errors?.[0]
+    throw new ChoraleError('user-code', first ? describe(first) : errorMessage(error), { cause: error })
+  } finally {
+    await stop() // its process
+  }
+}
+
+function describe({ text, location }: Message): string {
+  const where = location ? `${location.file}:${location.line}:${location.column + 1}: ` : ''
+  const hint = /Could not resolve "node:/.test(text) ? '; a job has no files, network, clock or processes' : ''
+  return `${where}${text}${hint}`
+}

@@ -1,0 +1,140 @@
+/**
+ * The parent's side of a child process that runs foreign code. It alone enforces time, caps what comes back, and kills
+ * the process and all that it started when a bound or the protocol is broken. What it gives back is bytes or an error.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Clock, Logger } from '../../core/env.ts'
+import { ChoraleError, errorMessage } from '../../core/errors.ts'
+import type { Command } from './command.ts'
+import { encodeFrame, type Frame, FrameReader } from './frames.ts'
+
+/** Answers of one call: a segment's partials, and as much again. */
+export const MAX_ANSWER_BYTES = 2 * 1024 * 1024
+const MAX_STDERR = 2000
+const MAX_MESSAGE = 2000
+const START_MS = 10_000
+
+interface Pending {
+  readonly id: number
+  resolve(body: Uint8Array): void
+  reject(error: ChoraleError): void
+}
+
+export class Child {
+  /** Resolves when it listens; rejects when it ends before that. */
+  readonly up: Promise<void>
+  /** Resolves when the process is gone. */
+  readonly gone: Promise<void>
+  readonly #process: ChildProcess
+  readonly #clock: Clock
+  readonly #log: Logger
+  #pending: Pending | undefined
+  #nextId = 1
+  #stderr = ''
+  /** Why it was ended, as those hear who ask it for something. */
+  #end: ChoraleError | undefined
+
+  constructor({ file, args }: Command, clock: Clock, log: Logger) {
+    this.#clock = clock
+    this.#log = log
+    const child = spawn(file, args, { cwd: '/', env: {}, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#process = child
+    const reader = new FrameReader(MAX_ANSWER_BYTES)
+    let isUp = () => {}
+    let isNotUp = (_: ChoraleError) => {}
+    this.up = new Promise((resolve, reject) => {
+      isUp = resolve
+      isNotUp = reject
+    })
+    this.up.catch(() => {})
+    child.stdout?.on('data', (piece: Buffer) => {
+      try {
+        for (const frame of reader.push(piece)) {
+          if (frame.head.op === 'up') isUp()
+          else this.#onAnswer(frame)
+        }
+      } catch (error) {
+        this.kill(new ChoraleError('user-code', `the job's process broke the protocol: ${errorMessage(error)}`))
+      }
+    })
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(0, MAX_STDERR)
+    })
+    child.stdin?.on('error', () => {}) // it is gone, which `close` tells
+    const cancel = clock.timer(START_MS, () => this.kill(new ChoraleError('io', 'the sandbox did not start in time')))
+    this.up.then(cancel, cancel)
+    this.gone = new Promise((resolve) => {
+      const onEnd = (reason: string) => {
+        this.#end ??= new ChoraleError('user-code', `the job's process ended by itself: ${reason}`)
+        if (this.#stderr) this.#log.debug('what a sandbox wrote', { text: this.#stderr })
+        isNotUp(new ChoraleError('io', `cannot start a sandbox: ${this.#stderr.split('\n')[0] || this.#end.message}`))
+        this.#settle()?.reject(this.#end)
+        resolve()
+      }
+      child.once('error', (error) => onEnd(error.message))
+      child.once('close', (code, signal) => onEnd(signal ?? `exit code ${code}`))
+    })
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid
+  }
+
+  get hasEnded(): boolean {
+    return this.#end !== undefined
+  }
+
+  /**
+   * One at a time. Rejects with `user-code`: the code failed, or broke a bound and is gone with its process; `aborted`.
+   */
+  async request(
+    head: Frame['head'],
+    body: Uint8Array,
+    { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal | undefined },
+  ): Promise<Uint8Array> {
+    if (this.#end) throw this.#end
+    if (this.#pending) throw new ChoraleError('internal', 'a sandbox does one thing at a time')
+    if (signal?.aborted) throw new ChoraleError('aborted', 'given up')
+    const id = this.#nextId++
+    const answer = new Promise<Uint8Array>((resolve, reject) => {
+      this.#pending = { id, resolve, reject }
+    })
+    const onAbort = () => this.kill(new ChoraleError('aborted', 'given up'))
+    const late = new ChoraleError('user-code', `the job's code took longer than ${timeoutMs / 1000} s`)
+    const cancel = this.#clock.timer(timeoutMs, () => this.kill(late))
+    signal?.addEventListener('abort', onAbort, { once: true })
+    this.#process.stdin?.write(encodeFrame({ ...head, id }, body))
+    try {
+      return await answer
+    } finally {
+      cancel()
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** The process and all that it started. */
+  kill(reason: ChoraleError): void {
+    if (this.#end) return
+    this.#end = reason
+    this.#settle()?.reject(reason)
+    try {
+      if (this.#process.pid !== undefined) process.kill(-this.#process.pid, 'SIGKILL')
+    } catch {} // it is gone already
+  }
+
+  #settle(): Pending | undefined {
+    const pending = this.#pending
+    this.#pending = undefined
+    return pending
+  }
+
+  #onAnswer({ head, body }: Frame): void {
+    if (!this.#pending || head.id !== this.#pending.id) throw new Error('an answer to nothing')
+    if (head.op === 'done') this.#settle()?.resolve(body)
+    else if (head.op === 'failed' && typeof head.message === 'string') {
+      const code = head.kind === 'usage' || head.kind === 'limit' ? head.kind : 'user-code'
+      if (head.kind !== 'memory') this.#settle()?.reject(new ChoraleError(code, head.message.slice(0, MAX_MESSAGE)))
+      else this.kill(new ChoraleError('user-code', 'the job needs more memory than it may have'))
+    } else throw new Error('an answer of no kind')
+  }
+}

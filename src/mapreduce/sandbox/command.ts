@@ -1,0 +1,139 @@
+/**
+ * The command line of a child process that runs foreign code, at two levels of isolation (SANDBOX: Design).
+ *
+ * `process`: limits of the operating system (CPU, memory, no core files, no files at all), and Node's own permissions, which
+ * are a seat belt. `os`: the same inside bubblewrap, with every namespace of its own: no network, no other process, and of
+ * files only what Node itself needs, to read.
+ */
+import { execFile } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { ChoraleError, errorMessage } from '../../core/errors.ts'
+
+export type Level = 'os' | 'process'
+
+export interface Limits {
+  /** Of the isolate's heap. */
+  readonly heapMb: number
+  /** Of processor time, in the life of the process. */
+  readonly cpuSeconds: number
+  /** Heap, array buffers and WebAssembly memory together, above what an idle runner has (RLIMIT_DATA). */
+  readonly dataMb: number
+}
+
+export interface Command {
+  readonly file: string
+  readonly args: readonly string[]
+}
+
+/** Where this installation has what a runner needs. */
+export interface RunnerFiles {
+  readonly node: string
+  readonly runner: string
+  /** All that the runner reads, itself included. */
+  readonly files: readonly string[]
+  /** isolated-vm for this machine. */
+  readonly addon: string
+  /** What the dynamic linker loads for Node and the addon, itself included; empty where it cannot be asked. */
+  readonly libraries: readonly string[]
+}
+
+const run = promisify(execFile)
+
+/** Rejects with `config` when isolated-vm has no build for this machine. */
+export async function runnerFiles(): Promise<RunnerFiles> {
+  // The same extension as this file's: .ts from the sources, .js from the package.
+  const beside = (name: string) => fileURLToPath(new URL(import.meta.url.replace(/command\.(\w+)$/, `${name}.$1`)))
+  const runner = beside('runner')
+  const node = process.execPath
+  const addon = addonFile()
+  const libraries = await Promise.all([node, addon].map(librariesOf))
+  return { node, runner, files: [runner, beside('frames')], addon, libraries: [...new Set(libraries.flat())] }
+}
+
+function addonFile(): string {
+  try {
+    const require = createRequire(import.meta.url)
+    const { path } = require('node-gyp-build') as { path(folder: string): string }
+    return path(dirname(require.resolve('isolated-vm')))
+  } catch (error) {
+    throw new ChoraleError('config', 'the sandbox (isolated-vm) has no build for this machine', { cause: error })
+  }
+}
+
+/** Kilobytes of data that an idle runner has; undefined where it is not measured, and then not limited. */
+export function commandOf(level: Level, files: RunnerFiles, limits: Limits, idleDataKb: number | undefined): Command {
+  const ulimits = ['-c 0', '-f 0', '-n 64', `-t ${limits.cpuSeconds}`]
+  if (idleDataKb !== undefined) ulimits.push(`-d ${idleDataKb + limits.dataMb * 1024}`)
+  const script = `${ulimits.map((limit) => `ulimit ${limit}`).join(' && ')} && exec "$@"`
+  const inside = level === 'os' ? bubblewrap(files) : []
+  return { file: '/bin/sh', args: ['-c', script, 'sh', ...inside, files.node, ...nodeArguments(files, limits)] }
+}
+
+function nodeArguments({ runner, files, addon }: RunnerFiles, limits: Limits): string[] {
+  return [
+    '--permission',
+    '--allow-addons',
+    ...[...files, addon].map((file) => `--allow-fs-read=${file}`),
+    '--no-node-snapshot',
+    '--no-experimental-sqlite',
+    '--no-experimental-websocket',
+    '--disable-sigusr1',
+    '--disable-proto=delete',
+    '--no-warnings',
+    `--max-old-space-size=${limits.heapMb}`,
+    '--max-semi-space-size=4',
+    `--wasm-max-mem-pages=${limits.heapMb * 16}`,
+    runner,
+    addon,
+  ]
+}
+
+const BWRAP = 'bwrap'
+
+function bubblewrap({ node, files, addon, libraries }: RunnerFiles): string[] {
+  const visible = [node, ...files, addon, ...libraries]
+  return [
+    BWRAP,
+    '--unshare-all',
+    '--die-with-parent',
+    '--new-session',
+    '--cap-drop',
+    'ALL',
+    '--uid',
+    '65534',
+    '--gid',
+    '65534',
+    '--hostname',
+    'job',
+    '--clearenv',
+    '--chdir',
+    '/',
+    ...visible.flatMap((file) => ['--ro-bind', file, file]),
+    '--remount-ro',
+    '/',
+    '--',
+  ]
+}
+
+async function librariesOf(file: string): Promise<string[]> {
+  if (process.platform !== 'linux') return []
+  const { stdout } = await run('ldd', [file]).catch(() => ({ stdout: '' }))
+  return stdout.split('\n').flatMap((line) => /(?:=> )?(\/\S+) \(0x/.exec(line)?.[1] ?? [])
+}
+
+/** Why this machine cannot give the level `os`; undefined: it can. */
+export async function whyNoBubblewrap(files: RunnerFiles): Promise<string | undefined> {
+  if (process.platform !== 'linux') return 'bubblewrap is for Linux only'
+  try {
+    const [file, ...args] = bubblewrap(files) as [string, ...string[]]
+    await run(file, [...args, files.node, '--eval', '0'], { timeout: 10_000 })
+    return undefined
+  } catch (error) {
+    const { code, stderr } = error as { code?: unknown; stderr?: string }
+    if (code === 'ENOENT') return 'bubblewrap is not installed (apt-get install bubblewrap)'
+    return stderr?.trim().split('\n')[0] || errorMessage(error)
+  }
+}

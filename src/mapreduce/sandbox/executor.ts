@@ -1,0 +1,149 @@
+/** The executor of jobs whose code came with them: in the sandbox, fetched by its CID where it runs. */
+import { Type } from 'typebox'
+import { decode, encode } from '../../core/cbor.ts'
+import { checker } from '../../core/codec.ts'
+import { ChoraleError } from '../../core/errors.ts'
+import { MAX_JOB_TASKS, MAX_PARTIAL_BYTES } from '../../core/limits.ts'
+import { record } from '../../net/message.ts'
+import { BytesSchema } from '../messages.ts'
+import type { Executor } from '../ports.ts'
+import { bitsOf, countBits, fullMask } from '../segments.ts'
+import { FAN_IN, type JobSpec, MAX_JOB_NAME } from '../spec.ts'
+import type { Json } from '../types.ts'
+import { loadPrelude } from './prelude.ts'
+import { Sandbox, type SandboxOptions, type SandboxState } from './sandbox.ts'
+
+/** What the code of one task, and of anything else, may take. */
+const TASK_MS = 120_000
+const REST_MS = 30_000
+/** Code is at most a block. */
+const MAX_CODES = 16
+
+// What comes out of a sandbox is as hostile as what comes from the network.
+const PartialBytes = BytesSchema(MAX_PARTIAL_BYTES)
+const Index = Type.Integer({ minimum: 0, maximum: MAX_JOB_TASKS })
+const answers = {
+  plan: checker(
+    record({
+      name: Type.String({ minLength: 1, maxLength: MAX_JOB_NAME }),
+      params: Type.Unsafe<{ [name: string]: Json }>(Type.Record(Type.String(), Type.Unknown())),
+      tasks: Type.Integer({ minimum: 1, maximum: MAX_JOB_TASKS }),
+    }),
+  ),
+  run: checker(
+    Type.Array(record({ level: Type.Union([Type.Literal(0), Type.Literal(1)]), index: Index, bytes: PartialBytes }), {
+      maxItems: FAN_IN,
+    }),
+  ),
+  fold: checker(PartialBytes),
+}
+
+export interface SandboxExecutorOptions extends SandboxOptions {
+  /** The code of a module, checked against its name. */
+  readonly codeOf: (module: string) => Promise<Uint8Array>
+  /** What the code of one task may take, ms. */
+  readonly taskMs?: number
+}
+
+export interface SandboxExecutor extends Executor {
+  /** Undefined as long as no foreign code has been run. */
+  readonly state: SandboxState | undefined
+}
+
+export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxExecutor {
+  const { cores, clock, codeOf, taskMs = TASK_MS } = options
+  const codes = new Map<string, Promise<Uint8Array>>()
+  let opening: Promise<Sandbox> | undefined
+  let open: Sandbox | undefined
+  let stopped = false
+
+  function code(module: string): Promise<Uint8Array> {
+    const known = codes.get(module)
+    codes.delete(module)
+    const found = known ?? codeOf(module)
+    codes.set(module, found) // the one used last is at the end
+    found.catch(() => codes.get(module) === found && codes.delete(module))
+    for (const oldest of codes.keys()) {
+      if (codes.size <= MAX_CODES) break
+      codes.delete(oldest)
+    }
+    return found
+  }
+
+  async function call(
+    module: string,
+    job: string,
+    name: string,
+    input: unknown,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array> {
+    if (stopped) throw new ChoraleError('aborted', 'the host stops')
+    opening ??= Sandbox.open(options)
+    const [sandbox, bytes] = await Promise.all([opening, code(module)])
+    open = sandbox
+    return sandbox.call(job, bytes, name, encode(input), { timeoutMs, signal })
+  }
+
+  async function callFor(spec: JobSpec, name: string, input: unknown, timeoutMs: number, signal?: AbortSignal) {
+    const engine = await engineName()
+    if (spec.engine !== engine) {
+      throw new ChoraleError('unsupported', `the job is for the engine ${spec.engine}, this host has ${engine}`)
+    }
+    return call(spec.module, jobOf(spec), name, input, timeoutMs, signal)
+  }
+
+  return {
+    cores,
+    get state() {
+      return open?.state
+    },
+    async plan(module, params) {
+      const plan = answers.plan.parse(
+        decode(await call(module, `plan|${module}`, 'plan', params, Math.min(REST_MS, taskMs))),
+      )
+      return { ...plan, engine: await engineName() }
+    },
+    async run({ spec, segment, mask }, { signal }) {
+      const before = clock.now()
+      const input = { spec: inputOf(spec), segment, mask }
+      const timeoutMs = taskMs * countBits(mask)
+      const answer = answers.run.parse(decode(await callFor(spec, 'run', input, timeoutMs, signal)))
+      const whole = mask === fullMask(spec, 1, segment)
+      const wanted = whole ? [segment] : [...bitsOf(mask)].map((bit) => segment * spec.fanIn + bit)
+      const partials = answer.map(({ index, bytes }) => ({ level: whole ? (1 as const) : (0 as const), index, bytes }))
+      if (partials.map(({ index }) => index).join() !== wanted.join()) {
+        throw new ChoraleError('user-code', "the job's process gave results that it was not asked for")
+      }
+      return { partials, tookMs: clock.now() - before }
+    },
+    async fold(spec, partials) {
+      return answers.fold.parse(
+        decode(await callFor(spec, 'fold', { spec: inputOf(spec), partials }, Math.min(REST_MS, taskMs))),
+      )
+    },
+    async finish(spec, total) {
+      return decode(await callFor(spec, 'finish', { spec: inputOf(spec), total }, Math.min(REST_MS, taskMs))) as Json
+    },
+    async stop() {
+      stopped = true
+      await (await opening?.catch(() => undefined))?.stop()
+    },
+  }
+}
+
+/** V8 decides what code means, and the prelude what it has: both are part of every job. */
+export async function engineName(): Promise<string> {
+  const { digest } = await loadPrelude()
+  return `v8-${process.versions.v8.split('.').slice(0, 2).join('.')}/${digest}`
+}
+
+/** Two jobs never share a process, though their code be the same. */
+function jobOf({ submitter, nonce }: JobSpec): string {
+  return `${submitter}|${nonce}`
+}
+
+/** What the code may know of its job. */
+function inputOf({ seed, params, tasks, fanIn }: JobSpec) {
+  return { seed, params, tasks, fanIn }
+}

@@ -1,0 +1,74 @@
+/**
+ * What runs inside an isolate before and around a job's module: it hardens the realm, and turns calls with bytes into
+ * calls of the job's functions. What it gives back is bytes that it has made itself, or the text of an error.
+ *
+ * esbuild makes it one script (`prelude.ts` of the folder above). Its hash is part of the engine's name, for results may
+ * depend on it.
+ */
+import './text.ts'
+import { decode, encode } from '../../../core/cbor.ts'
+import { finishJob, foldPartials, isJobModule, runTasks } from '../../module-runner.ts'
+import type { JobSpec } from '../../spec.ts'
+import { nextRandom, reseed } from '../../task-random.ts'
+import type { JobModule, Json } from '../../types.ts'
+import { hardenRealm } from './realm.ts'
+
+const MAX_MESSAGE = 2000
+
+export function start(stacks: boolean) {
+  Math.random = nextRandom
+  hardenRealm(stacks)
+  let job: JobModule | undefined
+
+  const calls: { [name: string]: (input: never) => unknown } = {
+    plan: (params: { [name: string]: Json }) => {
+      const { params: checked, tasks } = job!.plan(params)
+      return { name: job!.name, params: checked, tasks }
+    },
+    run: ({ spec, segment, mask }: { spec: JobSpec; segment: number; mask: number }) =>
+      runTasks(job!, spec, segment, mask),
+    fold: ({ spec, partials }: { spec: JobSpec; partials: Uint8Array[] }) => {
+      reseed(spec.seed, -1)
+      return foldPartials(job!, partials)
+    },
+    finish: ({ spec, total }: { spec: JobSpec; total: Uint8Array }) => {
+      reseed(spec.seed, -1)
+      return finishJob(job!, spec, total)
+    },
+  }
+  return {
+    take(module: unknown): void {
+      if (!isJobModule(module)) throw new TypeError('the module has no default export made by defineJob')
+      job = module
+    },
+    call(name: string, input: ArrayBuffer): ArrayBuffer | string {
+      try {
+        const bytes = encode(calls[name]!(decode(new Uint8Array(input)) as never))
+        const out = new ArrayBuffer(bytes.length)
+        new Uint8Array(out).set(bytes)
+        return out
+      } catch (error) {
+        return describe(error)
+      }
+    },
+  }
+}
+
+/**
+ * `kind message`, and where it was thrown if stacks are kept. The getters of a thrown object are the job's code: they may
+ * say anything, but what comes out is a text.
+ */
+function describe(error: unknown): string {
+  try {
+    const { name, code, message, cause } = error as { [name: string]: unknown }
+    const text = typeof message === 'string' ? message : String(error)
+    // By name, because a bundle has a class of its own.
+    if (name === 'ChoraleError' && (code === 'usage' || code === 'limit'))
+      return `${code} ${text.slice(0, MAX_MESSAGE)}`
+    const { stack } = (cause ?? error) as { stack?: unknown }
+    const where = typeof stack === 'string' ? /\n\s+at [^\n]*job:\d+:\d+\)?/.exec(stack)?.[0] : undefined
+    return `user-code ${text.slice(0, MAX_MESSAGE)}${where ?? ''}`
+  } catch {
+    return 'user-code something was thrown that has no message'
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * The script that runs in every isolate, made from guest/. The package carries it made, from the versions that it was
+ * tested with; in a clone, whose lock file has the same ones, it is made once per process.
+ */
+import { hash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+
+export interface Prelude {
+  readonly code: Uint8Array
+  /** Sixteen hex digits of its SHA-256: part of the engine that a job runs on. */
+  readonly digest: string
+}
+
+/** Where `npm run build` puts it. */
+const MADE = new URL('prelude.bundle', import.meta.url)
+
+let loaded: Promise<Prelude> | undefined
+
+export function loadPrelude(): Promise<Prelude> {
+  return (loaded ??= load())
+}
+
+async function load(): Promise<Prelude> {
+  const code = new Uint8Array(await readFile(MADE).catch(bundlePrelude))
+  return { code, digest: hash('sha256', code, 'hex').slice(0, 16) }
+}
+
+export async function bundlePrelude(): Promise<Uint8Array> {
+  // The same extension as this file's: .ts from the sources, .js from the package.
+  const entry = fileURLToPath(new URL(import.meta.url.replace(/prelude\.(\w+)$/, 'guest/prelude.$1')))
+  const { build, stop } = await import('esbuild') // late: a node that runs no foreign code does not need it
+  try {
+    const { outputFiles } = await build({
+      entryPoints: [entry],
+      bundle: true,
+      write: false,
+      format: 'iife',
+      globalName: '__prelude',
+      platform: 'neutral',
+      mainFields: ['module', 'main'],
+      conditions: ['import', 'default'],
+      target: 'es2024',
+      // The same text from the sources and from what is compiled, and in whatever directory: no comments, no paths.
+      legalComments: 'none',
+      minifySyntax: true,
+      minifyWhitespace: true,
+      logLevel: 'silent',
+    })
+    return outputFiles[0]!.contents
+  } finally {
+    await stop() // its process
+  }
+}

@@ -1,0 +1,66 @@
+/** A job that somebody wrote, from its file to its value: on this machine alone, and over an overlay of real processes. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { Bench } from './processes.ts'
+
+const BIRTHDAYS = `
+import { defineJob } from 'chorale/job'
+
+export default defineJob({
+  name: 'birthdays',
+  params: { people: 23, groups: 40_000 },
+  split: ({ groups }) => Math.ceil(groups / 1000),
+  map(task, { params, random }) {
+    if (params.people === 13 && task === 5) throw new Error('unlucky')
+    let shared = 0
+    for (let i = 0; i < 1000; i++) {
+      const days = new Set<number>()
+      for (let person = 0; person < params.people; person++) days.add(Math.floor(random() * 365))
+      if (days.size < params.people) shared++
+    }
+    return { shared, sum: Math.sqrt(shared) / 3 }
+  },
+  reduce: (left, right) => ({ shared: left.shared + right.shared, sum: left.sum + right.sum }),
+})
+`
+
+test('a job of its user gives the same value on one machine and on three nodes', async () => {
+  await using bench = new Bench()
+  const file = join(bench.root, 'birthdays.ts')
+  writeFileSync(file, BIRTHDAYS)
+  const alone = await bench.json('job', 'run', '--local', file, '--seed', '42')
+  expect(alone).toMatchObject({ type: 'result', status: 'succeeded', tasks: { total: 40 }, seed: 42 })
+  const { shared } = alone.value as { shared: number }
+  expect(shared / 40_000).toBeCloseTo(0.507, 1)
+
+  const homes = [1, 2, 3].map((i) => join(bench.root, 'nodes', String(i)))
+  const first = bench.start('up', '--home', homes[0]!, '--listen', '127.0.0.1:0', '--lend', '1cpu', '--json')
+  const { address } = (await first.line('ready')) as { address: string }
+  for (const home of homes.slice(1)) {
+    const node = bench.start(
+      'up',
+      '--home',
+      home,
+      '--listen',
+      '127.0.0.1:0',
+      '--bootstrap',
+      address,
+      '--lend',
+      '1cpu',
+      '--json',
+    )
+    await node.line('ready')
+  }
+  const submit = (...args: string[]) => ['job', 'submit', file, '--seed', '42', '--wait', '--home', homes[1]!, ...args]
+  expect((await bench.json(...submit())).value).toEqual(alone.value)
+
+  const failed = await bench.run(...submit('--param', 'people=13'))
+  expect(failed.code).toBe(5)
+  expect(failed.err).toContain("the job's code failed in task 5: unlucky")
+  const local = await bench.run('job', 'run', '--local', file, '--param', 'people=13')
+  expect(local.code).toBe(5)
+  expect(local.err).toMatch(/failed in task 5: unlucky at Object.map \(birthdays.ts:9:\d+\)/)
+  const wrong = await bench.run(...submit('--param', 'peeple=13'))
+  expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('birthdays has no parameter "peeple"') })
+})

@@ -1,0 +1,171 @@
+/** What code in a sandbox can see and do (SANDBOX: tests 1 to 10). */
+import { describe, expect, test } from 'vitest'
+import { levels, moduleOf, noBubblewrap, sandboxed } from './sandbox.ts'
+
+/** The isolate is the same at both levels; what is about its process is tried at both. */
+const level = noBubblewrap === undefined ? 'os' : 'process'
+const inside = (map: string, top?: string) => sandboxed(moduleOf(map, top), { level })
+
+describe('inside the isolate', () => {
+  test('constructors of functions reach no process', async () => {
+    const { task } = inside(`
+      const tries = [() => {}, async () => {}, function* () {}, async function* () {}]
+      if (task < 4) return tries[task].constructor('return typeof process + typeof require + typeof globalThis.Buffer')() + ''
+      return (() => {}).constructor('return process')()
+    `)
+    expect(await task(0)).toBe('undefinedundefinedundefined')
+    for (const other of [1, 2, 3]) expect(await task(other)).toMatch(/^\[object (Promise|Generator|AsyncGenerator)\]$/)
+    await expect(task(4)).rejects.toMatchObject({ code: 'user-code', message: expect.stringContaining('not defined') })
+  })
+
+  test('a dynamic import rejects, and its rejection reaches nothing', async () => {
+    const { task } = inside(
+      `if (task === 0) { import('fs').then(() => { found = 'fs' }, (error) => { found = error.constructor.constructor('return typeof process')() }); return 0 }
+       return found`,
+      `let found = 'nothing yet'`,
+    )
+    await task(0)
+    expect(await task(1)).toBe('undefined')
+  })
+
+  test('a static import is refused', async () => {
+    await expect(inside('return fs.readFileSync', `import fs from 'fs'`).task()).rejects.toMatchObject({
+      code: 'user-code',
+      message: expect.stringContaining('cannot import fs'),
+    })
+  })
+
+  test('Error.prepareStackTrace is never called', async () => {
+    const { task } = inside(`
+      let called = 'no'
+      try { Error.prepareStackTrace = () => { called = 'yes' } } catch {}
+      try { null.x } catch (error) { error.stack }
+      return called
+    `)
+    expect(await task()).toBe('no')
+  })
+
+  test('there is nothing that differs between hosts or moments', async () => {
+    const absent = [
+      ...['process', 'require', 'module', 'Buffer', 'fetch', 'setTimeout', 'setImmediate', 'queueMicrotask', 'console'],
+      ...[
+        'Date',
+        'Intl',
+        'Temporal',
+        'WebAssembly',
+        'SharedArrayBuffer',
+        'Atomics',
+        'WeakRef',
+        'performance',
+        'crypto',
+      ],
+      ...['FinalizationRegistry', 'structuredClone', 'TextEncoder', 'TextDecoder', 'eval', 'ShadowRealm', 'gc'],
+    ]
+    const { task } = inside(
+      `return ${JSON.stringify(absent)}.filter((name) => name in globalThis || typeof globalThis[name] !== 'undefined')`,
+    )
+    expect(await task()).toEqual([])
+    const locale = inside(`return [
+      'a'.localeCompare, 'a'.toLocaleUpperCase, (1).toLocaleString, [].toLocaleString, ({}).toLocaleString, new Uint8Array(1).toLocaleString,
+    ].filter(Boolean).length`)
+    expect(await locale.task()).toBe(0)
+  })
+
+  test('built-in objects cannot be changed, and programs that override what they inherit can', async () => {
+    const { task } = inside(`
+      const targets = [Object.prototype, Array.prototype, Function.prototype, Math, JSON, Promise.prototype, globalThis,
+        Object.getPrototypeOf(Uint8Array.prototype), Object.getPrototypeOf(function* () {}), Map.prototype, Error]
+      const changed = targets.filter((target) => { try { target.planted = 1 } catch {} return target.planted === 1 })
+      try { Object.prototype.toString = () => 'planted' } catch {}
+      const own = { toString: null }
+      own.toString = () => 'own'
+      function Old() {}
+      Old.prototype.constructor = Old
+      const error = new Error('a'); error.message = 'b'; error.name = 'Mine'
+      return [changed.length, String({}), String(own), String(error)]
+    `)
+    expect(await task()).toEqual([0, '[object Object]', 'own', 'Mine: b'])
+  })
+
+  test('results are plain values, or no results', async () => {
+    const { task } = inside(`
+      const lying = new Uint8Array(4)
+      Object.defineProperty(lying, 'length', { value: 1e9 })
+      Object.defineProperty(lying, 'byteLength', { value: 1e9 })
+      const self = {}; self.self = self
+      const results = [() => 1, Promise.resolve(1), { then() {} }, undefined, Symbol('a'), NaN, Infinity, self,
+        lying, new Proxy({ a: 1 }, {}), new Proxy({}, { ownKeys() { throw new Error('trap') } })]
+      return results[task]
+    `)
+    for (let bad = 0; bad < 8; bad++)
+      await expect(task(bad), `result ${bad}`).rejects.toMatchObject({ code: 'user-code' })
+    const bytes = (await task(8).catch(() => new Uint8Array(0))) as unknown as Uint8Array
+    expect(bytes.length).toBeLessThanOrEqual(4)
+    expect(await task(9)).toEqual({ a: 1 }) // as what it shows
+    await expect(task(10)).rejects.toMatchObject({ code: 'user-code' })
+  })
+
+  test('randomness is of the seed and the task, whatever ran before', async () => {
+    const code = moduleOf('return [context.seed, Math.random(), Math.random()]')
+    const [one, two] = [sandboxed(code, { level }), sandboxed(code, { level })]
+    const first = await one.task(3)
+    await two.task(9)
+    expect(await two.task(3)).toEqual(first)
+    expect(await two.task(4)).not.toEqual(first)
+  })
+})
+
+describe.each(levels)('the process, at level %s', (level) => {
+  const tryIt = test.skipIf(level === 'os' && noBubblewrap !== undefined)
+  const inside = (map: string) => sandboxed(moduleOf(map), { level })
+  const bounded = (map: string) => sandboxed(moduleOf(map), { level, taskMs: 500, heapMb: 64 }).task
+
+  tryIt('large results and large errors are cut, and a getter that loops is ended', async () => {
+    const { task } = inside(`
+      if (task === 0) return 'x'.repeat(32 * 2 ** 20)
+      throw new Error('y'.repeat(10 * 2 ** 20))
+    `)
+    await expect(task(0)).rejects.toMatchObject({ message: expect.stringMatching(/the most is 32768/) })
+    const error = await task(1).catch((thrown: Error) => thrown)
+    expect((error as Error).message.length).toBeLessThan(3000)
+    const looping = bounded(`
+      class Looping extends Error { get message() { for (;;); } }
+      if (task === 0) throw new Looping()
+      return { get x() { for (;;); } }
+    `)
+    for (const loop of [0, 1]) {
+      await expect(looping(loop)).rejects.toMatchObject({ message: expect.stringContaining('longer than') })
+    }
+  })
+
+  tryIt.each([
+    ['a loop', 'for (;;);'],
+    ['a storm of microtasks', 'const again = () => Promise.resolve().then(again); again(); for (;;);'],
+    ['a catastrophic pattern', `return /^(a+)+$/.test('a'.repeat(60) + 'b')`],
+    ['a comparison that never ends', 'return [1, 2, 3].sort(() => { for (;;); })'],
+    ['a large power', 'return String(3n ** (10n ** 9n)).length'],
+  ])('%s is ended, and its process with it', async (_, map) => {
+    await expect(bounded(map)()).rejects.toMatchObject({ code: 'user-code' })
+  })
+
+  tryIt('what never settles and what recurses without end is no result', async () => {
+    await expect(bounded('return new Promise(() => {})')()).rejects.toMatchObject({ code: 'user-code' })
+    await expect(bounded('const deeper = () => deeper() + 1; return deeper()')()).rejects.toMatchObject({
+      code: 'user-code',
+    })
+  })
+
+  tryIt.each([
+    ['arrays', 'const all = []; for (;;) all.push(new Array(1e5).fill(task))'],
+    ['maps', 'const all = new Map(); for (let i = 0; ; i++) all.set(i, { i })'],
+    ['buffers', 'const all = []; for (;;) all.push(new Uint8Array(2 ** 20).fill(1))'],
+    ['strings', `let all = 'x'; for (;;) { all += all; all.charCodeAt(5) }`],
+    ['deep values', 'let all = []; for (let i = 0; i < 1e7; i++) all = [all]; return all'],
+  ])('a bomb of %s: the process is gone, the memory of this one flat', async (_, map) => {
+    const before = process.memoryUsage().rss
+    await expect(sandboxed(moduleOf(map), { level, taskMs: 20_000, heapMb: 64 }).task()).rejects.toMatchObject({
+      code: 'user-code',
+    })
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20)
+  })
+})
