@@ -5,9 +5,12 @@
 import { SourceMap, type SourceMapPayload } from 'node:module'
 import { type Logger, silentLogger } from './core/env.ts'
 import { ChoraleError } from './core/errors.ts'
+import { seededRandom } from './core/random.ts'
 import { systemClock } from './core/system.ts'
 import { type Bundle, bundleJob } from './mapreduce/bundle.ts'
+import { type CheckResult, checkJob } from './mapreduce/check.ts'
 import { type LocalResult, runLocally } from './mapreduce/local.ts'
+import type { Executor } from './mapreduce/ports.ts'
 import { runnerFiles, whyNoBubblewrap } from './mapreduce/sandbox/command.ts'
 import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
 import type { SandboxState } from './mapreduce/sandbox/sandbox.ts'
@@ -29,15 +32,28 @@ export interface JobFileRun {
  * Runs a job's file from its beginning to its end in the sandbox of this machine. Rejects with `user-code` or `usage` as
  * the code says, and with `aborted`.
  */
-export async function runJobFile(
-  { file, params, seed, cores, log = silentLogger }: JobFileRun,
+export function runJobFile(
+  run: JobFileRun,
   options: { signal: AbortSignal; onProgress?: (done: number, total: number) => void },
 ): Promise<LocalResult> {
+  return withJobFile(run, (executor, request) => runLocally(executor, request, options))
+}
+
+/** Tries a job's file (`checkJob`). Rejects likewise, and with `user-code` when it is not what the overlay relies on. */
+export function checkJobFile(run: JobFileRun, { signal }: { signal: AbortSignal }): Promise<CheckResult> {
+  const random = seededRandom(run.seed)
+  return withJobFile(run, (executor, request) => checkJob(executor, request, { random, signal }))
+}
+
+async function withJobFile<T>(
+  { file, params, seed, cores, log = silentLogger }: JobFileRun,
+  work: (executor: Executor, request: JobRequest) => Promise<T>,
+): Promise<T> {
   const bundle = await bundleJob(file)
   const codeOf = async () => bundle.code
   const executor = createSandboxExecutor({ cores, clock: systemClock, log, codeOf, stacks: true })
   try {
-    return await runLocally(executor, { module: file, params, seed }, options)
+    return await work(executor, { module: file, params, seed })
   } catch (error) {
     throw error instanceof ChoraleError ? inOwnFiles(error, bundle.map) : error
   } finally {

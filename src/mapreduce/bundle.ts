@@ -2,6 +2,7 @@
  * Makes one module of a job's file and all that it imports, for the sandbox has nothing to import from. The package's own
  * `chorale/job` comes with it; other packages come from where the file is.
  */
+import { isBuiltin } from 'node:module'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Message, stop } from 'esbuild'
@@ -55,6 +56,7 @@ export async function bundleJob(file: string): Promise<Bundle> {
 
 function describe({ text, location }: Message): string {
   const where = location ? `${location.file}:${location.line}:${location.column + 1}: ` : ''
-  const hint = /Could not resolve "node:/.test(text) ? '; a job has no files, network, clock or processes' : ''
+  const missing = /^Could not resolve "(.*)"/.exec(text)?.[1]
+  const hint = missing && isBuiltin(missing) ? ': a job has no files, network, clock or processes' : ''
   return `${where}${text}${hint}`
 }

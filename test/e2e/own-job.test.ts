@@ -64,3 +64,36 @@ test('a job of its user gives the same value on one machine and on three nodes',
   const wrong = await bench.run(...submit('--param', 'peeple=13'))
   expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('birthdays has no parameter "peeple"') })
 })
+
+test('a job to begin with is written, checked and run', async () => {
+  await using bench = new Bench()
+  expect(await bench.runHere('job', 'new', 'birthdays')).toMatchObject({ code: 0, out: 'birthdays.ts\n' })
+  expect(await bench.runHere('job', 'new', 'birthdays')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('birthdays.ts is there already'),
+  })
+  const checked = await bench.runHere('job', 'check', 'birthdays.ts')
+  expect(checked).toMatchObject({ code: 0, out: expect.stringContaining('associative in 12 of 12 tries') })
+  const run = await bench.runHere('job', 'run', '--local', 'birthdays.ts', '--seed', '42', '--json')
+  expect(JSON.parse(run.out)).toMatchObject({ value: { probability: expect.closeTo(0.507, 1), groups: 200_000 } })
+  writeFileSync(
+    join(bench.root, 'bad.ts'),
+    `import { defineJob } from 'chorale/job'
+    let calls = 0
+    export default defineJob({
+      name: 'bad',
+      params: { impure: false },
+      split: () => 10,
+      map: (task, { params }) => (params.impure ? ++calls : task),
+      reduce: (left: number, right: number) => left - right,
+    })`,
+  )
+  expect(await bench.runHere('job', 'check', 'bad.ts')).toMatchObject({
+    code: 5,
+    err: expect.stringContaining('reduce must be associative'),
+  })
+  expect(await bench.runHere('job', 'check', 'bad.ts', '--param', 'impure=true')).toMatchObject({
+    code: 5,
+    err: expect.stringContaining('task 0 gave two different results'),
+  })
+})

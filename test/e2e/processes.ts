@@ -34,14 +34,20 @@ export class Bench implements AsyncDisposable {
     return this.#spawn([MAIN, ...args])
   }
 
+  /** To its end, in this bench's directory. */
+  runHere(...args: string[]): Promise<Ended> {
+    return this.#spawn([MAIN, ...args], this.root).ended
+  }
+
   /** As `start`, but nobody can connect to the process over TCP. */
   startUndialable(...args: string[]): Running {
     return this.#spawn(['--import', NO_INBOUND, MAIN, ...args])
   }
 
-  #spawn(args: readonly string[]): Running {
+  #spawn(args: readonly string[], cwd = process.cwd()): Running {
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
+      cwd,
       env: {
         ...process.env,
         TMPDIR: this.root,

@@ -8,7 +8,9 @@ import { EXIT, exitCodeOfJob } from '../exit.ts'
 import * as format from '../format.ts'
 import { examples } from '../help.ts'
 import { cancelCommand } from './cancel.ts'
+import { checkCommand } from './check.ts'
 import { listCommand } from './list.ts'
+import { newCommand } from './new.ts'
 import { isOver } from './over.ts'
 import { resultCommand } from './result.ts'
 import { runCommand } from './run.ts'
@@ -18,9 +20,11 @@ import { watchCommand } from './watch.ts'
 
 export function jobCommand(cli: Cli): Command {
   const job = new Command('job')
-    .description('submit and follow jobs: run, submit, list, show, watch, result, cancel')
+    .description('write, submit and follow jobs: new, check, run, submit, list, show, watch, result, cancel')
     .addHelpText('after', examples('chorale job submit builtin:pi --samples 1e9 --wait', '', 'chorale job list', ''))
   for (const create of [
+    newCommand,
+    checkCommand,
     runCommand,
     submitCommand,
     listCommand,

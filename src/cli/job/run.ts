@@ -3,43 +3,26 @@ import { randomInt } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { Command } from 'commander'
-import { ChoraleError } from '../../core/errors.ts'
-import type { Json } from '../../mapreduce/types.ts'
 import type { Cli } from '../cli.ts'
 import * as format from '../format.ts'
 import { examples } from '../help.ts'
-import { inspect } from '../local-files.ts'
-import { parameter } from '../values.ts'
-import { seed } from './submit.ts'
-
-interface Options {
-  readonly local?: boolean
-  readonly seed?: number
-  readonly param: ReadonlyArray<[string, Json]>
-}
+import { jobFile, type OwnJobOptions, ownJobOptions } from './own.ts'
 
 /** Between two looks at how far it is. */
 const LINE_MS = 1000
 
 export function runCommand(cli: Cli): Command {
-  return new Command('run')
+  const command = new Command('run')
     .description('run a job of your own on this machine alone, as the overlay would; needs no node')
     .argument('<file>', 'a module whose default export is made by defineJob')
     .requiredOption('--local', 'on this machine')
-    .option('--seed <n>', 'all randomness of the job derives from it (default: a random one)', seed)
-    .option(
-      '--param <name=value>',
-      'a parameter of the job; may be given several times',
-      (text: string, before: Array<[string, Json]>) => [...before, parameter(text)],
-      [] as Array<[string, Json]>,
-    )
+  return ownJobOptions(command)
     .addHelpText('after', examples('chorale job run --local birthdays.ts --param people=23 --seed 42', ''))
-    .action(cli.action((file: string, options: Options) => run(cli, file, options)))
+    .action(cli.action((file: string, options: OwnJobOptions) => run(cli, file, options)))
 }
 
-async function run(cli: Cli, path: string, options: Options): Promise<number> {
-  const source = await inspect(path)
-  if (source.directory) throw new ChoraleError('usage', `${path} is a directory: name the job's file`)
+async function run(cli: Cli, path: string, options: OwnJobOptions): Promise<number> {
+  await jobFile(path)
   const { runJobFile } = await import('../../job-file.ts')
   const seed = options.seed ?? randomInt(2 ** 32)
   const beganAtMs = Date.now()

@@ -8,34 +8,25 @@ import type { Json } from '../../mapreduce/types.ts'
 import type { Cli } from '../cli.ts'
 import * as format from '../format.ts'
 import { examples } from '../help.ts'
-import { inspect } from '../local-files.ts'
-import { duration, integer, parameter } from '../values.ts'
+import { duration, integer } from '../values.ts'
 import { showProgress } from '../view.ts'
 import { follow, printResult } from './job.ts'
+import { jobFile, type OwnJobOptions, ownJobOptions } from './own.ts'
 
-interface Options {
+interface Options extends OwnJobOptions {
   readonly samples?: number
-  readonly seed?: number
-  readonly param: ReadonlyArray<[string, Json]>
   readonly wait?: boolean
   readonly timeout?: number
 }
 
 export const samples = integer('--samples', { min: 1, max: 1e15, example: '1e9' })
-export const seed = integer('--seed', { min: 0, max: 2 ** 32 - 1, example: '42' })
 
 export function submitCommand(cli: Cli): Command {
-  return new Command('submit')
+  const command = new Command('submit')
     .description('submit a job through the running node')
     .argument('<module>', 'builtin:pi, or a file of your own whose default export is made by defineJob')
     .option('--samples <n>', 'short for --param samples=N', samples)
-    .option('--seed <n>', 'all randomness of the job derives from it (default: a random one)', seed)
-    .option(
-      '--param <name=value>',
-      'a parameter of the job; may be given several times',
-      (text: string, before: Array<[string, Json]>) => [...before, parameter(text)],
-      [] as Array<[string, Json]>,
-    )
+  return ownJobOptions(command)
     .option('--wait', 'stay until it is done, and print the result')
     .option('--timeout <time>', 'with --wait: give up waiting after this long; the job goes on', duration('--timeout'))
     .addHelpText(
@@ -81,8 +72,7 @@ async function submit(cli: Cli, module: string, options: Options): Promise<numbe
 
 /** Puts the code of a file into the overlay, from where the hosts that run it get it. Returns its CID. */
 async function addCode(cli: Cli, { store }: RemoteHost, path: string): Promise<string> {
-  const source = await inspect(path)
-  if (source.directory) throw new ChoraleError('usage', `${path} is a directory: name the job's file`)
+  await jobFile(path)
   const { bundleJob } = await import('../../job-file.ts')
   const { code } = await bundleJob(resolve(path))
   const { cid } = await store.addFile(oncePiece(code), { pin: false, signal: cli.signal })

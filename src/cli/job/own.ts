@@ -1,0 +1,30 @@
+/** What the commands share that take a job's file. */
+import type { Command } from 'commander'
+import { ChoraleError } from '../../core/errors.ts'
+import type { Json } from '../../mapreduce/types.ts'
+import { inspect } from '../local-files.ts'
+import { integer, parameter } from '../values.ts'
+
+export interface OwnJobOptions {
+  readonly seed?: number
+  readonly param: ReadonlyArray<[string, Json]>
+}
+
+export const seed = integer('--seed', { min: 0, max: 2 ** 32 - 1, example: '42' })
+
+export function ownJobOptions(command: Command): Command {
+  return command
+    .option('--seed <n>', 'all randomness of the job derives from it (default: a random one)', seed)
+    .option(
+      '--param <name=value>',
+      'a parameter of the job; may be given several times',
+      (text: string, before: Array<[string, Json]>) => [...before, parameter(text)],
+      [] as Array<[string, Json]>,
+    )
+}
+
+/** Throws `usage` or `io` unless there is such a file. */
+export async function jobFile(path: string): Promise<void> {
+  const source = await inspect(path)
+  if (source.directory) throw new ChoraleError('usage', `${path} is a directory: name the job's file`)
+}
