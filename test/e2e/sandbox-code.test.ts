@@ -105,6 +105,46 @@ describe('inside the isolate', () => {
     await expect(task(10)).rejects.toMatchObject({ code: 'user-code' })
   })
 
+  test('the functions of Math that differ between engines are replaced by ones within a few last places of them', async () => {
+    const one = [
+      'acos',
+      'acosh',
+      'asin',
+      'asinh',
+      'atan',
+      'atanh',
+      'cbrt',
+      'cos',
+      'cosh',
+      'exp',
+      'expm1',
+      'log',
+      'log10',
+    ]
+    const names = [...one, 'log1p', 'log2', 'sin', 'sinh', 'tan', 'tanh', 'atan2', 'hypot', 'pow']
+    const points = [0, -0, 1, -1, 0.7, -3.3, 1e-9, 123.456, 1e300, Infinity, -Infinity, NaN]
+    const { task } = inside(`
+      const points = [0, -0, 1, -1, 0.7, -3.3, 1e-9, 123.456, 1e300, Infinity, -Infinity, NaN]
+      const text = (x) => (Object.is(x, -0) ? '-0' : String(x))
+      const names = ${JSON.stringify(names)}.slice(2 * task, 2 * task + 2)
+      return names.map((name) => points.map((x) => points.map((y) => text(Math[name](x, y)))))
+    `)
+    for (let first = 0; first < names.length; first += 2) {
+      const theirs = (await task(first / 2)) as string[][][]
+      for (const [i, name] of names.slice(first, first + 2).entries()) {
+        for (const [j, x] of points.entries()) {
+          for (const [k, y] of points.entries()) {
+            const here = (Math[name as 'pow'] as (x: number, y: number) => number)(x, y)
+            const there = Number(theirs[i]![j]![k])
+            const place = `${name}(${x}, ${y})`
+            if (!Number.isFinite(here) || here === 0) expect(Object.is(there, here), `${place}: ${there}`).toBe(true)
+            else expect(Math.abs(there - here), place).toBeLessThanOrEqual(1e-15 * Math.abs(here))
+          }
+        }
+      }
+    }
+  })
+
   test('randomness is of the seed and the task, whatever ran before', async () => {
     const code = moduleOf('return [context.seed, Math.random(), Math.random()]')
     const [one, two] = [sandboxed(code, { level }), sandboxed(code, { level })]

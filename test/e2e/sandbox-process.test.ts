@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test, vi } from 'vitest'
@@ -49,12 +50,12 @@ test.skipIf(noBubblewrap !== undefined)('inside bubblewrap even the whole of Nod
   await once(server, 'listening')
   onTestFinished(() => void server.close())
   const { port } = server.address() as { port: number }
-  const { file, args } = await hostile(
+  const { file, args, filter } = await hostile(
     'os',
     `${SAY}
     import { readdirSync, readFileSync, writeFileSync, existsSync } from 'node:fs'
     import { spawnSync } from 'node:child_process'
-    import { connect } from 'node:net'
+    import { connect, createServer } from 'node:net'
     const found = []
     const attempt = (what, act) => { try { if (act()) found.push(what) } catch {} }
     attempt('etc', () => readdirSync('/etc').length)
@@ -67,6 +68,7 @@ test.skipIf(noBubblewrap !== undefined)('inside bubblewrap even the whole of Nod
     attempt('environment', () => Object.keys(process.env).filter((name) => name !== 'PWD').length)
     attempt('parent', () => process.kill(process.ppid > 1 ? process.ppid : ${process.pid}, 0))
     attempt('root', () => process.getuid() === 0)
+    try { await new Promise((listening, failed) => createServer(() => {}).once('error', failed).listen(0, '127.0.0.1', listening)); found.push('listening') } catch {}
     const socket = connect(${port}, '127.0.0.1')
     const tell = () => say({ op: 'up', found: found.join() }) 
     socket.on('connect', () => { found.push('network'); finish() })
@@ -75,10 +77,16 @@ test.skipIf(noBubblewrap !== undefined)('inside bubblewrap even the whole of Nod
   )
   // Without Node's own permissions, which are no wall.
   const bare = { file, args: args.filter((arg) => !/^--(permission|allow-)/.test(arg)) }
-  const child = spawn(bare.file, bare.args, { cwd: '/', env: {}, detached: true })
+  const child = spawn(bare.file, bare.args, {
+    cwd: '/',
+    env: {},
+    detached: true,
+    stdio: ['pipe', 'pipe', 'inherit', 'pipe'],
+  })
+  ;(child.stdio[3] as Writable).end(filter)
   onTestFinished(() => void child.kill('SIGKILL'))
   let text = ''
-  for await (const piece of child.stdout) {
+  for await (const piece of child.stdout!) {
     text += String(piece)
     if (text.includes('"done"')) break
   }

@@ -3,6 +3,7 @@
  * the process and all that it started when a bound or the protocol is broken. What it gives back is bytes or an error.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { Writable } from 'node:stream'
 import type { Clock, Logger } from '../../core/env.ts'
 import { ChoraleError, errorMessage } from '../../core/errors.ts'
 import type { Command } from './command.ts'
@@ -34,10 +35,13 @@ export class Child {
   /** Why it was ended, as those hear who ask it for something. */
   #end: ChoraleError | undefined
 
-  constructor({ file, args }: Command, clock: Clock, log: Logger) {
+  constructor({ file, args, filter }: Command, clock: Clock, log: Logger) {
     this.#clock = clock
     this.#log = log
-    const child = spawn(file, args, { cwd: '/', env: {}, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
+    const stdio = ['pipe', 'pipe', 'pipe', ...(filter ? (['pipe'] as const) : [])] as const
+    const child = spawn(file, args, { cwd: '/', env: {}, detached: true, stdio: [...stdio] })
+    for (const input of [child.stdin, child.stdio[3] as Writable | undefined]) input?.on('error', () => {}) // `close` tells
+    if (filter) (child.stdio[3] as Writable).end(filter)
     this.#process = child
     const reader = new FrameReader(MAX_ANSWER_BYTES)
     let isUp = () => {}
@@ -60,7 +64,6 @@ export class Child {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(0, MAX_STDERR)
     })
-    child.stdin?.on('error', () => {}) // it is gone, which `close` tells
     const cancel = clock.timer(START_MS, () => this.kill(new ChoraleError('io', 'the sandbox did not start in time')))
     this.up.then(cancel, cancel)
     this.gone = new Promise((resolve) => {

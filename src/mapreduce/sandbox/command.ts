@@ -5,12 +5,14 @@
  * are a seat belt. `os`: the same inside bubblewrap, with every namespace of its own: no network, no other process, and of
  * files only what Node itself needs, to read.
  */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
+import type { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { ChoraleError, errorMessage } from '../../core/errors.ts'
+import { seccompFilter } from './seccomp.ts'
 
 export type Level = 'os' | 'process'
 
@@ -26,6 +28,8 @@ export interface Limits {
 export interface Command {
   readonly file: string
   readonly args: readonly string[]
+  /** What it reads from file descriptor 3 before anything else: bubblewrap, the filter of system calls. */
+  readonly filter?: Uint8Array | undefined
 }
 
 /** Where this installation has what a runner needs. */
@@ -69,7 +73,8 @@ export function commandOf(level: Level, files: RunnerFiles, limits: Limits, idle
   if (idleDataKb !== undefined) ulimits.push(`-d ${idleDataKb + limits.dataMb * 1024}`)
   const script = `${ulimits.map((limit) => `ulimit ${limit}`).join(' && ')} && exec "$@"`
   const inside = level === 'os' ? bubblewrap(files) : []
-  return { file: '/bin/sh', args: ['-c', script, 'sh', ...inside, files.node, ...nodeArguments(files, limits)] }
+  const args = ['-c', script, 'sh', ...inside, files.node, ...nodeArguments(files, limits)]
+  return { file: '/bin/sh', args, filter: level === 'os' ? seccompFilter() : undefined }
 }
 
 function nodeArguments({ runner, files, addon }: RunnerFiles, limits: Limits): string[] {
@@ -111,6 +116,7 @@ function bubblewrap({ node, files, addon, libraries }: RunnerFiles): string[] {
     '--clearenv',
     '--chdir',
     '/',
+    ...(seccompFilter() ? ['--seccomp', '3'] : []),
     ...visible.flatMap((file) => ['--ro-bind', file, file]),
     '--remount-ro',
     '/',
@@ -127,13 +133,27 @@ async function librariesOf(file: string): Promise<string[]> {
 /** Why this machine cannot give the level `os`; undefined: it can. */
 export async function whyNoBubblewrap(files: RunnerFiles): Promise<string | undefined> {
   if (process.platform !== 'linux') return 'bubblewrap is for Linux only'
-  try {
-    const [file, ...args] = bubblewrap(files) as [string, ...string[]]
-    await run(file, [...args, files.node, '--eval', '0'], { timeout: 10_000 })
-    return undefined
-  } catch (error) {
-    const { code, stderr } = error as { code?: unknown; stderr?: string }
-    if (code === 'ENOENT') return 'bubblewrap is not installed (apt-get install bubblewrap)'
-    return stderr?.trim().split('\n')[0] || errorMessage(error)
-  }
+  const [file, ...args] = bubblewrap(files) as [string, ...string[]]
+  const child = spawn(file, [...args, files.node, '--eval', '0'], {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    timeout: 10_000,
+    killSignal: 'SIGKILL',
+  })
+  const filter = child.stdio[3] as Writable
+  filter.on('error', () => {}) // it did not start, which is told below
+  filter.end(seccompFilter())
+  let complaint = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    complaint = (complaint + text).slice(0, 1000)
+  })
+  return new Promise((resolve) => {
+    child.once('error', (error: Error & { code?: string }) => {
+      const missing = error.code === 'ENOENT'
+      resolve(missing ? 'bubblewrap is not installed (apt-get install bubblewrap)' : errorMessage(error))
+    })
+    child.once('close', (code, signal) => {
+      const reason = complaint.trim().split('\n')[0] || `it ended with ${signal ?? `exit code ${code}`}`
+      resolve(code === 0 ? undefined : `bubblewrap does not work here: ${reason}`)
+    })
+  })
 }

@@ -41,6 +41,7 @@ export async function bundlePrelude(): Promise<Uint8Array> {
       mainFields: ['module', 'main'],
       conditions: ['import', 'default'],
       target: 'es2024',
+      loader: { '.wasm': 'binary' },
       // The same text from the sources and from what is compiled, and in whatever directory: no comments, no paths.
       legalComments: 'none',
       minifySyntax: true,

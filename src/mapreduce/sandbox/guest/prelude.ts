@@ -11,12 +11,14 @@ import { finishJob, foldPartials, isJobModule, runTasks } from '../../module-run
 import type { JobSpec } from '../../spec.ts'
 import { nextRandom, reseed } from '../../task-random.ts'
 import type { JobModule, Json } from '../../types.ts'
+import { replaceMath } from './math.ts'
 import { hardenRealm } from './realm.ts'
 
 const MAX_MESSAGE = 2000
 
 export function start(stacks: boolean) {
   Math.random = nextRandom
+  replaceMath()
   hardenRealm(stacks)
   let job: JobModule | undefined
 
