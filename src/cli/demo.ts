@@ -5,13 +5,13 @@
 import { availableParallelism } from 'node:os'
 import { Argument, Command } from 'commander'
 import { ChoraleError } from '../core/errors.ts'
-import type { JobView } from '../mapreduce/types.ts'
+import type { JobView, Json } from '../mapreduce/types.ts'
 import type { Cli, Terminal } from './cli.ts'
 import type { Cluster } from './cluster.ts'
 import { exitCodeOfJob } from './exit.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
-import { seed } from './job/own.ts'
+import { paramOption, seed } from './job/own.ts'
 import { samples } from './job/submit.ts'
 import { integer, share } from './values.ts'
 import { showProgress } from './view.ts'
@@ -26,15 +26,25 @@ interface Options {
   readonly churn: number
   readonly keep?: boolean
   readonly file?: string
+  readonly param: ReadonlyArray<[string, Json]>
+}
+
+/** Sample jobs, and what has an option of its own. */
+const OWN_OPTIONS: { readonly [what: string]: readonly string[] } = {
+  pi: ['samples', 'churn'],
+  search: ['param', 'churn'],
+  sweep: ['param', 'churn'],
+  store: ['file'],
 }
 
 export function demoCommand(cli: Cli): Command {
   return new Command('demo')
     .description('start a few nodes on this machine, run a job on them or keep a file, and leave nothing behind')
-    .addArgument(new Argument('[what]', 'what to run').choices(['pi', 'store']).default('pi'))
+    .addArgument(new Argument('[what]', 'what to run').choices(Object.keys(OWN_OPTIONS)).default('pi'))
     .option('--nodes <n>', 'processes to start', integer('--nodes', { min: 1, max: 64, example: '4' }), 4)
     .option('--samples <n>', 'random points for pi', samples, 1e9)
-    .option('--seed <n>', 'the same seed and samples give the same value to the last bit', seed, 42)
+    .addOption(paramOption())
+    .option('--seed <n>', 'the same seed and parameters give the same value to the last bit', seed, 42)
     .option(
       '--churn <share>',
       'kill about this share of the nodes on the way and start new ones',
@@ -52,15 +62,19 @@ export function demoCommand(cli: Cli): Command {
         'kill and replace some of them',
         'chorale demo store --file photo.jpg',
         'keep a file through one node, read it through another',
+        'chorale demo search --param text=hello --param bits=20',
+        'a number whose SHA-256 begins with 20 zero bits',
         'chorale demo --json',
         'progress as NDJSON; the last line is the result',
       ),
     )
     .action(
       cli.action((what: string, options: Options, command: Command) => {
-        const given = (name: string) => command.getOptionValueSource(name) !== 'default' && command.getOptionValue(name)
-        const [mine, others] = what === 'store' ? [['file'], ['samples', 'churn']] : [['samples', 'churn'], ['file']]
-        const stray = others.find((name) => given(name) !== undefined && given(name) !== false)
+        const given = (name: string) => command.getOptionValueSource(name) === 'cli'
+        const mine = OWN_OPTIONS[what] ?? []
+        const stray = Object.values(OWN_OPTIONS)
+          .flat()
+          .find((name) => !mine.includes(name) && given(name))
         if (stray)
           throw new ChoraleError('usage', `--${stray} is not for demo ${what}, which has --${mine.join(' and --')}`)
         return demo(cli, what, options)
@@ -94,8 +108,8 @@ async function demo(cli: Cli, what: string, options: Options): Promise<number> {
       if (options.keep) keep(cli, cluster)
       return report()
     }
-    const request = { module: 'builtin:pi', params: { samples: options.samples }, seed: options.seed }
-    const { id } = await cluster.submit(request)
+    const params = what === 'pi' ? { samples: options.samples } : Object.fromEntries(options.param)
+    const { id } = await cluster.submit({ module: `builtin:${what}`, params, seed: options.seed })
     view = showProgress(cli)
     const churn = new Churn(cluster, options, tell)
     const end = await cluster.follow(id, (job) => {
@@ -107,7 +121,7 @@ async function demo(cli: Cli, what: string, options: Options): Promise<number> {
     view.end()
     await churn.settled()
     if (options.keep) keep(cli, cluster)
-    return report(cli, end, options, { elapsedMs, upMs, killed: churn.killed })
+    return report(cli, what, end, options, { elapsedMs, upMs, killed: churn.killed })
   } finally {
     view?.end()
   }
@@ -155,7 +169,7 @@ class Churn {
   /** New nodes that still start when the job is over are not worth waiting for, unless they stay. */
   async settled(): Promise<void> {
     if (this.#options.churn > 0 && !this.#replacing)
-      this.#tell('the job was over before nodes could be killed: try more --samples')
+      this.#tell('the job was over before nodes could be killed: give it more to do')
     if (this.#options.keep) await this.#replacing
   }
 }
@@ -166,14 +180,15 @@ interface Course {
   readonly killed: number
 }
 
-function report(cli: Cli, job: JobView, options: Options, { elapsedMs, upMs, killed }: Course): number {
+function report(cli: Cli, what: string, job: JobView, options: Options, course: Course): number {
+  const { elapsedMs, upMs, killed } = course
   const { total, reassigned } = job.tasks
   const { nodes } = options
   const result = {
     job: job.id,
     status: job.state,
     value: job.value ?? null,
-    samples: options.samples,
+    ...(what === 'pi' && { samples: options.samples }),
     tasks: { total, reassigned },
     nodes,
     killed,
@@ -186,30 +201,35 @@ function report(cli: Cli, job: JobView, options: Options, { elapsedMs, upMs, kil
     return exitCodeOfJob(job.state)
   }
   const rate = options.samples / ((elapsedMs - upMs) / 1000)
+  const perSecond = what === 'pi' ? `; ${format.count(Math.round(rate / 1e6))} million samples/s` : ''
+  const value = cli.paint('bold', format.value(job.value) ?? '?')
   cli.print(
     'result',
     result,
     [
-      `pi = ${cli.paint('bold', format.value(job.value) ?? '?')}  (95 % interval)`,
+      what === 'pi' ? `pi = ${value}  (95 % interval)` : value,
       format.facts([
-        ['  samples', `${format.count(options.samples)}, seed ${options.seed}`],
-        [
-          '  time',
-          `${format.span(elapsedMs)}, ${format.span(upMs)} of it to start the ring; ${format.count(Math.round(rate / 1e6))} million samples/s`,
-        ],
+        what === 'pi'
+          ? ['  samples', `${format.count(options.samples)}, seed ${options.seed}`]
+          : ['  job', format.jobTitle(job)],
+        ['  time', `${format.span(elapsedMs)}, ${format.span(upMs)} of it to start the ring${perSecond}`],
         ['  tasks', `${format.count(total)}, ${format.count(reassigned)} reassigned`],
         ['  nodes', killed > 0 ? `${nodes}, ${killed} of them killed and replaced` : `${nodes}`],
       ]),
     ].join('\n'),
   )
-  cli.note(`\nNext:\n${nextSteps(cli.terminal.variables, { churned: options.churn > 0 })}`)
+  cli.note(`\nNext:\n${nextSteps(cli.terminal.variables, { what, churned: options.churn > 0 })}`)
   return 0
 }
 
 /** What to try next, in words that work where the demo was started: a clone has no `chorale` on the path. */
-export function nextSteps(variables: Terminal['variables'], { churned }: { readonly churned: boolean }): string {
+export function nextSteps(
+  variables: Terminal['variables'],
+  { what = 'pi', churned }: { readonly what?: string; readonly churned: boolean },
+): string {
   const clone = variables.npm_lifecycle_event === 'demo' && variables.npm_package_name === 'chorale'
-  const demo = clone ? 'npm run demo --' : 'chorale demo'
+  const job = what === 'pi' ? '' : ` ${what}`
+  const demo = `${clone ? 'npm run demo --' : 'chorale demo'}${job}`
   const chorale = clone ? 'bin/chorale.js' : 'chorale'
   const nodes = Math.max(2, Math.min(8, availableParallelism()))
   const steps = [

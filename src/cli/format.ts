@@ -117,7 +117,12 @@ export function halfWidth(interval: Json | undefined): number | undefined {
 /** What the job was asked to do, in one line. */
 export function jobTitle(job: Pick<JobView, 'name' | 'params' | 'seed'>): string {
   const params = Object.entries(job.params).map(([name, given]) =>
-    typeof given === 'number' ? `${count(given)} ${name}` : `${name} ${JSON.stringify(given)}`,
+    // `1,000 samples`, but `from 0.5`.
+    typeof given !== 'number'
+      ? `${name} ${JSON.stringify(given)}`
+      : name.endsWith('s')
+        ? `${count(given)} ${name}`
+        : `${name} ${given}`,
   )
   return [job.name, ...params, `seed ${job.seed}`].join(', ')
 }

@@ -1,6 +1,11 @@
 /** The demo as a new user runs it: it shows a result, and leaves nothing behind, however it ends. */
 import { expect, test } from 'vitest'
 import pi from '../../jobs/pi.ts'
+import search from '../../jobs/search.ts'
+import sweep from '../../jobs/sweep.ts'
+import { runLocally } from '../../src/mapreduce/local.ts'
+import { finishJob, foldPartials, runTasks } from '../../src/mapreduce/module-runner.ts'
+import type { JobModule } from '../../src/mapreduce/types.ts'
 import { Bench, eventually } from './processes.ts'
 
 const SMALL = ['--nodes', '3', '--samples', '2e7', '--seed', '42']
@@ -49,6 +54,29 @@ test('under churn the pi is the same, and nothing is left', async () => {
   const result = await bench.json('demo', '--seed', '42', '--samples', '4e8', '--nodes', '4', '--churn', '0.5')
   expect(result).toMatchObject({ nodes: 4, killed: 2, value: alone(4e8, 42) })
   expect([bench.leftovers(), bench.files()]).toEqual([[], []])
+})
+
+test.each([
+  ['search', search, { text: 'hello', bits: 18 }],
+  ['sweep', sweep, { steps: 60, people: 12_000 }],
+] as const)('the sample job %s gives the same under churn as on one thread', async (what, job: JobModule, given) => {
+  await using bench = new Bench()
+  const params = Object.entries(given).flatMap(([name, value]) => ['--param', `${name}=${value}`])
+  const demo = bench.json('demo', what, ...params, '--seed', '42', '--nodes', '4', '--churn', '0.3')
+  const result = await runLocally(
+    {
+      cores: 1,
+      plan: async (name, from) => ({ name, ...job.plan(from), engine: 'one' }),
+      run: async ({ spec, segment, mask }) => ({ partials: runTasks(job, spec, segment, mask), tookMs: 0 }),
+      fold: async (_, partials) => foldPartials(job, partials),
+      finish: async (spec, total) => finishJob(job, spec, total),
+      stop: async () => {},
+    },
+    { module: what, params: given, seed: 42 },
+    { signal: new AbortController().signal },
+  )
+  expect(await demo).toMatchObject({ nodes: 4, killed: 1, status: 'succeeded', value: result.value })
+  expect(bench.leftovers()).toEqual([])
 })
 
 test('for people: progress on stderr, the result on stdout', async () => {

@@ -1,5 +1,5 @@
 /** What the commands share that take a job's file. */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { ChoraleError } from '../../core/errors.ts'
 import type { Json } from '../../mapreduce/types.ts'
 import { inspect } from '../local-files.ts'
@@ -12,15 +12,16 @@ export interface OwnJobOptions {
 
 export const seed = integer('--seed', { min: 0, max: 2 ** 32 - 1, example: '42' })
 
+export function paramOption(): Option {
+  return new Option('--param <name=value>', 'a parameter of the job; may be given several times')
+    .argParser((text: string, before: Array<[string, Json]> = []) => [...before, parameter(text)])
+    .default([], 'those of the job')
+}
+
 export function ownJobOptions(command: Command): Command {
   return command
     .option('--seed <n>', 'all randomness of the job derives from it (default: a random one)', seed)
-    .option(
-      '--param <name=value>',
-      'a parameter of the job; may be given several times',
-      (text: string, before: Array<[string, Json]>) => [...before, parameter(text)],
-      [] as Array<[string, Json]>,
-    )
+    .addOption(paramOption())
 }
 
 /** Throws `usage` or `io` unless there is such a file. */
