@@ -68,7 +68,8 @@ export async function inspectSandbox(): Promise<SandboxState> {
 }
 
 /** `at map (job:3:120)` as `at map (wordcount.ts:17:5)`. */
-function inOwnFiles(error: ChoraleError, map: string): ChoraleError {
+function inOwnFiles(error: ChoraleError, map: string | undefined): ChoraleError {
+  if (map === undefined) return error
   let sources: SourceMap | undefined
   const message = error.message.replace(/job:(\d+):(\d+)/g, (place, line: string, column: string) => {
     sources ??= new SourceMap(JSON.parse(map) as SourceMapPayload)

@@ -2,6 +2,7 @@
  * Makes one module of a job's file and all that it imports, for the sandbox has nothing to import from. The package's own
  * `chorale/job` comes with it; other packages come from where the file is.
  */
+import { readFile } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,12 +12,13 @@ import { MAX_CODE_BYTES } from '../core/limits.ts'
 
 export interface Bundle {
   readonly code: Uint8Array
-  /** Source map, version 3: to tell errors in terms of the user's files. */
-  readonly map: string
+  /** Source map, version 3: to tell errors in terms of the user's files. Not of WebAssembly, which is taken as it is. */
+  readonly map: string | undefined
 }
 
 /** Rejects with `user-code`, and the place, when the file cannot be understood; `limit` when it is too large. */
 export async function bundleJob(file: string): Promise<Bundle> {
+  if (file.endsWith('.wasm')) return { code: limited(await readFile(file)), map: undefined }
   // The same extension as this file's: .ts from the sources, .js from the package.
   const define = fileURLToPath(new URL(import.meta.url.replace(/bundle\.(\w+)$/, 'define.$1')))
   try {
@@ -40,10 +42,7 @@ export async function bundleJob(file: string): Promise<Bundle> {
       minifyWhitespace: true,
       logLevel: 'silent',
     })
-    const code = outputFiles.find(({ path }) => path.endsWith('.js'))!.contents
-    if (code.length > MAX_CODE_BYTES) {
-      throw new ChoraleError('limit', `the job's code has ${code.length} bytes, the most is ${MAX_CODE_BYTES}`)
-    }
+    const code = limited(outputFiles.find(({ path }) => path.endsWith('.js'))!.contents)
     return { code, map: outputFiles.find(({ path }) => path.endsWith('.map'))!.text }
   } catch (error) {
     if (error instanceof ChoraleError) throw error
@@ -52,6 +51,11 @@ export async function bundleJob(file: string): Promise<Bundle> {
   } finally {
     await stop() // its process
   }
+}
+
+function limited(code: Uint8Array): Uint8Array {
+  if (code.length <= MAX_CODE_BYTES) return code
+  throw new ChoraleError('limit', `the job's code has ${code.length} bytes, the most is ${MAX_CODE_BYTES}`)
 }
 
 function describe({ text, location }: Message): string {

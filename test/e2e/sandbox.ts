@@ -32,7 +32,10 @@ export function moduleOf(map: string, top = ''): string {
 }
 
 /** Runs single tasks of a module. */
-export function sandboxed(code: string, { level = 'process', taskMs = 10_000, heapMb = 128 }: SandboxedOptions = {}) {
+export function sandboxed(
+  code: string | Uint8Array,
+  { level = 'process', taskMs = 10_000, heapMb = 128 }: SandboxedOptions = {},
+) {
   const executor = createSandboxExecutor({
     level,
     taskMs,
@@ -40,7 +43,7 @@ export function sandboxed(code: string, { level = 'process', taskMs = 10_000, he
     cores: 1,
     clock: systemClock,
     log: silentLogger,
-    codeOf: async () => new TextEncoder().encode(code),
+    codeOf: async () => (typeof code === 'string' ? new TextEncoder().encode(code) : code),
   })
   onTestFinished(() => executor.stop())
   const spec = async (): Promise<JobSpec> => ({
@@ -58,6 +61,7 @@ export function sandboxed(code: string, { level = 'process', taskMs = 10_000, he
   })
   return {
     executor,
+    spec,
     /** What task `task` gives. */
     async task(task = 0): Promise<Json> {
       const run = { spec: await spec(), segment: 0, mask: 1 << task }

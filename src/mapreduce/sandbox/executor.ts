@@ -12,6 +12,7 @@ import { FAN_IN, type JobSpec, MAX_JOB_NAME } from '../spec.ts'
 import type { Json } from '../types.ts'
 import { loadPrelude } from './prelude.ts'
 import { Sandbox, type SandboxOptions, type SandboxState } from './sandbox.ts'
+import { checkWasm, isWasm } from './wasm-check.ts'
 
 /** What the code of one task, and of anything else, may take. */
 const TASK_MS = 120_000
@@ -60,7 +61,7 @@ export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxE
   function code(module: string): Promise<Uint8Array> {
     const known = codes.get(module)
     codes.delete(module)
-    const found = known ?? codeOf(module)
+    const found = known ?? codeOf(module).then(checked)
     codes.set(module, found) // the one used last is at the end
     found.catch(() => codes.get(module) === found && codes.delete(module))
     for (const oldest of codes.keys()) {
@@ -130,6 +131,12 @@ export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxE
       await (await opening?.catch(() => undefined))?.stop()
     },
   }
+}
+
+/** A job in WebAssembly may have less in it than the engine would take. */
+function checked(code: Uint8Array): Uint8Array {
+  if (isWasm(code)) checkWasm(code)
+  return code
 }
 
 /** V8 decides what code means, and the prelude what it has: both are part of every job. */

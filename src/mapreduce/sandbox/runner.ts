@@ -11,6 +11,8 @@ import { encodeFrame, type Frame, FrameReader } from './frames.ts'
 
 const MAX_INPUT_BYTES = 64 * 1024 * 1024
 const MAX_MESSAGE = 2000
+/** How a module of WebAssembly begins. */
+const WASM = [0x00, 0x61, 0x73, 0x6d]
 
 interface Init {
   readonly heapMb: number
@@ -46,20 +48,31 @@ async function init({ heapMb, stacks, preludeBytes }: Init, body: Uint8Array): P
   const context = await isolate.createContext()
   const decoder = new TextDecoder()
   const prelude = decoder.decode(body.subarray(0, preludeBytes))
-  const code = decoder.decode(body.subarray(preludeBytes))
   const guest = await context.evalClosure(`${prelude}\nreturn __prelude.start($0)`, [stacks], {
     filename: 'chorale:prelude',
     result: { reference: true },
   })
-  const module = await isolate.compileModule(code, { filename: 'job' })
+  const take = await guest.get('take', { reference: true })
+  const call = await guest.get('call', { reference: true })
+  const code = body.subarray(preludeBytes)
+  if (WASM.every((byte, i) => code[i] === byte)) {
+    await take.apply(undefined, [copied(code)])
+    return { call }
+  }
+  const module = await isolate.compileModule(decoder.decode(code), { filename: 'job' })
   await module.instantiate(context, (specifier: string) => {
     throw new Error(`a job is one module, it cannot import ${specifier.slice(0, 100)}`)
   })
   await module.evaluate()
   const job = await module.namespace.get('default', { reference: true })
-  const take = await guest.get('take', { reference: true })
   await take.apply(undefined, [job.derefInto()])
-  return { call: await guest.get('call', { reference: true }) }
+  return { call }
+}
+
+/** Bytes that go into the isolate. */
+function copied(bytes: Uint8Array) {
+  const own = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer
+  return new isolated.ExternalCopy(own, { transferOut: true }).copyInto({ release: true, transferIn: true })
 }
 
 let guest: Guest | undefined
@@ -72,9 +85,8 @@ async function onFrame({ head, body }: Frame): Promise<void> {
       send({ op: 'done', id })
       return
     }
-    const bytes = body.buffer.slice(body.byteOffset, body.byteOffset + body.length) as ArrayBuffer
-    const input = new isolated.ExternalCopy(bytes, { transferOut: true }).copyInto({ release: true, transferIn: true })
-    const answer: unknown = await guest?.call.apply(undefined, [head.name as string, input], { result: { copy: true } })
+    const input = [head.name as string, copied(body)] as const
+    const answer: unknown = await guest?.call.apply(undefined, [...input], { result: { copy: true } })
     if (answer instanceof ArrayBuffer) send({ op: 'done', id }, new Uint8Array(answer))
     else {
       // `kind message`: the text of an error that the prelude caught.

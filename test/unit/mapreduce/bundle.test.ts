@@ -32,7 +32,7 @@ test('a file and all that it imports become one module', async () => {
   const text = Buffer.from(code).toString()
   expect(text).not.toMatch(/\bimport\b|\*\*/)
   expect(text).toContain('Math.pow')
-  expect(JSON.parse(map).sources).toContain('job.ts')
+  expect(JSON.parse(map!).sources).toContain('job.ts')
   const module = await import(`data:text/javascript;base64,${Buffer.from(code).toString('base64')}`)
   expect(module.default.map(0, {})).toBe(8)
 })

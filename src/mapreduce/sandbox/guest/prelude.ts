@@ -13,6 +13,7 @@ import { nextRandom, reseed } from '../../task-random.ts'
 import type { JobModule, Json } from '../../types.ts'
 import { replaceMath } from './math.ts'
 import { hardenRealm } from './realm.ts'
+import { wasmJob } from './wasm-job.ts'
 
 const MAX_MESSAGE = 2000
 
@@ -39,7 +40,12 @@ export function start(stacks: boolean) {
     },
   }
   return {
+    /** A module's default export, or the bytes of WebAssembly. */
     take(module: unknown): void {
+      if (module instanceof ArrayBuffer) {
+        job = wasmJob(new Uint8Array(module)) as unknown as JobModule
+        return
+      }
       if (!isJobModule(module)) throw new TypeError('the module has no default export made by defineJob')
       job = module
     },

@@ -8,6 +8,7 @@ declare namespace WebAssembly {
   class Module {
     constructor(bytes: Uint8Array)
   }
+  class RuntimeError extends Error {}
   class Instance {
     constructor(module: Module, imports?: object)
     readonly exports: { readonly [name: string]: unknown }
