@@ -33,6 +33,8 @@ const LONG_TASK_MS = 500
 /** Results that wait for their commit; beyond it nothing new is begun. */
 const MAX_DELIVERIES = 128
 const RESULTS_TIMEOUT_MS = 10_000
+/** A core rests so long after a failure. */
+const FAILED_MS = 100
 const RETRY_MS = { first: 200, most: 5_000 }
 /** A leaf waits so long at a member for news of queues. */
 const LEAF_WAIT_MS = 8_000
@@ -297,11 +299,13 @@ export class Worker {
         failure = errorMessage(error).slice(0, 500)
       }
     }
-    this.#running.delete(work)
     if (!job.ended.signal.aborted && !this.#host.signal.aborted) {
       this.#delivering.add(work)
       void this.#deliver(work, result, failure)
     }
+    // What fails at once would be given out again at once, and nothing else would be heard any more.
+    if (failure !== undefined) await this.#host.env.clock.sleep(FAILED_MS).catch(() => {})
+    this.#running.delete(work)
     this.pump()
   }
 

@@ -80,7 +80,10 @@ export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxE
     signal?: AbortSignal,
   ): Promise<Uint8Array> {
     if (stopped) throw new ChoraleError('aborted', 'the host stops')
-    opening ??= Sandbox.open(options)
+    opening ??= Sandbox.open(options).catch((error: unknown) => {
+      opening = undefined // another time it may be possible
+      throw error
+    })
     const [sandbox, bytes] = await Promise.all([opening, code(module)])
     open = sandbox
     return sandbox.call(job, bytes, name, encode(input), { timeoutMs, signal })

@@ -28,13 +28,13 @@ export function fakeExecutor(options: FakeExecutorOptions): (env: Env) => Execut
     tasksRun: 0,
     plan: async (_name, params) => ({ name: module.name, ...module.plan(params), engine: 'fake/1' }),
     async run({ spec, segment, mask }, { signal }) {
+      trouble()
       let tookMs = 0
       for (const bit of bitsOf(mask)) {
         tookMs += options.taskMs(segment * spec.fanIn + bit, env)
         this.tasksRun++
       }
       await env.clock.sleep(tookMs, { signal })
-      trouble()
       const partials = runTasks(module, spec, segment, mask)
       return { partials: options.bend ? options.bend(partials) : partials, tookMs }
     },

@@ -289,6 +289,18 @@ describe('bad code and bad hosts', () => {
     expect(view).toMatchObject({ state: 'failed', reason: 'no room for a process' })
   })
 
+  test('work that fails at once on one host does not keep it from hearing that the job is over', async () => {
+    let times = 0
+    const trouble = () => {
+      if (times++ > 10_000) throw new Error('it is given out again and again')
+      return new ChoraleError('config', 'no sandbox here')
+    }
+    const { network, hosts } = ring(4, { seed: 69 }, { trouble })
+    const view = await end(network, hosts[0]!, await submit(network, hosts[0]!, 300))
+    expect(view).toMatchObject({ state: 'failed', reason: 'no sandbox here' })
+    expect(times).toBeLessThan(500)
+  })
+
   test('a partial that is too large is refused with what to do about it', async () => {
     const large: JobModule = { ...module, map: () => 'x'.repeat(40_000) }
     const { network, hosts } = ring(3, { seed: 61 }, { module: large })

@@ -9,7 +9,7 @@ import './text.ts'
 import { decode, encode } from '../../../core/cbor.ts'
 import { finishJob, foldPartials, isJobModule, runTasks } from '../../module-runner.ts'
 import type { JobSpec } from '../../spec.ts'
-import { nextRandom, reseed } from '../../task-random.ts'
+import { reseed } from '../../task-random.ts'
 import type { JobModule, Json } from '../../types.ts'
 import { replaceMath } from './math.ts'
 import { hardenRealm } from './realm.ts'
@@ -18,7 +18,6 @@ import { wasmJob } from './wasm-job.ts'
 const MAX_MESSAGE = 2000
 
 export function start(stacks: boolean) {
-  Math.random = nextRandom
   replaceMath()
   hardenRealm(stacks)
   let job: JobModule | undefined
