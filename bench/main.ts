@@ -10,6 +10,7 @@ const BENCHES: Readonly<Record<string, string>> = {
   lookup: 'lookups per second on 100 nodes, against hyperdht and kad-dht   --nodes 100 --seconds 10 --only NAME',
   tasks: 'tasks that do nothing, per second, on real processes            --nodes 4 --tasks 10000 --runs 3',
   pi: 'a pi job on 2 nodes of one core each, against plain Node',
+  sandbox: 'the kernel of pi in a sandbox, against plain Node               --seconds 3',
   kill: 'half of the processes killed during a pi job                    --nodes 32 --kill 16 --runs 10',
   memory: 'resident memory of idle nodes, and of its parts                 --nodes 32',
   rpc: 'requests per second over one connection, of one or of 100       --hosts 100 --requests 20000',

@@ -36,27 +36,32 @@ export function runJobFile(
   run: JobFileRun,
   options: { signal: AbortSignal; onProgress?: (done: number, total: number) => void },
 ): Promise<LocalResult> {
-  return withJobFile(run, (executor, request) => runLocally(executor, request, options))
+  return withJobFile(run, options.signal, (executor, request) => runLocally(executor, request, options))
 }
 
 /** Tries a job's file (`checkJob`). Rejects likewise, and with `user-code` when it is not what the overlay relies on. */
 export function checkJobFile(run: JobFileRun, { signal }: { signal: AbortSignal }): Promise<CheckResult> {
   const random = seededRandom(run.seed)
-  return withJobFile(run, (executor, request) => checkJob(executor, request, { random, signal }))
+  return withJobFile(run, signal, (executor, request) => checkJob(executor, request, { random, signal }))
 }
 
 async function withJobFile<T>(
   { file, params, seed, cores, log = silentLogger }: JobFileRun,
+  signal: AbortSignal,
   work: (executor: Executor, request: JobRequest) => Promise<T>,
 ): Promise<T> {
   const bundle = await bundleJob(file)
   const codeOf = async () => bundle.code
   const executor = createSandboxExecutor({ cores, clock: systemClock, log, codeOf, stacks: true })
+  const onAbort = () => void executor.stop()
+  signal.addEventListener('abort', onAbort, { once: true })
   try {
     return await work(executor, { module: file, params, seed })
   } catch (error) {
+    if (signal.aborted) throw signal.reason
     throw error instanceof ChoraleError ? inOwnFiles(error, bundle.map) : error
   } finally {
+    signal.removeEventListener('abort', onAbort)
     await executor.stop()
   }
 }

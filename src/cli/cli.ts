@@ -103,7 +103,10 @@ export class Cli {
 
   /** One line on stderr in any case; with `--json` an object on stdout too, so that a program that reads it knows. */
   fail(error: unknown): void {
-    const line = errorMessage(error).replace(/\s*\n\s*/g, ' ')
+    // A stranger's job may have written it: nothing in it may move the cursor.
+    const line = errorMessage(error)
+      .replace(/\s*\n\s*/g, ' ')
+      .replace(/[\p{Cc}\p{Cf}]/gu, '\ufffd')
     // api/ knows a socket, not whose home it is in.
     const message = line.replace(/: start one with chorale up -d$/, (remedy) => `${remedy}${this.at}`)
     this.terminal.err(`${this.paint('red', 'chorale:')} ${message}\n`)

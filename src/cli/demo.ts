@@ -197,7 +197,7 @@ function report(cli: Cli, what: string, job: JobView, options: Options, course: 
   }
   if (job.state !== 'succeeded') {
     if (cli.flags.json) cli.emit('result', result)
-    cli.terminal.err(`chorale: the job ${job.state}: ${job.reason}\n`)
+    cli.terminal.err(`chorale: the job ${job.state}: ${format.safeName(job.reason)}\n`)
     return exitCodeOfJob(job.state)
   }
   const rate = options.samples / ((elapsedMs - upMs) / 1000)

@@ -124,5 +124,5 @@ export function jobTitle(job: Pick<JobView, 'name' | 'params' | 'seed'>): string
         ? `${count(given)} ${name}`
         : `${name} ${given}`,
   )
-  return [job.name, ...params, `seed ${job.seed}`].join(', ')
+  return [safeName(job.name), ...params, `seed ${job.seed}`].join(', ')
 }

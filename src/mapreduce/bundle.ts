@@ -6,9 +6,10 @@ import { readFile } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, type Message, stop } from 'esbuild'
+import type { Message } from 'esbuild'
 import { ChoraleError, errorMessage } from '../core/errors.ts'
 import { MAX_CODE_BYTES } from '../core/limits.ts'
+import { withEsbuild } from './esbuild.ts'
 
 export interface Bundle {
   readonly code: Uint8Array
@@ -22,34 +23,34 @@ export async function bundleJob(file: string): Promise<Bundle> {
   // The same extension as this file's: .ts from the sources, .js from the package.
   const define = fileURLToPath(new URL(import.meta.url.replace(/bundle\.(\w+)$/, 'define.$1')))
   try {
-    const { outputFiles } = await build({
-      entryPoints: [file],
-      bundle: true,
-      write: false,
-      outfile: 'job.js',
-      format: 'esm',
-      platform: 'neutral',
-      mainFields: ['module', 'main'],
-      conditions: ['import', 'default'],
-      alias: { 'chorale/job': define },
-      absWorkingDir: dirname(file),
-      // Math.pow instead: what the compiler and the runtime make of ** may differ in the last bit.
-      target: 'es2024',
-      supported: { 'exponent-operator': false },
-      charset: 'utf8',
-      sourcemap: 'external',
-      legalComments: 'none',
-      minifyWhitespace: true,
-      logLevel: 'silent',
-    })
+    const { outputFiles } = await withEsbuild(({ build }) =>
+      build({
+        entryPoints: [file],
+        bundle: true,
+        write: false,
+        outfile: 'job.js',
+        format: 'esm',
+        platform: 'neutral',
+        mainFields: ['module', 'main'],
+        conditions: ['import', 'default'],
+        alias: { 'chorale/job': define },
+        absWorkingDir: dirname(file),
+        // Math.pow instead: what the compiler and the runtime make of ** may differ in the last bit.
+        target: 'es2024',
+        supported: { 'exponent-operator': false },
+        charset: 'utf8',
+        sourcemap: 'external',
+        legalComments: 'none',
+        minifyWhitespace: true,
+        logLevel: 'silent',
+      }),
+    )
     const code = limited(outputFiles.find(({ path }) => path.endsWith('.js'))!.contents)
     return { code, map: outputFiles.find(({ path }) => path.endsWith('.map'))!.text }
   } catch (error) {
     if (error instanceof ChoraleError) throw error
     const first = (error as { errors?: Message[] }).errors?.[0]
     throw new ChoraleError('user-code', first ? describe(first) : errorMessage(error), { cause: error })
-  } finally {
-    await stop() // its process
   }
 }
 

@@ -86,7 +86,8 @@ function paramsOf(
     const type = typeof spec === 'function' ? typeof spec() : typeof spec
     if (value === undefined) throw new ChoraleError('usage', `${job} needs --param ${name}=..., a ${type}`)
     if (typeof value !== type) {
-      throw new ChoraleError('usage', `${name} must be a ${type}, not ${JSON.stringify(value)}`)
+      const hint = type === 'string' ? `: write it as ${name}='${JSON.stringify(String(value))}'` : ''
+      throw new ChoraleError('usage', `${name} must be a ${type}, not ${JSON.stringify(value)}${hint}`)
     }
     params[name] = value
   }

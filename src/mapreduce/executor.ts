@@ -130,7 +130,7 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
       })
     },
     async fold(spec, partials) {
-      return foldPartials(await load(spec.module), partials)
+      return foldPartials(await load(spec.module), spec, partials)
     },
     async finish(spec, total) {
       return finishJob(await load(spec.module), spec, total)

@@ -8,7 +8,7 @@ import { MAX_PARTIAL_BYTES } from '../core/limits.ts'
 import type { RunResult } from './ports.ts'
 import { bitsOf, fullMask } from './segments.ts'
 import type { JobSpec } from './spec.ts'
-import { nextRandom, reseed } from './task-random.ts'
+import { NO_TASK, nextRandom, reseed } from './task-random.ts'
 import type { JobModule, Json } from './types.ts'
 
 /** Is it the default export of a module of jobs? */
@@ -23,7 +23,7 @@ export function isJobModule(value: unknown): value is JobModule {
 
 /** The tasks of a mask in a level-1 segment: one partial for the whole segment, else one for each task. */
 export function runTasks(module: JobModule, spec: JobSpec, segment: number, mask: number): RunResult['partials'] {
-  const context = { params: spec.params, seed: spec.seed, random: nextRandom }
+  const context = Object.freeze({ params: frozen(spec.params), seed: spec.seed, random: nextRandom })
   const partials: Array<{ level: 0 | 1; index: number; bytes: Uint8Array }> = []
   for (const bit of bitsOf(mask)) {
     const index = segment * spec.fanIn + bit
@@ -34,13 +34,15 @@ export function runTasks(module: JobModule, spec: JobSpec, segment: number, mask
   if (mask !== fullMask(spec, 1, segment)) return partials
   const bytes = foldPartials(
     module,
+    spec,
     partials.map((partial) => partial.bytes),
   )
   return [{ level: 1, index: segment, bytes }]
 }
 
 /** Left to right. */
-export function foldPartials(module: JobModule, partials: readonly Uint8Array[]): Uint8Array {
+export function foldPartials(module: JobModule, spec: JobSpec, partials: readonly Uint8Array[]): Uint8Array {
+  reseed(spec.seed, NO_TASK)
   return userCode('reduce', () => {
     let total = decode(partials[0] as Uint8Array)
     for (const partial of partials.slice(1)) total = module.reduce(total, decode(partial))
@@ -49,7 +51,18 @@ export function foldPartials(module: JobModule, partials: readonly Uint8Array[])
 }
 
 export function finishJob(module: JobModule, spec: JobSpec, total: Uint8Array): Json {
-  return userCode('finish', () => module.finish(decode(total), spec))
+  reseed(spec.seed, NO_TASK)
+  const context = Object.freeze({ params: frozen(spec.params) })
+  return userCode('finish', () => module.finish(decode(total), context))
+}
+
+/** What one task changes no other may see, for who runs which task is no part of a job. */
+function frozen<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)) {
+    for (const inner of Object.values(value)) frozen(inner)
+    Object.freeze(value)
+  }
+  return value
 }
 
 function encodePartial(value: unknown): Uint8Array {

@@ -19,14 +19,18 @@ const SHA2_256 = 0x12
 /** DESIGN 7. Part of every spec, so that a later version may choose another. */
 export const FAN_IN = 16
 
-/** Characters. */
-export const MAX_JOB_NAME = 64
+/** What a terminal would obey is no part of it. */
+export const JobName = Type.String({
+  minLength: 1,
+  maxLength: 64,
+  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u200b-\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff]*$',
+})
 
 export const JobSpecSchema = record({
   v: Type.Literal(1),
   module: Type.String({ minLength: 1, maxLength: 256 }),
   /** What the job's code calls itself, for people. */
-  name: Type.String({ minLength: 1, maxLength: MAX_JOB_NAME }),
+  name: JobName,
   params: Type.Unsafe<JobRequest['params']>(Type.Record(Type.String({ maxLength: 128 }), Type.Unknown())),
   seed: Type.Integer({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }),
   tasks: Type.Integer({ minimum: 1, maximum: MAX_JOB_TASKS }),

@@ -1,6 +1,6 @@
 /**
  * The randomness of a task: xoshiro128** (Blackman and Vigna 2018), begun anew for each task from the job's seed and the
- * number of the task, through splitmix32. 32 random bits a call. One stream, for one task runs at a time.
+ * number of the task. 32 random bits a call. One stream, for one task runs at a time.
  */
 
 let a = 0
@@ -21,21 +21,31 @@ export function nextRandom(): number {
   return (result >>> 0) * 2 ** -32
 }
 
-/** `seed`: any whole number of 53 bits; `task` -1: for what belongs to no task. */
+/** For what belongs to no task. */
+export const NO_TASK = -1
+
+/**
+ * `seed`: any whole number of 53 bits. The two halves of the seed and the task go through a permutation of the 128 bits of
+ * the state (ten double rounds of ChaCha's quarter round, Bernstein 2008), so no two tasks begin alike.
+ */
 export function reseed(seed: number, task: number): void {
-  let state = 0
-  const mix = (value: number) => {
-    state = (state + value + 0x9e3779b9) | 0
-    let z = state ^ (state >>> 16)
-    z = Math.imul(z, 0x21f0aaad)
-    z = Math.imul(z ^ (z >>> 15), 0x735a2d97)
-    return (z ^ (z >>> 15)) | 0
+  a = seed | 0
+  b = Math.floor(seed / 2 ** 32) | 0
+  c = task | 0
+  d = 0x63686f72
+  for (let round = 0; round < 20; round++) {
+    a = (a + b) | 0
+    d = rotated(d ^ a, 16)
+    c = (c + d) | 0
+    b = rotated(b ^ c, 12)
+    a = (a + b) | 0
+    d = rotated(d ^ a, 8)
+    c = (c + d) | 0
+    b = rotated(b ^ c, 7)
   }
-  state = mix(Math.floor(seed / 2 ** 32) | 0)
-  state ^= mix(seed | 0)
-  state ^= mix(task | 0)
-  a = mix(1)
-  b = mix(2)
-  c = mix(3)
-  d = mix(4) | 1 // all zeros is the one state that must not be
+  if ((a | b | c | d) === 0) d = 1 // all zeros is the one state that must not be
+}
+
+function rotated(value: number, bits: number): number {
+  return (value << bits) | (value >>> (32 - bits))
 }

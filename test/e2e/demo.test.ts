@@ -68,7 +68,7 @@ test.each([
       cores: 1,
       plan: async (name, from) => ({ name, ...job.plan(from), engine: 'one' }),
       run: async ({ spec, segment, mask }) => ({ partials: runTasks(job, spec, segment, mask), tookMs: 0 }),
-      fold: async (_, partials) => foldPartials(job, partials),
+      fold: async (spec, partials) => foldPartials(job, spec, partials),
       finish: async (spec, total) => finishJob(job, spec, total),
       stop: async () => {},
     },

@@ -80,12 +80,17 @@ test('a job to begin with is written, checked and run', async () => {
     join(bench.root, 'bad.ts'),
     `import { defineJob } from 'chorale/job'
     let calls = 0
+    let first: number | undefined
     export default defineJob({
       name: 'bad',
-      params: { impure: false },
+      params: { impure: false, memo: false, broken: false },
       split: () => 10,
-      map: (task, { params }) => (params.impure ? ++calls : task),
+      map: (task, { params, random }) => (params.impure ? ++calls : params.memo ? (first ??= random()) : task),
       reduce: (left: number, right: number) => left - right,
+      finish(total, { params }) {
+        if (params.broken) throw new Error('no end')
+        return total
+      },
     })`,
   )
   expect(await bench.runHere('job', 'check', 'bad.ts')).toMatchObject({
@@ -94,6 +99,14 @@ test('a job to begin with is written, checked and run', async () => {
   })
   expect(await bench.runHere('job', 'check', 'bad.ts', '--param', 'impure=true')).toMatchObject({
     code: 5,
-    err: expect.stringContaining('task 0 gave two different results'),
+    err: expect.stringContaining('gave two different results'),
+  })
+  expect(await bench.runHere('job', 'check', 'bad.ts', '--param', 'memo=true')).toMatchObject({
+    code: 5,
+    err: expect.stringContaining('gave two different results'),
+  })
+  expect(await bench.runHere('job', 'check', 'bad.ts', '--param', 'broken=true')).toMatchObject({
+    code: 5,
+    err: expect.stringMatching(/failed in finish: no end .*bad.ts/),
   })
 })

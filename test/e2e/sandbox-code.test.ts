@@ -74,6 +74,7 @@ describe('inside the isolate', () => {
   test('built-in objects cannot be changed, and programs that override what they inherit can', async () => {
     const { task } = inside(`
       const targets = [Object.prototype, Array.prototype, Function.prototype, Math, JSON, Promise.prototype, globalThis,
+        Object.getPrototypeOf([].values().map(String)), Object.getPrototypeOf(Iterator.from({ next() {} })), RegExp,
         Object.getPrototypeOf(Uint8Array.prototype), Object.getPrototypeOf(function* () {}), Map.prototype, Error]
       const changed = targets.filter((target) => { try { target.planted = 1 } catch {} return target.planted === 1 })
       try { Object.prototype.toString = () => 'planted' } catch {}
@@ -81,7 +82,8 @@ describe('inside the isolate', () => {
       own.toString = () => 'own'
       function Old() {}
       Old.prototype.constructor = Old
-      const error = new Error('a'); error.message = 'b'; error.name = 'Mine'
+      const error = new AggregateError([], 'a'); error.message = 'b'; error.name = 'Mine'
+      if ('lastMatch' in RegExp || '$1' in RegExp || Math.pow(2n, 40n) !== 1099511627776n) changed.push('more')
       return [changed.length, String({}), String(own), String(error)]
     `)
     expect(await task()).toEqual([0, '[object Object]', 'own', 'Mine: b'])
@@ -143,6 +145,29 @@ describe('inside the isolate', () => {
         }
       }
     }
+  })
+
+  test('what a task changes no other sees, and who runs which makes no difference', async () => {
+    const code = moduleOf(
+      `for (const change of [() => { context.params.n = 1 }, () => { context.seed = 1 }, () => { context.random = null }]) {
+         try { change(); return 'changed' } catch {}
+       }
+       return [task, Math.random()]`,
+    ).replace('left + right', '[left[0], left[1] + right[1] * Math.random()]')
+    const { executor, spec } = sandboxed(code, { level })
+    const signal = new AbortController().signal
+    const whole = await executor.run({ spec: await spec(), segment: 0, mask: 0xffff }, { signal })
+    const parts = []
+    for (const mask of [0x00f0, 0xff0f]) {
+      parts.push(...(await executor.run({ spec: await spec(), segment: 0, mask }, { signal })).partials)
+    }
+    parts.sort((a, b) => a.index - b.index)
+    const folded = await executor.fold(
+      await spec(),
+      parts.map(({ bytes }) => bytes),
+    )
+    expect(await executor.finish(await spec(), folded)).toEqual([0, expect.any(Number)])
+    expect(whole.partials).toEqual([{ level: 1, index: 0, bytes: folded }])
   })
 
   test('randomness is of the seed and the task, whatever ran before', async () => {

@@ -102,6 +102,7 @@ test.each(levels.filter((level) => level === 'process' || noBubblewrap === undef
       `writeSync(1, Buffer.from([8, 0, 0, 0, 200, 0, 0, 0, 1, 2, 3, 4]))`,
       `say({ op: 'done', id: 99 })`,
       `say({ op: 'nothing', id: 1 })`,
+      `say({ op: 'up' })`,
       `say({ op: 'failed', id: 1, message: 5 })`,
       'process.exit(0)',
     ]
@@ -120,11 +121,21 @@ test.each(levels.filter((level) => level === 'process' || noBubblewrap === undef
   },
 )
 
+test('what cannot be started is an error, for whoever asks', async () => {
+  const child = start({ file: '/nowhere/sh', args: [], filter: new Uint8Array(8) })
+  await expect(child.up).rejects.toMatchObject({
+    code: 'io',
+    message: expect.stringContaining('cannot start a sandbox'),
+  })
+  await expect(child.request({ op: 'call' }, new Uint8Array(0), { timeoutMs: 1000 })).rejects.toThrow()
+  await child.gone
+})
+
 test('a flood of output and of complaints grows nothing here', async () => {
   const child = start(
     await hostile(
       'process',
-      `${SAY} say({ op: 'up' }); for (let i = 0; i < 200; i++) writeSync(2, 'z'.repeat(60_000)); say({ op: 'up' })
+      `${SAY} for (let i = 0; i < 200; i++) writeSync(2, 'z'.repeat(60_000)); say({ op: 'up' })
       process.stdin.once('data', () => { const frame = Buffer.alloc(8); frame.writeUInt32LE(1e6, 0); frame.writeUInt32LE(4, 4)
         for (;;) writeSync(1, Buffer.concat([frame, Buffer.alloc(1e6 - 4)])) })`,
     ),

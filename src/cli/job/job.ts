@@ -92,7 +92,9 @@ export function printResult(cli: Cli, job: JobView): number {
   }
   if (job.state !== 'succeeded') {
     if (cli.flags.json) cli.emit('result', fields)
-    cli.terminal.err(`chorale: the job ${job.state === 'cancelled' ? 'was cancelled' : 'failed'}: ${job.reason}\n`)
+    cli.terminal.err(
+      `chorale: the job ${job.state === 'cancelled' ? 'was cancelled' : 'failed'}: ${format.safeName(job.reason)}\n`,
+    )
     return exitCodeOfJob(job.state)
   }
   cli.print('result', fields, format.value(job.value) ?? 'no value')
@@ -108,7 +110,7 @@ export function jobFacts(cli: Cli, job: JobView): string {
   const tint = job.state === 'succeeded' ? 'green' : job.state === 'failed' ? 'red' : 'yellow'
   return format.facts([
     ['job', job.id],
-    ['state', `${cli.paint(tint, job.state)}: ${job.reason}`],
+    ['state', `${cli.paint(tint, job.state)}: ${format.safeName(job.reason)}`],
     ['work', format.jobTitle(job)],
     ['tasks', `${format.count(done)} of ${format.count(total)} done, ${reassigned} reassigned, ${job.workers} hosts`],
     ['estimate', format.value(job.estimate)],

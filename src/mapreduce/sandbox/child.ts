@@ -40,9 +40,12 @@ export class Child {
     this.#log = log
     const stdio = ['pipe', 'pipe', 'pipe', ...(filter ? (['pipe'] as const) : [])] as const
     const child = spawn(file, args, { cwd: '/', env: {}, detached: true, stdio: [...stdio] })
-    for (const input of [child.stdin, child.stdio[3] as Writable | undefined]) input?.on('error', () => {}) // `close` tells
-    if (filter) (child.stdio[3] as Writable).end(filter)
+    // Where no more files can be opened, there is an event `error` and no streams at all.
+    const inputs = [child.stdin, child.stdio?.[3] as Writable | undefined]
+    for (const input of inputs) input?.on('error', () => {}) // `close` tells
+    if (filter) inputs[1]?.end(filter)
     this.#process = child
+    let up = false
     const reader = new FrameReader(MAX_ANSWER_BYTES)
     let isUp = () => {}
     let isNotUp = (_: ChoraleError) => {}
@@ -54,8 +57,9 @@ export class Child {
     child.stdout?.on('data', (piece: Buffer) => {
       try {
         for (const frame of reader.push(piece)) {
-          if (frame.head.op === 'up') isUp()
-          else this.#onAnswer(frame)
+          if (up || frame.head.op !== 'up') this.#onAnswer(frame)
+          else isUp()
+          up = true
         }
       } catch (error) {
         this.kill(new ChoraleError('user-code', `the job's process broke the protocol: ${errorMessage(error)}`))
@@ -68,7 +72,8 @@ export class Child {
     this.up.then(cancel, cancel)
     this.gone = new Promise((resolve) => {
       const onEnd = (reason: string) => {
-        this.#end ??= new ChoraleError('user-code', `the job's process ended by itself: ${reason}`)
+        const why = reason === 'exit code 137' || reason === 'SIGKILL' ? ': it may have needed too much memory' : ''
+        this.#end ??= new ChoraleError('user-code', `the job's process ended by itself (${reason})${why}`)
         if (this.#stderr) this.#log.debug('what a sandbox wrote', { text: this.#stderr })
         isNotUp(new ChoraleError('io', `cannot start a sandbox: ${this.#stderr.split('\n')[0] || this.#end.message}`))
         this.#settle()?.reject(this.#end)
@@ -135,7 +140,7 @@ export class Child {
     if (!this.#pending || head.id !== this.#pending.id) throw new Error('an answer to nothing')
     if (head.op === 'done') this.#settle()?.resolve(body)
     else if (head.op === 'failed' && typeof head.message === 'string') {
-      const code = head.kind === 'usage' || head.kind === 'limit' ? head.kind : 'user-code'
+      const code = head.kind === 'usage' ? 'usage' : 'user-code'
       if (head.kind !== 'memory') this.#settle()?.reject(new ChoraleError(code, head.message.slice(0, MAX_MESSAGE)))
       else this.kill(new ChoraleError('user-code', 'the job needs more memory than it may have'))
     } else throw new Error('an answer of no kind')

@@ -6,8 +6,10 @@
  * files only what Node itself needs, to read.
  */
 import { execFile, spawn } from 'node:child_process'
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { dirname } from 'node:path'
+import { delimiter, dirname, isAbsolute, join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -42,6 +44,8 @@ export interface RunnerFiles {
   readonly addon: string
   /** What the dynamic linker loads for Node and the addon, itself included; empty where it cannot be asked. */
   readonly libraries: readonly string[]
+  /** bubblewrap, as it is found now: the process that starts it later has no PATH. */
+  readonly bwrap: string
 }
 
 const run = promisify(execFile)
@@ -54,8 +58,21 @@ export async function runnerFiles(): Promise<RunnerFiles> {
   const node = process.execPath
   const addon = addonFile()
   const libraries = await Promise.all([node, addon].map(librariesOf))
-  return { node, runner, files: [runner, beside('frames')], addon, libraries: [...new Set(libraries.flat())] }
+  const bwrap = (await found('bwrap')) ?? 'bwrap'
+  return { node, runner, files: [runner, beside('frames')], addon, libraries: [...new Set(libraries.flat())], bwrap }
 }
+
+/** Where a program is on the PATH. */
+async function found(program: string): Promise<string | undefined> {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    const file = join(folder, program)
+    if (isAbsolute(file) && (await access(file, constants.X_OK).then(yes, no))) return file
+  }
+  return undefined
+}
+
+const yes = () => true
+const no = () => false
 
 function addonFile(): string {
   try {
@@ -63,7 +80,8 @@ function addonFile(): string {
     const { path } = require('node-gyp-build') as { path(folder: string): string }
     return path(dirname(require.resolve('isolated-vm')))
   } catch (error) {
-    throw new ChoraleError('config', 'the sandbox (isolated-vm) has no build for this machine', { cause: error })
+    const why = 'the sandbox (isolated-vm) is not installed, or has no build for this machine'
+    throw new ChoraleError('config', why, { cause: error })
   }
 }
 
@@ -96,12 +114,10 @@ function nodeArguments({ runner, files, addon }: RunnerFiles, limits: Limits): s
   ]
 }
 
-const BWRAP = 'bwrap'
-
-function bubblewrap({ node, files, addon, libraries }: RunnerFiles): string[] {
+function bubblewrap({ node, files, addon, libraries, bwrap }: RunnerFiles): string[] {
   const visible = [node, ...files, addon, ...libraries]
   return [
-    BWRAP,
+    bwrap,
     '--unshare-all',
     '--die-with-parent',
     '--new-session',
@@ -130,28 +146,34 @@ async function librariesOf(file: string): Promise<string[]> {
   return stdout.split('\n').flatMap((line) => /(?:=> )?(\/\S+) \(0x/.exec(line)?.[1] ?? [])
 }
 
-/** Why this machine cannot give the level `os`; undefined: it can. */
+/** A busy machine is no reason to take the lower level. */
+const PROBE_MS = 30_000
+
+/** Why this machine cannot give the level `os`; undefined: it can. Rejects with `io` when that could not be found out. */
 export async function whyNoBubblewrap(files: RunnerFiles): Promise<string | undefined> {
   if (process.platform !== 'linux') return 'bubblewrap is for Linux only'
   const [file, ...args] = bubblewrap(files) as [string, ...string[]]
   const child = spawn(file, [...args, files.node, '--eval', '0'], {
+    cwd: '/',
+    env: {},
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-    timeout: 10_000,
+    timeout: PROBE_MS,
     killSignal: 'SIGKILL',
   })
-  const filter = child.stdio[3] as Writable
-  filter.on('error', () => {}) // it did not start, which is told below
-  filter.end(seccompFilter())
+  const filter = child.stdio?.[3] as Writable | undefined
+  filter?.on('error', () => {}) // it did not start, which is told below
+  filter?.end(seccompFilter())
   let complaint = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(0, 1000)
   })
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     child.once('error', (error: Error & { code?: string }) => {
       const missing = error.code === 'ENOENT'
       resolve(missing ? 'bubblewrap is not installed (apt-get install bubblewrap)' : errorMessage(error))
     })
     child.once('close', (code, signal) => {
+      if (signal === 'SIGKILL') return reject(new ChoraleError('io', 'bubblewrap could not be tried in time'))
       const reason = complaint.trim().split('\n')[0] || `it ended with ${signal ?? `exit code ${code}`}`
       resolve(code === 0 ? undefined : `bubblewrap does not work here: ${reason}`)
     })

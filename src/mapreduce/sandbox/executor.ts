@@ -1,14 +1,14 @@
 /** The executor of jobs whose code came with them: in the sandbox, fetched by its CID where it runs. */
 import { Type } from 'typebox'
 import { decode, encode } from '../../core/cbor.ts'
-import { checker } from '../../core/codec.ts'
-import { ChoraleError } from '../../core/errors.ts'
+import { type Checker, checker } from '../../core/codec.ts'
+import { ChoraleError, errorMessage } from '../../core/errors.ts'
 import { MAX_JOB_TASKS, MAX_PARTIAL_BYTES } from '../../core/limits.ts'
 import { record } from '../../net/message.ts'
 import { BytesSchema } from '../messages.ts'
 import type { Executor } from '../ports.ts'
 import { bitsOf, countBits, fullMask } from '../segments.ts'
-import { FAN_IN, type JobSpec, MAX_JOB_NAME } from '../spec.ts'
+import { FAN_IN, JobName, type JobSpec } from '../spec.ts'
 import type { Json } from '../types.ts'
 import { loadPrelude } from './prelude.ts'
 import { Sandbox, type SandboxOptions, type SandboxState } from './sandbox.ts'
@@ -26,7 +26,7 @@ const Index = Type.Integer({ minimum: 0, maximum: MAX_JOB_TASKS })
 const answers = {
   plan: checker(
     record({
-      name: Type.String({ minLength: 1, maxLength: MAX_JOB_NAME }),
+      name: JobName,
       params: Type.Unsafe<{ [name: string]: Json }>(Type.Record(Type.String(), Type.Unknown())),
       tasks: Type.Integer({ minimum: 1, maximum: MAX_JOB_TASKS }),
     }),
@@ -37,6 +37,7 @@ const answers = {
     }),
   ),
   fold: checker(PartialBytes),
+  finish: checker(Type.Unsafe<Json>(Type.Unknown())),
 }
 
 export interface SandboxExecutorOptions extends SandboxOptions {
@@ -103,16 +104,14 @@ export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxE
       return open?.state
     },
     async plan(module, params) {
-      const plan = answers.plan.parse(
-        decode(await call(module, `plan|${module}`, 'plan', params, Math.min(REST_MS, taskMs))),
-      )
+      const plan = parsed(answers.plan, await call(module, `plan|${module}`, 'plan', params, Math.min(REST_MS, taskMs)))
       return { ...plan, engine: await engineName() }
     },
     async run({ spec, segment, mask }, { signal }) {
       const before = clock.now()
       const input = { spec: inputOf(spec), segment, mask }
       const timeoutMs = taskMs * countBits(mask)
-      const answer = answers.run.parse(decode(await callFor(spec, 'run', input, timeoutMs, signal)))
+      const answer = parsed(answers.run, await callFor(spec, 'run', input, timeoutMs, signal))
       const whole = mask === fullMask(spec, 1, segment)
       const wanted = whole ? [segment] : [...bitsOf(mask)].map((bit) => segment * spec.fanIn + bit)
       const partials = answer.map(({ index, bytes }) => ({ level: whole ? (1 as const) : (0 as const), index, bytes }))
@@ -122,17 +121,31 @@ export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxE
       return { partials, tookMs: clock.now() - before }
     },
     async fold(spec, partials) {
-      return answers.fold.parse(
-        decode(await callFor(spec, 'fold', { spec: inputOf(spec), partials }, Math.min(REST_MS, taskMs))),
+      return parsed(
+        answers.fold,
+        await callFor(spec, 'fold', { spec: inputOf(spec), partials }, Math.min(REST_MS, taskMs)),
       )
     },
     async finish(spec, total) {
-      return decode(await callFor(spec, 'finish', { spec: inputOf(spec), total }, Math.min(REST_MS, taskMs))) as Json
+      return parsed(
+        answers.finish,
+        await callFor(spec, 'finish', { spec: inputOf(spec), total }, Math.min(REST_MS, taskMs)),
+      )
     },
     async stop() {
       stopped = true
       await (await opening?.catch(() => undefined))?.stop()
     },
+  }
+}
+
+/** An answer that is none is the fault of the code, which may own the process. */
+function parsed<T>(answer: Checker<T>, bytes: Uint8Array): T {
+  try {
+    return answer.parse(decode(bytes))
+  } catch (error) {
+    const why = `the job's code gave what cannot be used: ${errorMessage(error)}`
+    throw new ChoraleError('user-code', why, { cause: error })
   }
 }
 

@@ -21,7 +21,11 @@ export function idleDataKb(
   prelude: Prelude,
   env: { clock: Clock; log: Logger },
 ): Promise<number | undefined> {
-  return (measured ??= measure(files, prelude, env))
+  measured ??= measure(files, prelude, env).catch((error: unknown) => {
+    measured = undefined // another time the machine may be less busy
+    throw error
+  })
+  return measured
 }
 
 async function measure(

@@ -5,6 +5,7 @@
 import { hash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { withEsbuild } from '../esbuild.ts'
 
 export interface Prelude {
   readonly code: Uint8Array
@@ -18,7 +19,11 @@ const MADE = new URL('prelude.bundle', import.meta.url)
 let loaded: Promise<Prelude> | undefined
 
 export function loadPrelude(): Promise<Prelude> {
-  return (loaded ??= load())
+  loaded ??= load().catch((error: unknown) => {
+    loaded = undefined
+    throw error
+  })
+  return loaded
 }
 
 async function load(): Promise<Prelude> {
@@ -29,9 +34,8 @@ async function load(): Promise<Prelude> {
 export async function bundlePrelude(): Promise<Uint8Array> {
   // The same extension as this file's: .ts from the sources, .js from the package.
   const entry = fileURLToPath(new URL(import.meta.url.replace(/prelude\.(\w+)$/, 'guest/prelude.$1')))
-  const { build, stop } = await import('esbuild') // late: a node that runs no foreign code does not need it
-  try {
-    const { outputFiles } = await build({
+  const { outputFiles } = await withEsbuild(({ build }) =>
+    build({
       entryPoints: [entry],
       bundle: true,
       write: false,
@@ -47,9 +51,7 @@ export async function bundlePrelude(): Promise<Uint8Array> {
       minifySyntax: true,
       minifyWhitespace: true,
       logLevel: 'silent',
-    })
-    return outputFiles[0]!.contents
-  } finally {
-    await stop() // its process
-  }
+    }),
+  )
+  return outputFiles[0]!.contents
 }

@@ -12,7 +12,7 @@ import { loadPrelude, type Prelude } from './prelude.ts'
 const LIMITS: Limits = { heapMb: 256, cpuSeconds: 24 * 3600, dataMb: 384 }
 /** A process is ended when it has had nothing to do for so long. */
 const IDLE_MS = 4_000
-/** Jobs that may have all the processes that one may have, at once. */
+/** Jobs whose processes are kept, idle but for those of one. */
 const MOST_JOBS = 4
 /** Loading the code, top level included. */
 const INIT_MS = 10_000
@@ -20,7 +20,7 @@ const INIT_MS = 10_000
 export interface SandboxOptions {
   readonly clock: Clock
   readonly log: Logger
-  /** Cores that are lent. A job may have one process more, so that its folds need not wait for its tasks. */
+  /** Cores that are lent. One process more may be at work, so that folds need not wait for tasks. */
   readonly cores: number
   /** Default: `os` where this machine can, else `process`. */
   readonly level?: Level | undefined
@@ -113,7 +113,8 @@ export class Sandbox {
     } finally {
       seat.busy = false
       const { clock } = this.#options
-      seat.keep = clock.timer(IDLE_MS, () => seat.child.kill(new ChoraleError('aborted', 'it was idle')))
+      const idle = () => seat.child.kill(new ChoraleError('aborted', 'it was idle'))
+      if (!seat.child.hasEnded) seat.keep = clock.timer(IDLE_MS, idle)
       this.#serve()
     }
   }
@@ -143,9 +144,12 @@ export class Sandbox {
 
   /** Gives a process to each who waits, first come first served, as far as there are any. */
   #serve(): void {
+    let busy = [...this.#seats].filter((seat) => seat.busy).length
     for (const waiting of this.#waiting) {
+      if (busy > this.#options.cores) return
       const seat = this.#idle(waiting.job) ?? this.#start(waiting)
       if (!seat) continue
+      busy++
       seat.busy = true
       seat.keep()
       this.#waiting.delete(waiting)
@@ -158,17 +162,13 @@ export class Sandbox {
     return undefined
   }
 
-  /** Undefined: there are as many as there may be. One that idles for another job makes room. */
+  /** Undefined: there are as many as there may be, of which one that idles for another job now makes room. */
   #start({ job, code }: Waiting): Seat | undefined {
     const { clock, log, cores } = this.#options
-    const most = cores + 1
-    const seats = [...this.#seats]
-    if (seats.filter((seat) => seat.job === job).length >= most) return undefined
-    if (seats.length >= most * MOST_JOBS) {
-      const other = seats.find(({ busy }) => !busy)
-      if (!other) return undefined
-      other.child.kill(new ChoraleError('aborted', 'another job needs the room'))
-      this.#seats.delete(other)
+    if (this.#seats.size >= (cores + 1) * MOST_JOBS) {
+      const other = [...this.#seats].find(({ busy, child }) => !busy && !child.hasEnded)
+      other?.child.kill(new ChoraleError('aborted', 'another job needs the room'))
+      return undefined
     }
     const child = new Child(commandOf(this.state.level, this.#files, this.#limits, this.#idleKb), clock, log)
     const seat: Seat = { job, child, ready: this.#begin(child, code), busy: true, keep: () => {} }

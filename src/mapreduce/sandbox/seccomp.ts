@@ -1,7 +1,8 @@
 /**
  * The system calls that a process with foreign code may not make, as a filter program for the kernel (classic BPF,
  * seccomp(2)); bubblewrap installs it. A deny list: what reaches into other processes, into the kernel's less trodden
- * parts, or out of the namespaces. `clone3` is said not to exist, so that the C library uses `clone`.
+ * parts, or out of the namespaces. A new process is one of them, a new thread is not; `clone3`, whose flags cannot be
+ * looked at, is said not to exist, so that the C library uses `clone`.
  */
 
 /** Numbers by name: on x64, on arm64 (undefined: it has none). */
@@ -46,11 +47,15 @@ const DENIED: { readonly [name: string]: readonly [x64: number, arm64: number | 
   reboot: [169, 142],
   syslog: [103, 116],
   personality: [135, 92],
+  fork: [57, undefined],
+  vfork: [58, undefined],
   modify_ldt: [154, undefined],
   iopl: [172, undefined],
   ioperm: [173, undefined],
 }
+const CLONE = { x64: 56, arm64: 220 } as const
 const CLONE3 = 435
+const CLONE_THREAD = 0x10000
 
 const AUDIT_ARCH = { x64: 0xc000003e, arm64: 0xc00000b7 } as const
 /** From here on numbers are of the x32 interface, of which nobody has need. */
@@ -59,6 +64,7 @@ const X32 = 0x40000000
 const LOAD_WORD = 0x20
 const JUMP_EQUAL = 0x15
 const JUMP_AT_LEAST = 0x35
+const JUMP_SET = 0x45
 const RETURN = 0x06
 const ALLOW = 0x7fff0000
 const KILL_PROCESS = 0x80000000
@@ -68,6 +74,7 @@ const ENOSYS = 38
 /** Offsets in struct seccomp_data. */
 const NUMBER = 0
 const ARCH = 4
+const FIRST_ARGUMENT = 16
 
 /** Eight bytes an instruction; undefined where no numbers are known. */
 export function seccompFilter(arch: string = process.arch): Uint8Array | undefined {
@@ -82,6 +89,11 @@ export function seccompFilter(arch: string = process.arch): Uint8Array | undefin
     [RETURN, 0, 0, KILL_PROCESS],
     [JUMP_EQUAL, 0, 1, CLONE3],
     [RETURN, 0, 0, ERRNO | ENOSYS],
+    [JUMP_EQUAL, 0, 4, CLONE[arch]],
+    [LOAD_WORD, 0, 0, FIRST_ARGUMENT],
+    [JUMP_SET, 0, 1, CLONE_THREAD],
+    [RETURN, 0, 0, ALLOW],
+    [RETURN, 0, 0, ERRNO | EPERM],
     // Each jumps over what is left of the list, and over the permission behind it.
     ...numbers.map((number, i): [number, number, number, number] => [JUMP_EQUAL, numbers.length - i, 0, number]),
     [RETURN, 0, 0, ALLOW],

@@ -38,9 +38,9 @@ export function fakeExecutor(options: FakeExecutorOptions): (env: Env) => Execut
       const partials = runTasks(module, spec, segment, mask)
       return { partials: options.bend ? options.bend(partials) : partials, tookMs }
     },
-    async fold(_spec, partials) {
+    async fold(spec, partials) {
       trouble()
-      return foldPartials(module, partials)
+      return foldPartials(module, spec, partials)
     },
     async finish(spec, total) {
       trouble()

@@ -59,8 +59,14 @@ export function replaceMath(): void {
     max: own.max,
     min: own.min,
     // `**` becomes a call of this one. Squares and powers of two stand in tight loops, where V8 then inlines them.
-    pow: (x: number, y: number) =>
-      y === 2 ? x * x : x === 2 && y === (y | 0) && y >= LEAST && y <= MOST ? POWERS[y - LEAST]! : pow!(x, y),
+    pow: (x: number | bigint, y: number) =>
+      typeof x === 'bigint'
+        ? (x as bigint) ** (y as unknown as bigint)
+        : y === 2
+          ? x * x
+          : x === 2 && y === (y | 0) && y >= LEAST && y <= MOST
+            ? POWERS[y - LEAST]!
+            : pow!(x, y),
     random: nextRandom,
     round: own.round,
     sign: own.sign,

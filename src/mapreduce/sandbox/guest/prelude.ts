@@ -9,7 +9,6 @@ import './text.ts'
 import { decode, encode } from '../../../core/cbor.ts'
 import { finishJob, foldPartials, isJobModule, runTasks } from '../../module-runner.ts'
 import type { JobSpec } from '../../spec.ts'
-import { reseed } from '../../task-random.ts'
 import type { JobModule, Json } from '../../types.ts'
 import { replaceMath } from './math.ts'
 import { hardenRealm } from './realm.ts'
@@ -29,14 +28,8 @@ export function start(stacks: boolean) {
     },
     run: ({ spec, segment, mask }: { spec: JobSpec; segment: number; mask: number }) =>
       runTasks(job!, spec, segment, mask),
-    fold: ({ spec, partials }: { spec: JobSpec; partials: Uint8Array[] }) => {
-      reseed(spec.seed, -1)
-      return foldPartials(job!, partials)
-    },
-    finish: ({ spec, total }: { spec: JobSpec; total: Uint8Array }) => {
-      reseed(spec.seed, -1)
-      return finishJob(job!, spec, total)
-    },
+    fold: ({ spec, partials }: { spec: JobSpec; partials: Uint8Array[] }) => foldPartials(job!, spec, partials),
+    finish: ({ spec, total }: { spec: JobSpec; total: Uint8Array }) => finishJob(job!, spec, total),
   }
   return {
     /** A module's default export, or the bytes of WebAssembly. */

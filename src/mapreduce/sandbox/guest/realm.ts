@@ -23,7 +23,8 @@ export function hardenRealm(stacks: boolean): void {
   const getPrototypeOf = (value: unknown) => Object.getPrototypeOf(value) as unknown
   for (const name of ownKeys(globalThis)) if (!KEPT.has(name as string)) deleteProperty(globalThis, name)
   ;(Error as { stackTraceLimit?: number }).stackTraceLimit = stacks ? 10 : 0
-  deleteProperty(Promise, 'any') // its error holds what came first
+  // What the last match was, whoever made it.
+  for (const name of ownKeys(RegExp)) if (/^(\$|input|last|left|right)/.test(String(name))) deleteProperty(RegExp, name)
   // What code can reach without a name.
   const found = new Set<object>()
   const roots: unknown[] = [
@@ -32,6 +33,8 @@ export function hardenRealm(stacks: boolean): void {
     getPrototypeOf(async () => {}),
     getPrototypeOf(async function* () {}),
     getPrototypeOf(getPrototypeOf([][Symbol.iterator]())),
+    getPrototypeOf([].values().map(() => 0)),
+    getPrototypeOf(Iterator.from({ next: () => ({ done: true, value: undefined }) })),
     ...[[][Symbol.iterator](), new Map().entries(), new Set().values(), ''[Symbol.iterator](), 'a'.matchAll(/a/g)].map(
       getPrototypeOf,
     ),
@@ -55,7 +58,16 @@ export function hardenRealm(stacks: boolean): void {
   for (const root of roots) visit(root)
   allowOverrides(Object.prototype, ['constructor', 'toString', 'valueOf'])
   allowOverrides(Function.prototype, ['constructor', 'toString', 'name'])
-  for (const error of [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError]) {
+  for (const error of [
+    Error,
+    AggregateError,
+    EvalError,
+    RangeError,
+    ReferenceError,
+    SyntaxError,
+    TypeError,
+    URIError,
+  ]) {
     allowOverrides(error.prototype, ['constructor', 'toString', 'name', 'message'])
   }
   for (const object of found) Object.freeze(object)
