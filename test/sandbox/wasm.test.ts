@@ -1,9 +1,9 @@
 /** Jobs in WebAssembly (SANDBOX: test 11): one that a compiler made, and small ones that are not as they should be. */
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { Bench } from '../e2e/processes.ts'
 import { i64, tinyWasm } from '../unit/mapreduce/tiny-wasm.ts'
-import { Bench } from './processes.ts'
-import { noBubblewrap, sandboxed } from './sandbox.ts'
+import { noBubblewrap, sandboxed } from './sandboxed.ts'
 
 const PI = new URL('pi-job.wasm', import.meta.url)
 const level = noBubblewrap === undefined ? 'os' : 'process'

@@ -1,6 +1,6 @@
 /** What code in a sandbox can see and do (SANDBOX: tests 1 to 10). */
 import { describe, expect, test } from 'vitest'
-import { levels, moduleOf, noBubblewrap, sandboxed } from './sandbox.ts'
+import { levels, moduleOf, noBubblewrap, sandboxed } from './sandboxed.ts'
 
 /** The isolate is the same at both levels; what is about its process is tried at both. */
 const level = noBubblewrap === undefined ? 'os' : 'process'

@@ -1,5 +1,5 @@
-// The job of sandbox-wasm.test.ts: pi by Monte Carlo, in AssemblyScript. Made with version 0.28.20:
-//   cp test/e2e/pi-job.as pi.ts; npx asc pi.ts -O3 --noAssert --runtime stub -o test/e2e/pi-job.wasm
+// The job of wasm.test.ts: pi by Monte Carlo, in AssemblyScript. Made with version 0.28.20:
+//   cp test/sandbox/pi-job.as pi.ts; npx asc pi.ts -O3 --noAssert --runtime stub -o test/sandbox/pi-job.wasm
 // Parameters: {"tasks":N}; each task has 2^22 points.
 
 export function alloc(bytes: i32): usize {

@@ -14,7 +14,7 @@ import { systemClock } from '../../src/core/system.ts'
 import { Child } from '../../src/mapreduce/sandbox/child.ts'
 import { type Command, commandOf, type Level, runnerFiles } from '../../src/mapreduce/sandbox/command.ts'
 import { Sandbox } from '../../src/mapreduce/sandbox/sandbox.ts'
-import { levels, noBubblewrap } from './sandbox.ts'
+import { levels, noBubblewrap } from './sandboxed.ts'
 
 const LIMITS = { heapMb: 64, cpuSeconds: 20, dataMb: 128 }
 
