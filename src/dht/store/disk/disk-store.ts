@@ -23,7 +23,7 @@ import { recover } from './recovery.ts'
 import { type Plan, planWish, type Wish } from './wish.ts'
 
 /** Blocks that wait for the disk; more are refused with `busy`. */
-export const MAX_WAITING_BYTES = 32 * 1024 * 1024
+export const MAX_WAITING_BYTES = 16 * 1024 * 1024
 const MAX_WAITING = 16_384
 /** What is written and synced at once. */
 const MAX_BATCH_BYTES = 8 * 1024 * 1024
