@@ -95,9 +95,9 @@ export class Sandbox {
   }
 
   /**
-   * Calls one of the prelude's functions in a process of this job. `job`: whatever names it. Rejects with `user-code`,
-   * `limit` or `usage`, as the job's code says or because it broke a bound, with `io` when no process could be started,
-   * and with `aborted`.
+   * Calls one of the prelude's functions in a process of this job. `job`: whatever names it. Rejects with `user-code` or
+   * `usage`, as the job's code says or because it broke a bound, with `io` when no process could be started, and with
+   * `aborted`.
    */
   async call(
     job: string,
