@@ -9,7 +9,7 @@ import { silentLogger } from '../src/core/env.ts'
 import { systemClock } from '../src/core/system.ts'
 import { bundleJob } from '../src/mapreduce/bundle.ts'
 import { createSandboxExecutor, type SandboxExecutor } from '../src/mapreduce/sandbox/executor.ts'
-import { FAN_IN, type JobSpec } from '../src/mapreduce/spec.ts'
+import { FAN_IN, type JobSpec, localSpec } from '../src/mapreduce/spec.ts'
 import { quantile, round } from './measure.ts'
 import { readOptions } from './options.ts'
 import { CHUNK, countHits } from './sandbox/kernel.ts'
@@ -37,10 +37,9 @@ function start(code: Uint8Array): SandboxExecutor {
   return createSandboxExecutor({ cores: 1, clock: systemClock, log: silentLogger, codeOf: async () => code })
 }
 
-async function specOf(executor: SandboxExecutor): Promise<JobSpec> {
-  const { name, params, engine } = await executor.plan('kernel', {})
-  const none = { submitter: 'bench', nonce: '0'.repeat(32), submittedAtMs: 0 }
-  return { v: 1, module: 'kernel', name, params, seed: 7, tasks: FAN_IN, fanIn: FAN_IN, engine, ...none }
+async function specOf(executor: SandboxExecutor, run = 0): Promise<JobSpec> {
+  const request = { module: 'kernel', params: {}, seed: 7 }
+  return localSpec(request, await executor.plan(request.module, request.params), run)
 }
 
 async function sandboxPerSecond(executor: SandboxExecutor, spec: JobSpec): Promise<number> {
@@ -62,7 +61,7 @@ const [jsSpec, wasmSpec] = [await specOf(js), await specOf(wasm)]
 // Another job: its own process, in a sandbox that is warm as a node's is that has run others.
 const first: number[] = []
 for (let turn = 0; turn < 5; turn++) {
-  const spec = { ...jsSpec, nonce: String(turn).padStart(32, '1') }
+  const spec = await specOf(js, turn + 1)
   const begin = performance.now()
   await js.run({ spec, segment: 0, mask: 1 }, { signal: stop.signal })
   first.push(performance.now() - begin)

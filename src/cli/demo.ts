@@ -225,7 +225,7 @@ function report(cli: Cli, what: string, job: JobView, options: Options, course: 
 /** What to try next, in words that work where the demo was started: a clone has no `chorale` on the path. */
 export function nextSteps(
   variables: Terminal['variables'],
-  { what = 'pi', churned }: { readonly what?: string; readonly churned: boolean },
+  { what, churned }: { readonly what: string; readonly churned: boolean },
 ): string {
   const clone = variables.npm_lifecycle_event === 'demo' && variables.npm_package_name === 'chorale'
   const job = what === 'pi' ? '' : ` ${what}`

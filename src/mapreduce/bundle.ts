@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import type { Message } from 'esbuild'
 import { ChoraleError, errorMessage } from '../core/errors.ts'
 import { MAX_CODE_BYTES } from '../core/limits.ts'
-import { withEsbuild } from './esbuild.ts'
+import { ONE_MODULE, withEsbuild } from './esbuild.ts'
 
 export interface Bundle {
   readonly code: Uint8Array
@@ -25,24 +25,16 @@ export async function bundleJob(file: string): Promise<Bundle> {
   try {
     const { outputFiles } = await withEsbuild(({ build }) =>
       build({
+        ...ONE_MODULE,
         entryPoints: [file],
-        bundle: true,
-        write: false,
         outfile: 'job.js',
         format: 'esm',
-        platform: 'neutral',
-        mainFields: ['module', 'main'],
-        conditions: ['import', 'default'],
         alias: { 'chorale/job': define },
         absWorkingDir: dirname(file),
         // Math.pow instead: what the compiler and the runtime make of ** may differ in the last bit.
-        target: 'es2024',
         supported: { 'exponent-operator': false },
         charset: 'utf8',
         sourcemap: 'external',
-        legalComments: 'none',
-        minifyWhitespace: true,
-        logLevel: 'silent',
       }),
     )
     const code = limited(outputFiles.find(({ path }) => path.endsWith('.js'))!.contents)

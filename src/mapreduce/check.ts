@@ -7,7 +7,7 @@ import { decode } from '../core/cbor.ts'
 import type { Random } from '../core/env.ts'
 import { ChoraleError } from '../core/errors.ts'
 import type { Executor } from './ports.ts'
-import { FAN_IN, type JobSpec } from './spec.ts'
+import { FAN_IN, type JobSpec, localSpec } from './spec.ts'
 import type { JobRequest } from './types.ts'
 
 /** Tasks that are run: some of the first, and the last. */
@@ -28,16 +28,13 @@ export interface CheckResult {
 /** Rejects with `user-code` and what differs; else as the executor does. */
 export async function checkJob(
   executor: Executor,
-  { module, params: given, seed }: JobRequest,
+  request: JobRequest,
   { random, signal }: { random: Random; signal: AbortSignal },
 ): Promise<CheckResult> {
-  const { name, params, tasks, engine } = await executor.plan(module, given)
-  // Two jobs, and so two processes: what one keeps from task to task the other has not.
-  const specs = ['0', '1'].map((digit): JobSpec => {
-    const none = { submitter: 'check', nonce: digit.repeat(32), submittedAtMs: 0 }
-    return { v: 1, module, name, params, seed, tasks, fanIn: FAN_IN, engine, ...none }
-  })
-  const [spec, other] = specs as [JobSpec, JobSpec]
+  const plan = await executor.plan(request.module, request.params)
+  const { name, tasks } = plan
+  // Two runs, and so two processes: what one keeps from task to task the other has not.
+  const [spec, other] = [localSpec(request, plan, 0), localSpec(request, plan, 1)]
   const chosen = [...new Set([...Array(Math.min(tasks, TASKS)).keys(), tasks - 1])]
   const one = async (of: JobSpec, task: number) => {
     const run = { spec: of, segment: Math.floor(task / FAN_IN), mask: 1 << (task % FAN_IN) }

@@ -1,4 +1,18 @@
 /** esbuild, whose process ends when nobody uses it any more: its `stop` is for all builds at once. */
+import type { BuildOptions } from 'esbuild'
+
+/** One module for no platform at all, of few bytes, and the same from whatever directory. */
+export const ONE_MODULE = {
+  bundle: true,
+  write: false,
+  platform: 'neutral',
+  mainFields: ['module', 'main'],
+  conditions: ['import', 'default'],
+  target: 'es2024',
+  legalComments: 'none',
+  minifyWhitespace: true,
+  logLevel: 'silent',
+} as const satisfies BuildOptions
 
 let users = 0
 

@@ -5,7 +5,7 @@
 import { ChoraleError } from '../core/errors.ts'
 import type { Executor } from './ports.ts'
 import { childCount, fullMask, segmentCount, taskCount, topLevel } from './segments.ts'
-import { encodeSpec, FAN_IN, type JobSpec } from './spec.ts'
+import { encodeSpec, localSpec } from './spec.ts'
 import type { JobRequest, Json } from './types.ts'
 
 export interface LocalResult {
@@ -23,12 +23,11 @@ export interface LocalOptions {
 /** Rejects as the executor does, and with `aborted`. */
 export async function runLocally(
   executor: Executor,
-  { module, params: given, seed }: JobRequest,
+  request: JobRequest,
   { signal, onProgress }: LocalOptions,
 ): Promise<LocalResult> {
-  const { name, params, tasks, engine } = await executor.plan(module, given)
-  const none = { submitter: 'local', nonce: '0'.repeat(32), submittedAtMs: 0 }
-  const spec: JobSpec = { v: 1, module, name, params, seed, tasks, fanIn: FAN_IN, engine, ...none }
+  const spec = localSpec(request, await executor.plan(request.module, request.params))
+  const { name, params, tasks } = spec
   encodeSpec(spec) // refuses what the overlay would refuse
   let partials = new Array<Uint8Array>(segmentCount(spec, 1))
   let next = 0

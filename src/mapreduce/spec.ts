@@ -12,6 +12,7 @@ import { ChoraleError } from '../core/errors.ts'
 import { hashKey, type Key } from '../core/ids.ts'
 import { MAX_JOB_TASKS, MAX_SPEC_BYTES } from '../core/limits.ts'
 import { record } from '../net/message.ts'
+import type { JobPlan } from './ports.ts'
 import type { JobRequest } from './types.ts'
 
 const DAG_CBOR = 0x71
@@ -67,6 +68,12 @@ export function parseSpec(id: string, bytes: Uint8Array): JobSpec {
     throw new ChoraleError('bad-message', 'a spec that is not of its job')
   }
   return specs.parse(decode(bytes))
+}
+
+/** Of a job that runs without an overlay. `run`: other runs of the same have processes of their own. */
+export function localSpec({ module, seed }: JobRequest, plan: JobPlan, run = 0): JobSpec {
+  const nonce = String(run).padStart(32, '0')
+  return { v: 1, module, seed, ...plan, fanIn: FAN_IN, submitter: 'local', nonce, submittedAtMs: 0 }
 }
 
 /** Where the job record is kept. */

@@ -1,7 +1,7 @@
 /** The process around foreign code: what it may touch, how it ends (SANDBOX: tests 12, 13, 14 and 16). */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -121,6 +121,26 @@ test.each(levels.filter((level) => level === 'process' || noBubblewrap === undef
   },
 )
 
+/** A process and all below it. */
+function descendants(pid: number): number[] {
+  const parents = readdirSync('/proc').flatMap((name): [number, number][] => {
+    if (!/^\d+$/.test(name)) return []
+    try {
+      const fields = readFileSync(`/proc/${name}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ')
+      return [[Number(name), Number(fields[1])]]
+    } catch {
+      return [] // it has ended meanwhile
+    }
+  })
+  const below = (of: number): number[] => [
+    of,
+    ...parents.flatMap(([child, parent]) => (parent === of ? below(child) : [])),
+  ]
+  return below(pid)
+}
+
 test('what cannot be started is an error, for whoever asks', async () => {
   const child = start({ file: '/nowhere/sh', args: [], filter: new Uint8Array(8) })
   await expect(child.up).rejects.toMatchObject({
@@ -172,9 +192,13 @@ test.each(levels.filter((level) => level === 'process' || noBubblewrap === undef
     })
     await vi.waitFor(() => expect(pid).toBeGreaterThan(0), { timeout: 20_000, interval: 20 })
     await sleep(500) // so that it is in its loop
-    expect(existsSync(`/proc/${pid}`)).toBe(true)
+    const family = descendants(pid)
+    expect(family.length).toBeGreaterThanOrEqual(level === 'os' ? 2 : 1) // bubblewrap, and what runs in it
     node.kill('SIGKILL')
-    await vi.waitFor(() => expect(existsSync(`/proc/${pid}`)).toBe(false), { timeout: 10_000, interval: 50 })
+    await vi.waitFor(() => expect(family.filter((one) => existsSync(`/proc/${one}`))).toEqual([]), {
+      timeout: 10_000,
+      interval: 50,
+    })
   },
 )
 

@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { withEsbuild } from '../esbuild.ts'
+import { ONE_MODULE, withEsbuild } from '../esbuild.ts'
 
 export interface Prelude {
   readonly code: Uint8Array
@@ -36,21 +36,12 @@ export async function bundlePrelude(): Promise<Uint8Array> {
   const entry = fileURLToPath(new URL(import.meta.url.replace(/prelude\.(\w+)$/, 'guest/prelude.$1')))
   const { outputFiles } = await withEsbuild(({ build }) =>
     build({
+      ...ONE_MODULE,
       entryPoints: [entry],
-      bundle: true,
-      write: false,
       format: 'iife',
       globalName: '__prelude',
-      platform: 'neutral',
-      mainFields: ['module', 'main'],
-      conditions: ['import', 'default'],
-      target: 'es2024',
       loader: { '.wasm': 'binary' },
-      // The same text from the sources and from what is compiled, and in whatever directory: no comments, no paths.
-      legalComments: 'none',
       minifySyntax: true,
-      minifyWhitespace: true,
-      logLevel: 'silent',
     }),
   )
   return outputFiles[0]!.contents

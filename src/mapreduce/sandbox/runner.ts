@@ -22,9 +22,8 @@ interface Init {
   readonly preludeBytes: number
 }
 
-interface Guest {
-  readonly call: ivm.Reference<(name: string, bytes: ArrayBuffer) => unknown>
-}
+/** The prelude's function that calls the job's. */
+type Call = ivm.Reference<(name: string, bytes: ArrayBuffer) => unknown>
 
 const isolated = (createRequire(import.meta.url)(process.argv[2] as string) as { ivm: typeof ivm }).ivm
 
@@ -43,7 +42,7 @@ function text(error: unknown): string {
   return message.slice(0, MAX_MESSAGE) || 'no message'
 }
 
-async function init({ heapMb, stacks, preludeBytes }: Init, body: Uint8Array): Promise<Guest> {
+async function init({ heapMb, stacks, preludeBytes }: Init, body: Uint8Array): Promise<Call> {
   const isolate = new isolated.Isolate({ memoryLimit: heapMb, onCatastrophicError: end })
   const context = await isolate.createContext()
   const decoder = new TextDecoder()
@@ -57,7 +56,7 @@ async function init({ heapMb, stacks, preludeBytes }: Init, body: Uint8Array): P
   const code = body.subarray(preludeBytes)
   if (WASM.every((byte, i) => code[i] === byte)) {
     await take.apply(undefined, [copied(code)])
-    return { call }
+    return call
   }
   const module = await isolate.compileModule(decoder.decode(code), { filename: 'job' })
   await module.instantiate(context, (specifier: string) => {
@@ -66,7 +65,7 @@ async function init({ heapMb, stacks, preludeBytes }: Init, body: Uint8Array): P
   await module.evaluate()
   const job = await module.namespace.get('default', { reference: true })
   await take.apply(undefined, [job.derefInto()])
-  return { call }
+  return call
 }
 
 /** Bytes that go into the isolate. */
@@ -75,18 +74,18 @@ function copied(bytes: Uint8Array) {
   return new isolated.ExternalCopy(own, { transferOut: true }).copyInto({ release: true, transferIn: true })
 }
 
-let guest: Guest | undefined
+let call: Call | undefined
 
 async function onFrame({ head, body }: Frame): Promise<void> {
   const id = head.id as number
   try {
     if (head.op === 'init') {
-      guest = await init(head as unknown as Init, body)
+      call = await init(head as unknown as Init, body)
       send({ op: 'done', id })
       return
     }
     const input = [head.name as string, copied(body)] as const
-    const answer: unknown = await guest?.call.apply(undefined, [...input], { result: { copy: true } })
+    const answer: unknown = await call?.apply(undefined, [...input], { result: { copy: true } })
     if (answer instanceof ArrayBuffer) send({ op: 'done', id }, new Uint8Array(answer))
     else {
       // `kind message`: the text of an error that the prelude caught.

@@ -4,7 +4,7 @@ import { nextSteps } from '../../../src/cli/demo.ts'
 const CLONE = { npm_lifecycle_event: 'demo', npm_package_name: 'chorale' }
 
 test('in a clone, what to try next is said in words that work there', () => {
-  const steps = nextSteps(CLONE, { churned: false })
+  const steps = nextSteps(CLONE, { what: 'pi', churned: false })
   expect(steps).toMatch(/^ {2}npm run demo -- --churn 0\.3 +kill some of the nodes/)
   expect(steps).toMatch(/\n {2}npm run demo -- --nodes \d/)
   expect(steps).toMatch(/\n {2}bin\/chorale\.js up -d .* then bin\/chorale\.js job submit builtin:pi/)
@@ -16,7 +16,7 @@ test.each([
   { npm_lifecycle_event: 'npx', npm_package_name: 'chorale' },
   { npm_lifecycle_event: 'demo', npm_package_name: 'something-else' },
 ])('elsewhere the command is chorale: %j', (variables) => {
-  const steps = nextSteps(variables, { churned: false }).split('\n')
+  const steps = nextSteps(variables, { what: 'pi', churned: false }).split('\n')
   expect(steps.map((step) => step.trim().split(/ {2,}/)[0])).toEqual([
     'chorale demo --churn 0.3',
     expect.stringMatching(/^chorale demo --nodes [2-8]$/),
@@ -25,5 +25,5 @@ test.each([
 })
 
 test('after churn, churn is not what to try next', () => {
-  expect(nextSteps(CLONE, { churned: true })).not.toContain('--churn')
+  expect(nextSteps(CLONE, { what: 'pi', churned: true })).not.toContain('--churn')
 })

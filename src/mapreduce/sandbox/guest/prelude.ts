@@ -63,8 +63,7 @@ function describe(error: unknown): string {
     const { name, code, message, cause } = error as { [name: string]: unknown }
     const text = typeof message === 'string' ? message : String(error)
     // By name, because a bundle has a class of its own.
-    if (name === 'ChoraleError' && (code === 'usage' || code === 'limit'))
-      return `${code} ${text.slice(0, MAX_MESSAGE)}`
+    if (name === 'ChoraleError' && code === 'usage') return `usage ${text.slice(0, MAX_MESSAGE)}`
     const { stack } = (cause ?? error) as { stack?: unknown }
     const where = typeof stack === 'string' ? /\n\s+at [^\n]*job:\d+:\d+\)?/.exec(stack)?.[0] : undefined
     return `user-code ${text.slice(0, MAX_MESSAGE)}${where ?? ''}`
