@@ -39,7 +39,7 @@ function start(code: Uint8Array): SandboxExecutor {
 
 async function specOf(executor: SandboxExecutor, run = 0): Promise<JobSpec> {
   const request = { module: 'kernel', params: {}, seed: 7 }
-  return localSpec(request, await executor.plan(request.module, request.params), run)
+  return localSpec(request, await executor.plan(request.module, request.params), undefined, run)
 }
 
 async function sandboxPerSecond(executor: SandboxExecutor, spec: JobSpec): Promise<number> {

@@ -9,8 +9,8 @@ import { seededRandom } from './core/random.ts'
 import { systemClock } from './core/system.ts'
 import { type Bundle, bundleJob } from './mapreduce/bundle.ts'
 import { type CheckResult, checkJob } from './mapreduce/check.ts'
-import { type LocalResult, runLocally } from './mapreduce/local.ts'
-import type { Executor } from './mapreduce/ports.ts'
+import { type LocalOptions, type LocalPorts, type LocalResult, runLocally } from './mapreduce/local.ts'
+import { createLocalStore, type LocalStore } from './mapreduce/local-store.ts'
 import { runnerFiles, whyNoBubblewrap } from './mapreduce/sandbox/command.ts'
 import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
 import type { SandboxState } from './mapreduce/sandbox/sandbox.ts'
@@ -23,6 +23,8 @@ export interface JobFileRun {
   readonly file: string
   readonly params: JobRequest['params']
   readonly seed: number
+  /** A file on this machine, for jobs that work on one. */
+  readonly input?: string | undefined
   /** Processes at once. */
   readonly cores: number
   readonly log?: Logger
@@ -34,29 +36,37 @@ export interface JobFileRun {
  */
 export function runJobFile(
   run: JobFileRun,
-  options: { signal: AbortSignal; onProgress?: (done: number, total: number) => void },
+  options: LocalOptions & {
+    /** Called with the result while what the job has made can still be read. */
+    onResult?: (result: LocalResult, store: Pick<LocalStore, 'cat'>) => Promise<void>
+  },
 ): Promise<LocalResult> {
-  return withJobFile(run, options.signal, (executor, request) => runLocally(executor, request, options))
+  return withJobFile(run, options.signal, async (ports, request) => {
+    const result = await runLocally(ports, request, options)
+    await options.onResult?.(result, ports.store)
+    return result
+  })
 }
 
 /** Tries a job's file (`checkJob`). Rejects likewise, and with `user-code` when it is not what the overlay relies on. */
 export function checkJobFile(run: JobFileRun, { signal }: { signal: AbortSignal }): Promise<CheckResult> {
   const random = seededRandom(run.seed)
-  return withJobFile(run, signal, (executor, request) => checkJob(executor, request, { random, signal }))
+  return withJobFile(run, signal, (ports, request) => checkJob(ports, request, { random, signal }))
 }
 
 async function withJobFile<T>(
-  { file, params, seed, cores, log = silentLogger }: JobFileRun,
+  { file, params, seed, input, cores, log = silentLogger }: JobFileRun,
   signal: AbortSignal,
-  work: (executor: Executor, request: JobRequest) => Promise<T>,
+  work: (ports: LocalPorts & { store: LocalStore }, request: JobRequest) => Promise<T>,
 ): Promise<T> {
   const bundle = await bundleJob(file)
   const codeOf = async () => bundle.code
+  await using store = createLocalStore()
   const executor = createSandboxExecutor({ cores, clock: systemClock, log, codeOf, stacks: true })
   const onAbort = () => void executor.stop()
   signal.addEventListener('abort', onAbort, { once: true })
   try {
-    return await work(executor, { module: file, params, seed })
+    return await work({ executor, store }, { module: file, params, seed, input })
   } catch (error) {
     if (signal.aborted) throw signal.reason
     throw error instanceof ChoraleError ? inOwnFiles(error, bundle.map) : error

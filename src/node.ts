@@ -22,6 +22,7 @@ import { createRegisters, DEFAULT_REPLICAS } from './dht/store/registers.ts'
 import { type Home, openHome } from './home.ts'
 import { keepMembers } from './leaf.ts'
 import { chooseExecutor, createThreadExecutor } from './mapreduce/executor.ts'
+import { createJobStore } from './mapreduce/job-store.ts'
 import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
 import type { SandboxState } from './mapreduce/sandbox/sandbox.ts'
 import { createJobsService } from './mapreduce/service.ts'
@@ -211,7 +212,8 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const executor = chooseExecutor(options.lendCores, (module) => (module.startsWith('builtin:') ? own : foreign))
   const signer = { peer: key.peer, sign: signerOf(key), verify: verifySignature }
   const records = new Records({ env, registers, signer, network })
-  const service = createJobsService({ env, transport, overlay, registers, executor, signer })
+  const jobStore = createJobStore(blocks, files)
+  const service = createJobsService({ env, transport, overlay, registers, executor, store: jobStore, signer })
   // Taken down in this order: hand over work, then records and blocks, then the place in the ring, while others still
   // hear us.
   parts.defer(() => overlay.leave())

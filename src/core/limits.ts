@@ -43,8 +43,23 @@ export const MAX_JOB_TASKS = 2 ** 22
 export const MAX_CODE_BYTES = 1024 * 1024
 /** A job's spec, parameters included: it rides with bundles of tasks. */
 export const MAX_SPEC_BYTES = 16 * 1024
-/** A segment's partial. Larger ones will travel as blocks. DESIGN 7. */
+/** A segment's partial as it travels. Larger ones are kept as blocks, and travel as links. DESIGN 7. */
 export const MAX_PARTIAL_BYTES = 32 * 1024
+/** What a task or a fold may give: it is a block then. Sixteen of them, of one run, are what a sandbox may answer. */
+export const MAX_RESULT_BYTES = 512 * 1024
+/** What a keyed task emits, and what is read and written of one partition: all of it is in a sandbox's memory at once. */
+export const MAX_KEYED_BYTES = 16 * 1024 * 1024
+/** Parts of a keyed job's output. */
+export const MAX_PARTITIONS = 1024
+/** What one stage of a job leaves to the next, in its spec. Larger ones are kept as blocks. */
+export const MAX_CARRY_BYTES = 4096
+/** Stages of one job. */
+export const MAX_ROUNDS = 100_000
+/** Leaves of a file that is a job's input, 32 bytes each in memory: 256 GiB in leaves of 256 KiB. */
+export const MAX_INPUT_BLOCKS = 2 ** 20
+/** Leaves of one task, and a line of text: both are in a sandbox's memory at once. */
+export const MAX_TASK_BLOCKS = 32
+export const MAX_LINE_BYTES = 1024 * 1024
 /** A job's value, in its record. */
 export const MAX_JOB_VALUE_BYTES = 16 * 1024
 /** Jobs under way that one host knows. */

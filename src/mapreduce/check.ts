@@ -6,9 +6,11 @@
 import { decode } from '../core/cbor.ts'
 import type { Random } from '../core/env.ts'
 import { ChoraleError } from '../core/errors.ts'
-import type { Executor } from './ports.ts'
-import { FAN_IN, type JobSpec, localSpec } from './spec.ts'
+import { type LocalPorts, planLocally } from './local.ts'
+import { firstChild, parentIndex } from './segments.ts'
+import { type JobSpec, localSpec } from './spec.ts'
 import type { JobRequest } from './types.ts'
+import { Work } from './work.ts'
 
 /** Tasks that are run: some of the first, and the last. */
 const TASKS = 8
@@ -27,18 +29,20 @@ export interface CheckResult {
 
 /** Rejects with `user-code` and what differs; else as the executor does. */
 export async function checkJob(
-  executor: Executor,
+  ports: LocalPorts,
   request: JobRequest,
   { random, signal }: { random: Random; signal: AbortSignal },
 ): Promise<CheckResult> {
-  const plan = await executor.plan(request.module, request.params)
-  const { name, tasks } = plan
+  const work = new Work(ports.executor, ports.store)
   // Two runs, and so two processes: what one keeps from task to task the other has not.
-  const [spec, other] = [localSpec(request, plan, 0), localSpec(request, plan, 1)]
+  const { plan, spec } = await planLocally(ports, request)
+  const other = localSpec(request, plan, spec.input, 1)
+  const { name, tasks } = plan
   const chosen = [...new Set([...Array(Math.min(tasks, TASKS)).keys(), tasks - 1])]
   const one = async (of: JobSpec, task: number) => {
-    const run = { spec: of, segment: Math.floor(task / FAN_IN), mask: 1 << (task % FAN_IN) }
-    return (await executor.run(run, { signal })).partials[0]!.bytes
+    const segment = parentIndex(of, 0, task)
+    const run = { spec: of, segment, mask: 1 << (task - firstChild(of, 1, segment)) }
+    return (await work.run(run, { signal })).partials[0]!.bytes
   }
   const again = new Map<number, Uint8Array>()
   for (const task of chosen.toReversed()) again.set(task, await one(other, task))
@@ -51,17 +55,21 @@ export async function checkJob(
     }
     results.push(bytes)
   }
-  await executor.finish(spec, await executor.fold(spec, results))
+  await work.after(spec, await work.fold(spec, results, { signal }), { signal })
   const groups = results.length < 3 ? 0 : TRIES
+  const opened = await Promise.all(results.map((result) => work.open(spec, result, { signal })))
+  const reduce = async (...parts: Array<readonly Uint8Array[]>) =>
+    spec.partitions ? ports.executor.merge(spec, parts.flat()) : [await ports.executor.fold(spec, parts.flat())]
   for (let tries = 0; tries < groups; tries++) {
-    const [a, b, c] = [0, 1, 2].map(() => results[random.int(results.length)]!) as [Uint8Array, Uint8Array, Uint8Array]
-    const left = await executor.fold(spec, [await executor.fold(spec, [a, b]), c])
-    const right = await executor.fold(spec, [a, await executor.fold(spec, [b, c])])
-    if (isClose(decode(left), decode(right))) continue
-    const both = [left, right].map((bytes) => JSON.stringify(decode(bytes)).slice(0, 200))
+    const [a = [], b = [], c = []] = [0, 1, 2].map(() => opened[random.int(opened.length)])
+    const left = (await reduce(await reduce(a, b), c)).map(decode)
+    const right = (await reduce(a, await reduce(b, c))).map(decode)
+    if (isClose(left, right)) continue
+    const both = [left, right].map((values) => JSON.stringify(spec.partitions ? values : values[0]).slice(0, 200))
+    const what = spec.partitions ? 'combine' : 'reduce'
     throw new ChoraleError(
       'user-code',
-      `reduce must be associative, but (a b) c is ${both[0]} and a (b c) is ${both[1]}`,
+      `${what} must be associative, but (a b) c is ${both[0]} and a (b c) is ${both[1]}`,
     )
   }
   return { name, tasks, ran: chosen.length, groups }

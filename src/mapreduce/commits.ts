@@ -11,7 +11,7 @@ import { Courier } from './courier.ts'
 import type { JobsHost } from './host.ts'
 import { type LiveJob, placeKey, placeName, type Segment } from './job-table.ts'
 import { type Commit, JobCommit, JobRecall, MAX_ITEMS, MAX_ITEMS_BYTES, type Place } from './messages.ts'
-import { hasSegment, parentIndex } from './segments.ts'
+import { hasSegment, parentIndex, tasksOf } from './segments.ts'
 
 export interface CommitEvents {
   /** A segment of this host has been committed, or tasks of it, by another owner. */
@@ -120,7 +120,7 @@ export class Commits {
 
 /** The segment whose owner commits it: tasks are committed by the owner of their level-1 segment. */
 function homeOf(job: LiveJob, level: number, index: number): string {
-  return level === 0 ? placeName(1, parentIndex(job.tree, index)) : placeName(level, index)
+  return level === 0 ? placeName(1, parentIndex(job.tree, 0, index)) : placeName(level, index)
 }
 
 /** What is committed here for segments; for one of level 1 that is not, its tasks'. */
@@ -129,7 +129,10 @@ function kept(job: LiveJob, places: readonly Place[]): { commits: Commit[]; more
   let bytes = 0
   for (const [level, index] of places) {
     const names: Place[] = [[level, index]]
-    if (level === 1) for (let i = 0; i < job.tree.fanIn; i++) names.push([0, index * job.tree.fanIn + i])
+    if (level === 1) {
+      const { first, end } = tasksOf(job.tree, 1, index)
+      for (let task = first; task < end; task++) names.push([0, task])
+    }
     for (const [l, j] of names) {
       const commit = job.commits.get(placeName(l, j))
       if (!commit) continue

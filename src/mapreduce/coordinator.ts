@@ -14,9 +14,17 @@ import type { Forest } from './forest.ts'
 import type { JobsHost } from './host.ts'
 import type { LiveJob } from './job-table.ts'
 import { JobWatch, type Summary } from './messages.ts'
-import { isTerminal, type JobEnding, type JobRecord, newRecord, terminalState } from './record.ts'
+import {
+  currentSpec,
+  isTerminal,
+  type JobEnding,
+  type JobRecord,
+  newRecord,
+  type RecordStage,
+  terminalState,
+} from './record.ts'
 import { segmentCount } from './segments.ts'
-import { jobIdOf, jobKey } from './spec.ts'
+import { encodeSpec, jobIdOf, jobKey, parseSpec, rootSpec, tasksBefore } from './spec.ts'
 import { summarize } from './summary.ts'
 import type { JobView, Json } from './types.ts'
 import { viewOf, views } from './view.ts'
@@ -28,6 +36,10 @@ const RETRY_MS = 500
 const QUIET_MS = 5_000
 
 interface Coordination {
+  /** The pass that the job is in. */
+  readonly job: LiveJob
+  readonly stage: RecordStage | undefined
+  /** Of all passes. */
   summary: Summary
   estimate: Json | undefined
   savedAtMs: number
@@ -60,39 +72,44 @@ export class Coordinator {
     for (const [key, job] of this.#host.registers.entries(this.#kind)) this.#look(key, job)
     const before = this.#host.now() - QUIET_MS
     for (const job of this.#host.table.live.values()) {
-      if (job.touchedAtMs > before || job.askedAtMs > before || this.#coordinated.has(job.id)) continue
+      if (job.touchedAtMs > before || job.askedAtMs > before || this.#coordinated.has(job.root)) continue
       job.askedAtMs = this.#host.now()
       void this.#askWhetherOver(job)
     }
   }
 
   dropJob(job: LiveJob): void {
-    this.#coordinated.delete(job.id)
+    if (this.#coordinated.get(job.root)?.job === job) this.#coordinated.delete(job.root)
   }
 
   /** The job's key's owner has heard from the top segment's. */
   progress(job: LiveJob, summary: Summary): void {
-    const coordination = this.#coordinated.get(job.id)
+    const coordination = this.#coordinated.get(job.root)
     if (!coordination) {
       void this.#restore(job)
       return
     }
+    if (coordination.job !== job) return
     const { estimate, ...counts } = summary
-    coordination.summary = counts
+    coordination.summary = inAll(coordination, counts)
     if (summary.failure !== undefined) {
       void this.#conclude(job, { state: 'failed', reason: summary.failure, digest: hashKey(summary.failure) })
       return
     }
-    void this.#estimate(job, coordination, estimate).finally(() => this.#notify(job.id))
+    void this.#estimate(job, coordination, estimate).finally(() => this.#notify(job.root))
     if (coordination.savedAtMs + SAVE_EVERY_MS <= this.#host.now()) this.#save(job, coordination)
   }
 
   async total(job: LiveJob, total: Uint8Array, summary: Summary): Promise<void> {
-    const coordination = this.#coordinated.get(job.id)
+    const coordination = this.#coordinated.get(job.root)
     if (!coordination) return this.#restore(job) // once the record is here, so is the total
-    coordination.summary = summary
+    if (coordination.job !== job || coordination.concluding) return
+    coordination.summary = inAll(coordination, summary)
     try {
-      const value = encode(await this.#host.compute(job, () => this.#host.executor.finish(job.spec, total)))
+      const options = { signal: job.ended.signal }
+      const after = await this.#host.compute(job, () => this.#host.work.after(job.spec, total, options))
+      if ('stage' in after) return await this.#advance(coordination, after.stage)
+      const value = encode(after.value)
       if (value.length > MAX_JOB_VALUE_BYTES) {
         const reason = `the job's value has ${value.length} bytes, the most is ${MAX_JOB_VALUE_BYTES}`
         return await this.#conclude(job, { state: 'failed', reason, digest: hashKey(total) })
@@ -117,47 +134,73 @@ export class Coordinator {
     const mine = this.#host.overlay.owns(key)
     const coordination = this.#coordinated.get(id)
     if (terminalState(record)) {
-      const job = this.#host.table.live.get(id)
-      this.#host.table.end(id)
-      if (job && mine) void this.#forest.router.end(id, segmentCount(job.tree, 1))
-    } else if (mine && !coordination) this.#begin(id, record)
+      const pass = coordination?.job ?? this.#host.table.live.get(id)
+      if (pass && mine) void this.#forest.router.end(pass)
+      this.#host.table.endAll(id)
+    } else if (mine && coordination?.stage?.number !== record.stage?.number) this.#begin(id, record, coordination)
+    else if (mine && !coordination) this.#begin(id, record, undefined)
     // The forest lets go of the segment too: should the key come back, everything is asked for again.
     else if (!mine && coordination && !coordination.concluding) this.#coordinated.delete(id)
     this.#notify(id)
   }
 
-  #begin(id: string, record: JobRecord): void {
+  /** `before`: this host has coordinated the pass before. */
+  #begin(id: string, record: JobRecord, before: Coordination | undefined): void {
     let job: LiveJob | string
     try {
-      job = this.#host.table.open(id, record.spec)
+      const bytes = record.stage ? encodeSpec(currentSpec(parseSpec(id, record.spec), record)) : record.spec
+      job = this.#host.table.open(jobIdOf(bytes), bytes)
     } catch (error) {
       this.#host.counters.refusedBundles++
       this.#host.log.warn('cannot coordinate a job', { job: id, reason: errorMessage(error) })
       return
     }
     if (typeof job === 'string') return
-    const { progress } = record
     this.#coordinated.set(id, {
-      summary: progress,
+      job,
+      stage: record.stage,
+      summary: record.progress,
       estimate: undefined,
       savedAtMs: this.#host.now(),
       concluding: false,
     })
-    const segment = this.#forest.coordinate(job, !record.started)
+    const fresh = record.stage ? before !== undefined : !record.started
+    const segment = this.#forest.coordinate(job, fresh)
     // The total may have come before the record did, which takes a while to reach a new owner.
     if (segment.total) void this.total(job, segment.total, summarize(segment))
-    if (record.started) return
+    if (fresh) void this.#dispatch(job)
+  }
+
+  async #dispatch(job: LiveJob): Promise<void> {
+    try {
+      await this.#host.ready(job)
+    } catch (error) {
+      if (job.ended.signal.aborted || this.#host.signal.aborted) return
+      const reason = `its input cannot be read: ${errorMessage(error)}`.slice(0, 500)
+      return await this.#conclude(job, { state: 'failed', reason, digest: hashKey(reason) })
+    }
     const cover = rangeCover(0, segmentCount(job.tree, 1))
     void this.#forest.router.dispatch(job, cover, { level: 1, fresh: true, handover: false, hops: 0 })
-    this.#update(job, { started: true })
+    if (!job.spec.stage) this.#update(job, { started: true })
+  }
+
+  /** To the next pass, once a majority of the record's group knows of it. */
+  async #advance(coordination: Coordination, stage: Omit<RecordStage, 'reassigned'>): Promise<void> {
+    if (coordination.concluding) return
+    coordination.concluding = true
+    const { job, summary } = coordination
+    const progress = withoutFailure(summary)
+    await this.#record(job, { started: true, progress, stage: { ...stage, reassigned: summary.reassigned } })
+    void this.#forest.router.end(job)
+    this.#host.table.end(job.id)
   }
 
   /** Of a job that nobody has spoken of for a while: the message of its end may have missed this host. */
   async #askWhetherOver(job: LiveJob): Promise<void> {
     try {
-      const owner = await this.#host.ownerOf(job, jobKey(job.id))
-      const { view } = await this.#host.ask(owner, JobWatch, { job: job.id, seen: '', waitMs: 0 })
-      if (view && isTerminal(views.parse(decode(view)).state)) this.#host.table.end(job.id)
+      const owner = await this.#host.ownerOf(job, jobKey(job.root))
+      const { view } = await this.#host.ask(owner, JobWatch, { job: job.root, seen: '', waitMs: 0 })
+      if (view && isTerminal(views.parse(decode(view)).state)) this.#host.table.endAll(job.root)
     } catch (error) {
       this.#host.log.debug('cannot ask about a quiet job', { job: job.id, reason: errorMessage(error) })
     }
@@ -165,23 +208,26 @@ export class Coordinator {
 
   /** Segments report for a job whose record died with all its keepers: their work need not die with it. */
   async #restore(job: LiveJob): Promise<void> {
-    const key = jobKey(job.id)
-    if (this.#restoring.has(job.id) || this.#host.registers.local(this.#kind, key)) return
-    this.#restoring.add(job.id)
+    const key = jobKey(job.root)
+    if (this.#restoring.has(job.root) || this.#host.registers.local(this.#kind, key)) return
+    this.#restoring.add(job.root)
     try {
       const known = await this.#host.registers.read(this.#kind, key, { signal: this.#host.signal })
-      if (!known) this.#update(job, { started: true })
+      const { stage } = job.spec
+      if (known) return
+      const { of: _, tasks: _tasks, ...pass } = stage ?? {}
+      this.#update(job, { started: true, ...(stage && { stage: { ...pass, reassigned: 0 } as RecordStage }) })
     } catch (error) {
       this.#host.log.debug('a job record was not found', { job: job.id, reason: errorMessage(error) })
     } finally {
-      this.#restoring.delete(job.id)
+      this.#restoring.delete(job.root)
     }
   }
 
   async #estimate(job: LiveJob, coordination: Coordination, bytes: Uint8Array | undefined): Promise<void> {
     if (!bytes) return
     try {
-      coordination.estimate = await this.#host.executor.finish(job.spec, bytes)
+      coordination.estimate = await this.#host.work.finish(job.spec, bytes, { signal: job.ended.signal })
     } catch {
       // Too little is there for `finish`: the job has no estimate yet.
     }
@@ -193,28 +239,33 @@ export class Coordinator {
   }
 
   #update(job: LiveJob, change: Partial<JobRecord>): void {
-    const record = { ...newRecord(job.specBytes), ...change }
-    this.#host.registers
-      .update(this.#kind, jobKey(job.id), record, { signal: this.#host.signal })
-      .catch((error) =>
-        this.#host.log.debug('a job record was not updated', { job: job.id, reason: errorMessage(error) }),
-      )
+    this.#write(job, change).catch((error) =>
+      this.#host.log.debug('a job record was not updated', { job: job.root, reason: errorMessage(error) }),
+    )
   }
 
-  /** Writes the end into the record until a majority of its group has it. */
+  #write(job: LiveJob, change: Partial<JobRecord>): Promise<JobRecord> {
+    const record = { ...newRecord(encodeSpec(rootSpec(job.spec))), ...change }
+    return this.#host.registers.update(this.#kind, jobKey(job.root), record, { signal: this.#host.signal })
+  }
+
+  /** Writes the end into the record. */
   async #conclude(job: LiveJob, end: Omit<JobEnding, 'atMs' | 'disputed'>): Promise<void> {
-    const coordination = this.#coordinated.get(job.id)
-    if (!coordination || coordination.concluding) return
+    const coordination = this.#coordinated.get(job.root)
+    if (!coordination || coordination.job !== job || coordination.concluding) return
     coordination.concluding = true
     const ending = { ...end, disputed: false, atMs: this.#host.now() }
-    const { failure: _failure, ...progress } = coordination.summary
-    const record = { ...newRecord(job.specBytes), started: true, progress, end: ending }
+    await this.#record(job, { started: true, progress: withoutFailure(coordination.summary), end: ending })
+  }
+
+  /** Until a majority of the record's group has it. */
+  async #record(job: LiveJob, change: Partial<JobRecord>): Promise<void> {
     while (!this.#host.signal.aborted) {
       try {
-        await this.#host.registers.update(this.#kind, jobKey(job.id), record, { signal: this.#host.signal })
+        await this.#write(job, change)
         return
       } catch (error) {
-        this.#host.log.debug('the end of a job was not recorded', { job: job.id, reason: errorMessage(error) })
+        this.#host.log.debug('what became of a job was not recorded', { job: job.root, reason: errorMessage(error) })
         await this.#host.env.clock.sleep(RETRY_MS, { signal: this.#host.signal }).catch(() => {})
       }
     }
@@ -263,4 +314,17 @@ export class Coordinator {
   stop(): void {
     for (const watchers of [...this.#watchers.values()]) for (const wake of [...watchers]) wake()
   }
+}
+
+/** What is known of one pass, with what the passes before came to. */
+function inAll({ job, stage }: Coordination, summary: Summary): Summary {
+  return {
+    ...summary,
+    done: tasksBefore(rootSpec(job.spec), stage) + summary.done,
+    reassigned: (stage?.reassigned ?? 0) + summary.reassigned,
+  }
+}
+
+function withoutFailure({ failure: _, estimate: _estimate, ...progress }: Summary): Summary {
+  return progress
 }

@@ -1,19 +1,19 @@
 /** The inside of a worker thread of executor.ts: one run at a time. */
 import { parentPort } from 'node:worker_threads'
 import { errorCode, errorMessage, invariant } from '../core/errors.ts'
-import { isJobModule, runTasks } from './module-runner.ts'
-import type { RunResult } from './ports.ts'
+import { isJobModule, mergeRuns, runTasks } from './module-runner.ts'
+import type { RunResult, TaskRun } from './ports.ts'
 import type { JobSpec } from './spec.ts'
 import type { JobModule } from './types.ts'
 
 export interface ThreadTask {
   readonly url: string
-  readonly spec: JobSpec
-  readonly segment: number
-  readonly mask: number
+  /** One of the two. */
+  readonly run?: TaskRun
+  readonly merge?: { readonly spec: JobSpec; readonly runs: readonly Uint8Array[] }
 }
 
-export type ThreadAnswer = RunResult | { readonly code: string; readonly message: string }
+export type ThreadAnswer = RunResult | readonly Uint8Array[] | { readonly code: string; readonly message: string }
 
 const loaded = new Map<string, JobModule>()
 
@@ -27,17 +27,21 @@ async function load(url: string): Promise<JobModule> {
   return module
 }
 
+async function answerOf({ url, run, merge }: ThreadTask): Promise<ThreadAnswer> {
+  const module = await load(url)
+  if (merge) return mergeRuns(module, merge.spec, merge.runs)
+  invariant(run, 'a thread is given a run or a merge')
+  const before = performance.now()
+  const partials = runTasks(module, run.spec, run.segment, run.mask, run)
+  return { partials, tookMs: performance.now() - before }
+}
+
 const port = parentPort
 invariant(port, 'this file is run in a worker thread')
-port.on('message', async ({ url, spec, segment, mask }: ThreadTask) => {
-  let answer: ThreadAnswer
-  try {
-    const module = await load(url)
-    const before = performance.now()
-    const partials = runTasks(module, spec, segment, mask)
-    answer = { partials, tookMs: performance.now() - before }
-  } catch (error) {
-    answer = { code: errorCode(error), message: errorMessage(error) }
-  }
-  port.postMessage(answer)
+port.on('message', async (task: ThreadTask) => {
+  port.postMessage(
+    await answerOf(task).catch(
+      (error: unknown): ThreadAnswer => ({ code: errorCode(error), message: errorMessage(error) }),
+    ),
+  )
 })

@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads'
 import type { Clock, Logger } from '../core/env.ts'
 import { ChoraleError, ERROR_CODES, type ErrorCode, errorMessage } from '../core/errors.ts'
 import type { ThreadAnswer, ThreadTask } from './executor-thread.ts'
-import { finishJob, foldPartials, isJobModule } from './module-runner.ts'
+import { finishJob, foldPartials, isJobModule, nextRound } from './module-runner.ts'
 import type { Executor, ModuleResolver, RunResult } from './ports.ts'
 import type { JobModule } from './types.ts'
 
@@ -24,8 +24,10 @@ export interface ThreadExecutorOptions {
   readonly log: Logger
 }
 
+type Done = Exclude<ThreadAnswer, { code: string }>
+
 interface Waiting {
-  readonly resolve: (result: RunResult) => void
+  readonly resolve: (result: Done) => void
   readonly reject: (error: ChoraleError) => void
 }
 
@@ -96,44 +98,50 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
     return thread.worker.terminate()
   }
 
+  function call(task: ThreadTask, signal: AbortSignal | undefined): Promise<Done> {
+    return new Promise((resolve, reject) => {
+      if (stopped || signal?.aborted) return reject(new ChoraleError('aborted', 'the job is over'))
+      const thread = [...threads].find((one) => !one.current) ?? start()
+      thread.keep()
+      // A thread does not hear anything while it computes: the only way to stop it is to end it.
+      const onAbort = () => {
+        thread.current = undefined
+        void end(thread)
+        reject(new ChoraleError('aborted', 'the job is over'))
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+      const settled = () => signal?.removeEventListener('abort', onAbort)
+      thread.current = {
+        resolve: (result) => {
+          settled()
+          resolve(result)
+        },
+        reject: (error) => {
+          settled()
+          reject(error)
+        },
+      }
+      thread.worker.postMessage(task)
+    })
+  }
+
   return {
     cores,
-    async plan(name, params) {
+    async plan(name, params, input) {
       const module = await load(name)
-      return { name: module.name, ...module.plan(params), engine: ENGINE }
+      return { name: module.name, ...module.plan(params, input), engine: ENGINE }
     },
-    run({ spec, segment, mask }, { signal }) {
-      return new Promise((resolve, reject) => {
-        if (stopped || signal.aborted) return reject(new ChoraleError('aborted', 'the job is over'))
-        const task: ThreadTask = { url: urlOf(spec.module), spec, segment, mask }
-        const thread = [...threads].find((one) => !one.current) ?? start()
-        thread.keep()
-        // A thread does not hear anything while it computes: the only way to stop it is to end it.
-        const onAbort = () => {
-          thread.current = undefined
-          void end(thread)
-          reject(new ChoraleError('aborted', 'the job is over'))
-        }
-        signal.addEventListener('abort', onAbort, { once: true })
-        const settled = () => signal.removeEventListener('abort', onAbort)
-        thread.current = {
-          resolve: (result) => {
-            settled()
-            resolve(result)
-          },
-          reject: (error) => {
-            settled()
-            reject(error)
-          },
-        }
-        thread.worker.postMessage(task)
-      })
-    },
+    run: async (run, { signal }) => (await call({ url: urlOf(run.spec.module), run }, signal)) as RunResult,
+    merge: async (spec, runs) =>
+      (await call({ url: urlOf(spec.module), merge: { spec, runs } }, undefined)) as readonly Uint8Array[],
     async fold(spec, partials) {
       return foldPartials(await load(spec.module), spec, partials)
     },
-    async finish(spec, total) {
-      return finishJob(await load(spec.module), spec, total)
+    async next(spec, total, state) {
+      return nextRound(await load(spec.module), spec, total, state)
+    },
+    async finish(spec, total, state) {
+      return finishJob(await load(spec.module), spec, total, state)
     },
     async stop() {
       stopped = true
@@ -146,10 +154,12 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
 export function chooseExecutor(cores: number, of: (module: string) => Executor): Executor {
   return {
     cores,
-    plan: async (module, params) => of(module).plan(module, params),
+    plan: async (module, params, input) => of(module).plan(module, params, input),
     run: async (run, options) => of(run.spec.module).run(run, options),
     fold: async (spec, partials) => of(spec.module).fold(spec, partials),
-    finish: async (spec, total) => of(spec.module).finish(spec, total),
+    merge: async (spec, runs) => of(spec.module).merge(spec, runs),
+    next: async (spec, total, state) => of(spec.module).next(spec, total, state),
+    finish: async (spec, total, state) => of(spec.module).finish(spec, total, state),
     stop: async () => {},
   }
 }

@@ -16,7 +16,7 @@ import { type Commit, JobResults, JobUp, type Place, type Summary, type Up } fro
 import { Reports } from './reports.ts'
 import type { Roots } from './roots.ts'
 import { type Bundle, Router } from './router.ts'
-import { childCount, hasSegment, parentIndex } from './segments.ts'
+import { childCount, firstChild, hasSegment, hasTask, parentIndex } from './segments.ts'
 import { mergeSketches, sketchOf } from './sketch.ts'
 import { summarize } from './summary.ts'
 
@@ -67,6 +67,7 @@ export class Forest {
       if (!hasSegment(job.tree, 1, message.segment)) throw new ChoraleError('bad-message', 'no such segment')
       const name = placeName(1, message.segment)
       if (!job.segments.has(name)) {
+        await host.ready(job)
         if (!this.#owns(job, 1, message.segment)) return { moved: true as const }
         await this.#adopt(job, [message.segment], { level: 1, fresh: false, handover: false, hops: 0 })
       }
@@ -121,7 +122,7 @@ export class Forest {
           child.heardAtMs = now
           asks--
           const indices = ask.get(segment.level - 1) ?? []
-          indices.push(segment.index * job.tree.fanIn + i)
+          indices.push(firstChild(job.tree, segment.level, segment.index) + i)
           ask.set(segment.level - 1, indices)
         }
       }
@@ -193,12 +194,15 @@ export class Forest {
         this.#reports.now(segment)
       }
     }
-    if (unknown.length > 0) void this.#adopt(job, unknown, bundle)
+    const failed = (error: unknown) =>
+      this.#host.log.debug('segments were not taken over', { reason: errorMessage(error) })
+    if (unknown.length > 0) this.#adopt(job, unknown, bundle).catch(failed)
   }
 
   /** Takes segments over, after asking the replica groups what has been committed unless this is the first dispatch. */
   async #adopt(job: LiveJob, indices: readonly number[], bundle: Bundle): Promise<void> {
     const absent = indices.filter((index) => !job.commits.has(placeName(bundle.level, index)))
+    if (bundle.level === 1) await this.#host.ready(job)
     if (!bundle.fresh && absent.length > 0) await this.#commits.recall(job, bundle.level, absent)
     if (job.ended.signal.aborted || this.#host.signal.aborted) return
     let queued = false
@@ -253,12 +257,12 @@ export class Forest {
     const { job } = segment
     const commits: Commit[] = []
     for (const { level, index, bytes } of message.results) {
-      if (level === 1 ? index !== segment.index : !taskOf(segment, index)) {
+      if (level === 1 ? index !== segment.index : !hasTask(job.tree, segment.index, index)) {
         throw new ChoraleError('bad-message', 'a result of another segment')
       }
       if (level === 0 && segment.total) {
         // A late attempt. The tasks' own partials are gone, their digests are not.
-        const { digest } = segment.children[index - segment.index * job.tree.fanIn] as Child
+        const { digest } = segment.children[index - firstChild(job.tree, 1, segment.index)] as Child
         if (digest && digest !== hashKey(bytes)) this.#alarm(segment, level, index)
         continue
       }
@@ -302,7 +306,9 @@ export class Forest {
     if (segment.total) return
     for (let i = 0; i < segment.children.length; i++) {
       const child = segment.children[i] as Child
-      const commit = child.bytes ? undefined : job.commits.get(placeName(level - 1, index * job.tree.fanIn + i))
+      const commit = child.bytes
+        ? undefined
+        : job.commits.get(placeName(level - 1, firstChild(job.tree, level, index) + i))
       if (!commit) continue
       child.bytes = commit.bytes
       child.digest = commit.digest
@@ -312,7 +318,7 @@ export class Forest {
   /** A report about a child. False: this host does not own the parent. */
   #onUp(job: LiveJob, item: Up, from: string): boolean {
     const level = item.level + 1
-    const index = parentIndex(job.tree, item.index)
+    const index = parentIndex(job.tree, item.level, item.index)
     if (item.level < 1 || !hasSegment(job.tree, item.level, item.index)) {
       throw new ChoraleError('bad-message', 'no such segment')
     }
@@ -321,7 +327,7 @@ export class Forest {
       if (!this.#owns(job, level, index)) return false
       segment = this.#create(job, { level, fresh: true, handover: false, hops: 0 }, index)
     }
-    const child = segment.children[item.index - index * job.tree.fanIn] as Child
+    const child = segment.children[item.index - firstChild(job.tree, level, index)] as Child
     child.heardAtMs = this.#host.now()
     child.from = from
     if (item.bytes) {
@@ -353,7 +359,8 @@ export class Forest {
     const { job, level, index } = segment
     try {
       const partials = segment.children.map((child) => child.bytes as Uint8Array)
-      const fold = () => this.#host.compute(job, () => this.#host.executor.fold(job.spec, partials))
+      const options = { signal: job.ended.signal }
+      const fold = () => this.#host.compute(job, () => this.#host.work.fold(job.spec, partials, options))
       const total = level > job.top ? (partials[0] as Uint8Array) : await fold()
       if (job.ended.signal.aborted || segment.total) return
       if (level > job.top) segment.total = total
@@ -390,11 +397,4 @@ export class Forest {
 
 function placeOf(item: { level: number; index: number }): Place {
   return [item.level, item.index]
-}
-
-function taskOf(segment: Segment, task: number): boolean {
-  return (
-    task >= segment.index * segment.job.tree.fanIn &&
-    task - segment.index * segment.job.tree.fanIn < segment.children.length
-  )
 }

@@ -11,8 +11,9 @@ import type { Registers } from '../dht/registers.ts'
 import type { Contact } from '../net/contact.ts'
 import type { MessageKind } from '../net/message.ts'
 import type { Delivery, Handler, RequestOptions, Transport } from '../net/transport.ts'
-import { JobTable, type LiveJob } from './job-table.ts'
-import type { Executor, Signer } from './ports.ts'
+import { JobTable, type LiveJob, needsFile } from './job-table.ts'
+import type { Executor, JobStore, Signer } from './ports.ts'
+import { Work } from './work.ts'
 
 /** How long an owner that was looked up is taken for granted. Being wrong costs a message: it answers `moved`. */
 const OWNER_FRESH_MS = 5_000
@@ -45,6 +46,7 @@ export interface HostPorts {
   readonly overlay: Overlay
   readonly registers: Registers
   readonly executor: Executor
+  readonly store: JobStore
   readonly signer: Signer
 }
 
@@ -57,6 +59,8 @@ export class JobsHost {
   readonly overlay: Overlay
   readonly registers: Registers
   readonly executor: Executor
+  readonly store: JobStore
+  readonly work: Work
   readonly signer: Signer
   readonly log: Logger
   readonly table: JobTable
@@ -72,6 +76,8 @@ export class JobsHost {
     this.overlay = ports.overlay
     this.registers = ports.registers
     this.executor = ports.executor
+    this.store = ports.store
+    this.work = new Work(ports.executor, ports.store)
     this.signer = ports.signer
     this.log = ports.env.log.child('jobs')
     this.table = new JobTable(() => this.now())
@@ -165,6 +171,21 @@ export class JobsHost {
         await this.env.clock.sleep(PAUSE_MS * tries, { signal: this.signal })
       }
     }
+  }
+
+  /**
+   * Resolves when it is known where the tasks of a pass are: at the blocks of its input, if it has one. Rejects as the
+   * store does, with `bad-message` when the spec says something else of the file, and when the job is over.
+   */
+  async ready(job: LiveJob): Promise<void> {
+    const { input } = job.spec
+    if (!input || job.file || !needsFile(job.spec)) return
+    const file = await this.compute(job, () => this.store.file(input.cid))
+    if (job.ended.signal.aborted) throw new ChoraleError('aborted', 'the job is over')
+    if (file.blocks !== input.blocks || file.bytes !== input.bytes) {
+      throw new ChoraleError('bad-message', `${input.cid} has ${file.blocks} blocks, the job says ${input.blocks}`)
+    }
+    job.file = file
   }
 
   alarm(job: LiveJob, level: number, index: number): void {

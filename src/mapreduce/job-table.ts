@@ -2,15 +2,16 @@
  * The jobs under way that this host has heard of, and what it holds of each: the segments that it owns, and the commits
  * that it keeps as one of a replica group. Jobs that ended are remembered by id, so that stragglers can be told.
  */
-import { ChoraleError } from '../core/errors.ts'
+import { ChoraleError, invariant } from '../core/errors.ts'
 import { hashKey, type Key } from '../core/ids.ts'
 import { MAX_ENDED_JOBS, MAX_LIVE_JOBS, MAX_PARTIALS_BYTES } from '../core/limits.ts'
 import { CappedMap } from '../net/capped-map.ts'
 import type { Contact } from '../net/contact.ts'
 import type { Summary } from './messages.ts'
-import { type Tree, topLevel } from './segments.ts'
+import type { StoredFile } from './ports.ts'
+import { type Tree, tasksOf, topLevel } from './segments.ts'
 import type { Sketch } from './sketch.ts'
-import { type JobSpec, jobKey, parseSpec, segmentKey } from './spec.ts'
+import { type JobSpec, jobKey, parseSpec, rootOf, segmentKey } from './spec.ts'
 
 /** A child of a segment that this host owns. */
 export interface Child {
@@ -58,8 +59,12 @@ export interface KeptCommit {
   readonly digest: Key
 }
 
+/** One pass of a job over its tasks: the whole of it, unless it has several stages. */
 export interface LiveJob {
+  /** Of the spec of this pass. */
   readonly id: string
+  /** The job. */
+  readonly root: string
   readonly spec: JobSpec
   readonly specBytes: Uint8Array
   readonly tree: Tree
@@ -71,6 +76,8 @@ export interface LiveJob {
   /** Owners found lately, of segments and of the job. */
   readonly owners: CappedMap<Key, { readonly contact: Contact; readonly untilMs: number }>
   readonly ended: AbortController
+  /** Of a pass over stored input, once it has been looked up: says where its tasks are. */
+  file: StoredFile | undefined
   /** When somebody spoke of it last. */
   touchedAtMs: number
   /** When this host asked last whether it is over. */
@@ -81,14 +88,31 @@ export function placeName(level: number, index: number): string {
   return `${level}/${index}`
 }
 
-/** The level above the top is the job itself: its one child is the top segment, its owner coordinates. */
+/**
+ * The level above the top is the job itself: its one child is the top segment, its owner coordinates. A task over stored
+ * input is where its first block is (DESIGN 7, "task root"), which is known once the host is `ready`.
+ */
 export function placeKey(job: LiveJob, level: number, index: number): Key {
-  return level > job.top ? jobKey(job.id) : segmentKey(job.id, level, index)
+  if (level > job.top) return jobKey(job.root)
+  return level === 1 && needsFile(job.spec) ? inputKey(job, index) : segmentKey(job.id, level, index)
+}
+
+/** Are the tasks of this pass where their blocks are? */
+export function needsFile(spec: JobSpec): boolean {
+  return spec.input !== undefined && !spec.stage?.reduce
+}
+
+function inputKey({ file, spec }: LiveJob, task: number): Key {
+  invariant(file && spec.input, 'the input of a job is looked up before its tasks are')
+  return file.keyOf(task * spec.input.taskBlocks)
 }
 
 export class JobTable {
   readonly live = new Map<string, LiveJob>()
+  /** Passes, by their own ids. */
   readonly #ended = new CappedMap<string, true>(MAX_ENDED_JOBS)
+  /** Jobs with all their passes. */
+  readonly #over = new CappedMap<string, true>(MAX_ENDED_JOBS)
   readonly #now: () => number
   /** Called when a job is dropped, for whatever reason. */
   onDrop: (job: LiveJob) => void = () => {}
@@ -109,10 +133,14 @@ export class JobTable {
     if (this.#ended.get(id)) return 'ended'
     if (!specBytes) return 'need'
     const spec = parseSpec(id, specBytes)
+    const root = rootOf(id, spec)
+    if (this.#over.get(root)) return 'ended'
     if (this.live.size >= MAX_LIVE_JOBS) throw new ChoraleError('limit', `already ${MAX_LIVE_JOBS} jobs under way here`)
-    const tree = { tasks: spec.tasks, fanIn: spec.fanIn }
+    const { tasks, fanIn, leaf } = spec
+    const tree = { tasks, fanIn, leaf }
     const job: LiveJob = {
       id,
+      root,
       spec,
       specBytes,
       tree,
@@ -122,6 +150,7 @@ export class JobTable {
       knownBy: new CappedMap(512),
       owners: new CappedMap(4096),
       ended: new AbortController(),
+      file: undefined,
       touchedAtMs: this.#now(),
       askedAtMs: this.#now(),
     }
@@ -134,12 +163,17 @@ export class JobTable {
     return this.#ended.get(id) === true
   }
 
-  /** The job is over, here and everywhere. False when that was known. */
-  end(id: string): boolean {
-    const news = !this.hasEnded(id)
+  /** A pass is over, here and everywhere. */
+  end(id: string): void {
     this.#ended.set(id, true)
     this.drop(id)
-    return news
+  }
+
+  /** A job is over, with all its passes. */
+  endAll(root: string): void {
+    this.#over.set(root, true)
+    this.end(root)
+    for (const job of [...this.live.values()]) if (job.root === root) this.end(job.id)
   }
 
   /** Forgets what is held of a job. */
@@ -166,8 +200,8 @@ export class JobTable {
 
   /** The partials of tasks have no more use when their segment's is there. */
   #forgetTasks(job: LiveJob, segment: number): void {
-    const { fanIn } = job.tree
-    for (let task = segment * fanIn; task < (segment + 1) * fanIn; task++) {
+    const { first, end } = tasksOf(job.tree, 1, segment)
+    for (let task = first; task < end; task++) {
       const name = placeName(0, task)
       const commit = job.commits.get(name)
       if (commit && job.commits.delete(name)) this.partialsBytes -= commit.bytes.length

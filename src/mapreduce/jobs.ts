@@ -7,7 +7,7 @@ import type { Coordinator } from './coordinator.ts'
 import type { JobsHost } from './host.ts'
 import { JobWatch } from './messages.ts'
 import { controlBytes, isTerminal, type JobRecord, type jobRecords, newRecord, terminalState } from './record.ts'
-import { encodeSpec, FAN_IN, type JobSpec, jobIdOf, jobKey } from './spec.ts'
+import { encodeSpec, jobIdOf, jobKey, specOf } from './spec.ts'
 import type { JobRequest, Jobs, JobView } from './types.ts'
 import { viewOf, views } from './view.ts'
 
@@ -43,20 +43,15 @@ export class JobsFacade implements Jobs {
     if (!Number.isSafeInteger(request.seed)) {
       throw new ChoraleError('usage', `the seed must be an integer between -2^53 and 2^53, not ${request.seed}`)
     }
-    const { name, params, tasks, engine } = await this.#host.executor.plan(request.module, request.params)
-    const spec: JobSpec = {
-      v: 1,
-      module: request.module,
-      name,
-      params,
-      seed: request.seed,
-      tasks,
-      fanIn: FAN_IN,
-      engine,
-      submitter: this.#host.signer.peer,
-      nonce: Buffer.from(this.#host.env.random.bytes(16)).toString('hex'),
+    const { executor, store, signer, env } = this.#host
+    const file = request.input === undefined ? undefined : await store.file(request.input)
+    const input = file && { cid: file.cid, bytes: file.bytes, blocks: file.blocks }
+    const plan = await executor.plan(request.module, request.params, input)
+    const spec = specOf(request, plan, input, {
+      submitter: signer.peer,
+      nonce: Buffer.from(env.random.bytes(16)).toString('hex'),
       submittedAtMs: this.#host.now(),
-    }
+    })
     const bytes = encodeSpec(spec)
     const id = jobIdOf(bytes)
     this.#submitted.push(id)
@@ -169,7 +164,7 @@ function forward(last: JobView | undefined, next: JobView): JobView {
     state: last.state === 'running' ? 'running' : next.state,
     workers: Math.max(last.workers, next.workers),
     tasks: {
-      total: next.tasks.total,
+      total: Math.max(last.tasks.total, next.tasks.total),
       done: Math.max(last.tasks.done, next.tasks.done),
       reassigned: Math.max(last.tasks.reassigned, next.tasks.reassigned),
     },

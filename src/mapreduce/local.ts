@@ -3,14 +3,16 @@
  * the value is the same to the last byte.
  */
 import { ChoraleError } from '../core/errors.ts'
-import type { Executor } from './ports.ts'
-import { childCount, fullMask, segmentCount, taskCount, topLevel } from './segments.ts'
-import { encodeSpec, localSpec } from './spec.ts'
+import type { Executor, JobPlan, JobStore } from './ports.ts'
+import { childCount, firstChild, fullMask, segmentCount, taskCount, topLevel } from './segments.ts'
+import { encodeSpec, type JobSpec, localSpec, stageSpec, tasksBefore, tasksInAll } from './spec.ts'
 import type { JobRequest, Json } from './types.ts'
+import { Work } from './work.ts'
 
 export interface LocalResult {
   readonly name: string
   readonly value: Json
+  /** Of all passes. */
   readonly tasks: number
   readonly params: JobRequest['params']
 }
@@ -20,36 +22,69 @@ export interface LocalOptions {
   readonly onProgress?: (done: number, total: number) => void
 }
 
-/** Rejects as the executor does, and with `aborted`. */
-export async function runLocally(
-  executor: Executor,
+/** Where a job runs without an overlay. */
+export interface LocalPorts {
+  readonly executor: Executor
+  readonly store: JobStore
+}
+
+/** Rejects as the executor and the store do, and with `aborted`. */
+export async function runLocally(ports: LocalPorts, request: JobRequest, options: LocalOptions): Promise<LocalResult> {
+  const { plan, spec } = await planLocally(ports, request)
+  const work = new Work(ports.executor, ports.store)
+  for (let pass = spec; ; ) {
+    const total = await runPass(work, spec, pass, ports.executor.cores, options)
+    const after = await work.after(pass, total, options)
+    if ('value' in after) {
+      return { value: after.value, name: plan.name, tasks: tasksInAll(spec, pass.stage), params: plan.params }
+    }
+    pass = stageSpec(spec, after.stage)
+    encodeSpec(pass)
+  }
+}
+
+/** `run`: other runs of the same have processes of their own. */
+export async function planLocally(
+  { executor, store }: LocalPorts,
   request: JobRequest,
-  { signal, onProgress }: LocalOptions,
-): Promise<LocalResult> {
-  const spec = localSpec(request, await executor.plan(request.module, request.params))
-  const { name, params, tasks } = spec
+  run = 0,
+): Promise<{ plan: JobPlan; spec: JobSpec }> {
+  const file = request.input === undefined ? undefined : await store.file(request.input)
+  const input = file && { cid: file.cid, bytes: file.bytes, blocks: file.blocks }
+  const plan = await executor.plan(request.module, request.params, input)
+  const spec = localSpec(request, plan, input, run)
   encodeSpec(spec) // refuses what the overlay would refuse
+  return { plan, spec }
+}
+
+/** The total of one pass. */
+async function runPass(
+  work: Work,
+  job: JobSpec,
+  spec: JobSpec,
+  cores: number,
+  { signal, onProgress }: LocalOptions,
+): Promise<Uint8Array> {
   let partials = new Array<Uint8Array>(segmentCount(spec, 1))
   let next = 0
-  let done = 0
+  let done = tasksBefore(job, spec.stage)
   const lane = async () => {
     for (let segment = next++; segment < partials.length; segment = next++) {
-      const run = { spec, segment, mask: fullMask(spec, 1, segment) }
-      const result = await executor.run(run, { signal })
+      const result = await work.run({ spec, segment, mask: fullMask(spec, 1, segment) }, { signal })
       partials[segment] = result.partials[0]!.bytes
       done += taskCount(spec, 1, segment)
-      onProgress?.(done, tasks)
+      onProgress?.(done, tasksInAll(job, spec.stage))
     }
   }
-  await Promise.all(Array.from({ length: Math.min(executor.cores, partials.length) }, lane))
+  await Promise.all(Array.from({ length: Math.min(cores, partials.length) }, lane))
   for (let level = 2; level <= topLevel(spec); level++) {
     const folded: Uint8Array[] = []
     for (let index = 0; index < segmentCount(spec, level); index++) {
       if (signal.aborted) throw new ChoraleError('aborted', 'given up')
-      const first = index * spec.fanIn
-      folded.push(await executor.fold(spec, partials.slice(first, first + childCount(spec, level, index))))
+      const first = firstChild(spec, level, index)
+      folded.push(await work.fold(spec, partials.slice(first, first + childCount(spec, level, index)), { signal }))
     }
     partials = folded
   }
-  return { value: await executor.finish(spec, partials[0]!), name, tasks, params }
+  return partials[0]!
 }

@@ -4,9 +4,9 @@
  */
 import { type Static, Type } from 'typebox'
 import { MAX_FRAME_BYTES, MAX_JOB_TASKS, MAX_KNOWN_LOADS, MAX_PARTIAL_BYTES, MAX_SPEC_BYTES } from '../core/limits.ts'
-import { ContactSchema, defineMessage, record } from '../net/message.ts'
+import { BytesSchema, ContactSchema, defineMessage, record } from '../net/message.ts'
 import { SKETCH_SIZE } from './sketch.ts'
-import { FAN_IN } from './spec.ts'
+import { FAN_IN, JobId } from './spec.ts'
 
 /** What a message's items may add up to, so that a frame is never exceeded. */
 export const MAX_ITEMS_BYTES = MAX_FRAME_BYTES - MAX_SPEC_BYTES - 4096
@@ -18,15 +18,7 @@ export const MAX_ESTIMATE_BYTES = 1024
 export const MAX_BUNDLE_HOPS = 40
 export const MAX_WATCH_WAIT_MS = 20_000
 
-export function BytesSchema(maxLength: number) {
-  return Type.Refine(
-    Type.Unsafe<Uint8Array>(Type.Unknown()),
-    (value) => value instanceof Uint8Array && value.length <= maxLength,
-  )
-}
-
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
-const JobId = Type.String({ pattern: '^b[a-z2-7]{58}$' })
 const Spec = Type.Optional(BytesSchema(MAX_SPEC_BYTES))
 const Level = Type.Integer({ minimum: 0, maximum: 8 })
 const Index = Type.Integer({ minimum: 0, maximum: MAX_JOB_TASKS - 1 })
@@ -74,10 +66,11 @@ export const JobDispatch = defineMessage('jobs/dispatch', {
   reply: record(Status),
 })
 
-/** "This job is over", along the same ways. */
+/** "This job is over", along the same ways. `spec`: where its segments are does not follow from its id alone. */
 export const JobEnd = defineMessage('jobs/end', {
   request: record({
     job: JobId,
+    spec: Spec,
     cover: BytesSchema(MAX_ITEMS_BYTES),
     segments: Type.Integer({ minimum: 1, maximum: MAX_JOB_TASKS }),
     hops: Type.Integer({ minimum: 0, maximum: MAX_BUNDLE_HOPS }),

@@ -4,12 +4,24 @@
  */
 import { decode, encode } from '../core/cbor.ts'
 import { ChoraleError, errorMessage } from '../core/errors.ts'
-import { MAX_PARTIAL_BYTES } from '../core/limits.ts'
-import type { RunResult } from './ports.ts'
-import { bitsOf, fullMask } from './segments.ts'
+import { MAX_RESULT_BYTES } from '../core/limits.ts'
+import { emitted, merged, written } from './pairs.ts'
+import type { RunResult, TaskRun } from './ports.ts'
+import { fullMask, tasksOfMask } from './segments.ts'
 import type { JobSpec } from './spec.ts'
 import { NO_TASK, nextRandom, reseed } from './task-random.ts'
-import type { JobModule, Json } from './types.ts'
+import type { FinishContext, JobModule, Json, KeyedModule } from './types.ts'
+
+/** What of a spec the code of its job may depend on. */
+export interface RunSpec extends Pick<JobSpec, 'seed' | 'params' | 'tasks' | 'fanIn' | 'leaf' | 'partitions'> {
+  readonly input?: { readonly as: 'bytes' | 'lines' } | undefined
+  readonly stage?: { readonly number: number; readonly reduce?: true | undefined } | undefined
+}
+
+type Given = Pick<TaskRun, 'inputs' | 'state'>
+type Context = FinishContext<JobSpec['params']>
+
+const text = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** Is it the default export of a module of jobs? */
 export function isJobModule(value: unknown): value is JobModule {
@@ -22,16 +34,21 @@ export function isJobModule(value: unknown): value is JobModule {
 }
 
 /** The tasks of a mask in a level-1 segment: one partial for the whole segment, else one for each task. */
-export function runTasks(module: JobModule, spec: JobSpec, segment: number, mask: number): RunResult['partials'] {
-  const context = Object.freeze({ params: frozen(spec.params), seed: spec.seed, random: nextRandom })
-  const partials: Array<{ level: 0 | 1; index: number; bytes: Uint8Array }> = []
-  for (const bit of bitsOf(mask)) {
-    const index = segment * spec.fanIn + bit
+export function runTasks(
+  module: JobModule,
+  spec: RunSpec,
+  segment: number,
+  mask: number,
+  given: Given = {},
+): RunResult['partials'] {
+  const partials = tasksOfMask(spec, segment, mask).map((index, i) => {
     reseed(spec.seed, index)
-    const bytes = userCode(`task ${index}`, () => encodePartial(module.map(index, context)))
-    partials.push({ level: 0, index, bytes })
-  }
+    const bytes = userCode(`task ${index}`, () => runTask(module, spec, index, given.inputs?.[i], given.state))
+    return { level: 0 as const, index, bytes }
+  })
   if (mask !== fullMask(spec, 1, segment)) return partials
+  const [first] = partials
+  if (spec.leaf === 1 && first) return [{ level: 1, index: segment, bytes: first.bytes }]
   const bytes = foldPartials(
     module,
     spec,
@@ -40,8 +57,38 @@ export function runTasks(module: JobModule, spec: JobSpec, segment: number, mask
   return [{ level: 1, index: segment, bytes }]
 }
 
+function runTask(
+  module: JobModule,
+  spec: RunSpec,
+  task: number,
+  input: Uint8Array | undefined,
+  state: Uint8Array | undefined,
+): Uint8Array {
+  const { keyed } = module
+  if (spec.stage?.reduce) {
+    if (!keyed) throw new Error('the job is not keyed')
+    return written(keyed, decode(input as Uint8Array) as Uint8Array[])
+  }
+  const context = {
+    ...contextOf(spec, state),
+    seed: spec.seed,
+    random: nextRandom,
+    input: input && spec.input?.as === 'lines' ? text.decode(input) : input,
+  }
+  if (spec.partitions === undefined) {
+    const emit = () => {
+      throw new Error('emit is for jobs made by defineKeyedJob')
+    }
+    return encodePartial(module.map(task, Object.freeze({ ...context, emit })))
+  }
+  if (!keyed) throw new Error('the job is not keyed')
+  return emitted(keyed, spec.partitions, context.params, (emit) =>
+    module.map(task, Object.freeze({ ...context, emit })),
+  )
+}
+
 /** Left to right. */
-export function foldPartials(module: JobModule, spec: JobSpec, partials: readonly Uint8Array[]): Uint8Array {
+export function foldPartials(module: JobModule, spec: RunSpec, partials: readonly Uint8Array[]): Uint8Array {
   reseed(spec.seed, NO_TASK)
   return userCode('reduce', () => {
     let total = decode(partials[0] as Uint8Array)
@@ -50,13 +97,40 @@ export function foldPartials(module: JobModule, spec: JobSpec, partials: readonl
   })
 }
 
-export function finishJob(module: JobModule, spec: JobSpec, total: Uint8Array): Json {
+export function finishJob(module: JobModule, spec: RunSpec, total: Uint8Array, state?: Uint8Array): Json {
   reseed(spec.seed, NO_TASK)
-  const context = Object.freeze({ params: frozen(spec.params) })
-  return userCode('finish', () => module.finish(decode(total), context))
+  return userCode('finish', () => module.finish(decode(total), Object.freeze(contextOf(spec, state))))
+}
+
+/** Of a keyed job: pairs of several runs, in the order of tasks, as few. */
+export function mergeRuns(module: JobModule, spec: RunSpec, runs: readonly Uint8Array[]): Uint8Array[] {
+  reseed(spec.seed, NO_TASK)
+  return userCode('combine', () => merged(module.keyed as KeyedModule, runs))
+}
+
+/** The state of the next round; undefined: there is none. */
+export function nextRound(
+  module: JobModule,
+  spec: RunSpec,
+  total: Uint8Array,
+  state: Uint8Array | undefined,
+): Uint8Array | undefined {
+  reseed(spec.seed, NO_TASK)
+  return userCode('next', () => {
+    const next = module.next?.(decode(total), Object.freeze(contextOf(spec, state)))
+    return next === undefined ? undefined : encodePartial(next)
+  })
 }
 
 /** What one task changes no other may see, for who runs which task is no part of a job. */
+function contextOf(spec: RunSpec, state: Uint8Array | undefined): Context {
+  return {
+    params: frozen(spec.params),
+    round: spec.stage?.number ?? 0,
+    state: state ? frozen(decode(state) as Json) : null,
+  }
+}
+
 function frozen<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)) {
     for (const inner of Object.values(value)) frozen(inner)
@@ -67,10 +141,10 @@ function frozen<T>(value: T): T {
 
 function encodePartial(value: unknown): Uint8Array {
   const bytes = encode(value)
-  if (bytes.length > MAX_PARTIAL_BYTES) {
+  if (bytes.length > MAX_RESULT_BYTES) {
     throw new ChoraleError(
       'limit',
-      `a result has ${bytes.length} bytes, the most is ${MAX_PARTIAL_BYTES}: reduce it further in map`,
+      `a result has ${bytes.length} bytes, the most is ${MAX_RESULT_BYTES}: reduce it further in map`,
     )
   }
   return bytes

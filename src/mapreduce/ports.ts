@@ -1,8 +1,9 @@
 /**
  * What jobs need from the outside and `node.ts` fills: somebody who runs code, and a key to sign with.
  */
+import type { Key } from '../core/ids.ts'
 import type { JobSpec } from './spec.ts'
-import type { Json } from './types.ts'
+import type { JobShape, Json } from './types.ts'
 
 /** Where a module's code is: a URL that `import()` takes, or undefined when the name means nothing here. */
 export type ModuleResolver = (module: string) => string | undefined
@@ -21,11 +22,18 @@ export interface TaskRun {
   readonly spec: JobSpec
   /** Index of the level-1 segment. */
   readonly segment: number
-  /** Bit i: task `segment * fanIn + i`. */
+  /** Bit i: the segment's i-th task. */
   readonly mask: number
+  /** Of a job with stored input, for each task of the mask: the bytes of its blocks, or of its lines. */
+  readonly inputs?: readonly Uint8Array[]
+  /** Of a round but the first: its state, as dag-cbor. */
+  readonly state?: Uint8Array | undefined
 }
 
-/** What a run brings: the whole segment's partial when all of it was run, else one partial per task. */
+/**
+ * What a run brings: the whole segment's partial when all of it was run, else one partial per task. From an executor, up
+ * to MAX_RESULT_BYTES each, or of a keyed job a `Emitted` of up to MAX_KEYED_BYTES.
+ */
 export interface RunResult {
   readonly partials: ReadonlyArray<{ readonly level: 0 | 1; readonly index: number; readonly bytes: Uint8Array }>
   /** Milliseconds that the run took on its core. */
@@ -33,7 +41,7 @@ export interface RunResult {
 }
 
 /** What a job comes to: its parameters, checked and with their defaults, and how many tasks it has. */
-export interface JobPlan {
+export interface JobPlan extends JobShape {
   /** What the code calls itself. */
   readonly name: string
   readonly params: { readonly [name: string]: Json }
@@ -50,10 +58,39 @@ export interface JobPlan {
 export interface Executor {
   /** Cores that are lent: so many runs may be under way at once. */
   readonly cores: number
-  plan(module: string, params: { readonly [name: string]: Json }): Promise<JobPlan>
+  plan(module: string, params: { readonly [name: string]: Json }, input?: FileSize): Promise<JobPlan>
   run(run: TaskRun, options: { signal: AbortSignal }): Promise<RunResult>
   /** Folds partials in the order given. */
   fold(spec: JobSpec, partials: readonly Uint8Array[]): Promise<Uint8Array>
-  finish(spec: JobSpec, total: Uint8Array): Promise<Json>
+  /** Of a keyed job: runs of pairs, in the order of tasks, as few with every key once. */
+  merge(spec: JobSpec, runs: readonly Uint8Array[]): Promise<readonly Uint8Array[]>
+  /** The state of the round after this one; undefined: there is none. */
+  next(spec: JobSpec, total: Uint8Array, state: Uint8Array | undefined): Promise<Uint8Array | undefined>
+  finish(spec: JobSpec, total: Uint8Array, state?: Uint8Array | undefined): Promise<Json>
   stop(): Promise<void>
+}
+
+export interface FileSize {
+  readonly cid: string
+  readonly bytes: number
+  /** Its leaves. */
+  readonly blocks: number
+}
+
+/** A file's leaves, in order. */
+export interface StoredFile extends FileSize {
+  /** Of the block that holds leaf `index`: where it is kept. */
+  keyOf(index: number): Key
+  read(index: number, options: { signal: AbortSignal }): Promise<Uint8Array>
+}
+
+/** The overlay's store, as jobs use it. All reject as `Blocks` and `Files` do. */
+export interface JobStore {
+  /** Rejects with `limit` when the file has more than MAX_INPUT_BLOCKS leaves. */
+  file(cid: string): Promise<StoredFile>
+  get(cid: string, options: { signal: AbortSignal }): Promise<Uint8Array>
+  /** Resolves with the CID when it is safe. `output`: it is kept as long as a file, else as long as a job may take. */
+  put(bytes: Uint8Array, options: { signal: AbortSignal; output?: boolean }): Promise<string>
+  /** Makes a file of leaves that have been put. Resolves with its CID. */
+  join(leaves: ReadonlyArray<{ cid: string; bytes: number }>, options: { signal: AbortSignal }): Promise<string>
 }

@@ -8,11 +8,11 @@ import { encode } from '../core/cbor.ts'
 import { hashKey } from '../core/ids.ts'
 import { MAX_JOB_VALUE_BYTES, MAX_SPEC_BYTES } from '../core/limits.ts'
 import type { RegisterKind } from '../dht/registers.ts'
-import { record } from '../net/message.ts'
-import { BytesSchema, Digest, FailureText, SummarySchema } from './messages.ts'
+import { BytesSchema, record } from '../net/message.ts'
+import { Digest, FailureText, SummarySchema } from './messages.ts'
 import type { Signer } from './ports.ts'
 import { mergeSketches } from './sketch.ts'
-import { jobIdOf, jobKey, parseSpec } from './spec.ts'
+import { type JobSpec, jobIdOf, jobKey, parseSpec, StageSchema, stageSpec } from './spec.ts'
 import type { JobState } from './types.ts'
 
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
@@ -38,11 +38,23 @@ const ControlSchema = record({
 })
 export type JobControl = Static<typeof ControlSchema>
 
+/** The pass that the job is in, if it is not the first. */
+const RecordStageSchema = record({
+  number: StageSchema.properties.number,
+  reduce: StageSchema.properties.reduce,
+  carry: StageSchema.properties.carry,
+  /** Tasks that were reassigned in the passes before. */
+  reassigned: Count,
+})
+export type RecordStage = Static<typeof RecordStageSchema>
+
 const JobRecordSchema = record({
   v: Type.Literal(1),
   spec: BytesSchema(MAX_SPEC_BYTES),
   /** Has the first dispatch been sent? */
   started: Type.Boolean(),
+  stage: Type.Optional(RecordStageSchema),
+  /** Of all passes. */
   progress: SummarySchema,
   end: Type.Optional(EndSchema),
   control: Type.Optional(ControlSchema),
@@ -59,10 +71,12 @@ export function newRecord(spec: Uint8Array): JobRecord {
 export function mergeRecords(a: JobRecord, b: JobRecord): JobRecord {
   const end = mergeEnds(a.end, b.end)
   const control = mergeControls(a.control, b.control)
+  const stage = mergeStages(a.stage, b.stage)
   return {
     v: 1,
     spec: a.spec,
     started: a.started || b.started,
+    ...(stage && { stage }),
     progress: {
       done: Math.max(a.progress.done, b.progress.done),
       reassigned: Math.max(a.progress.reassigned, b.progress.reassigned),
@@ -87,11 +101,25 @@ function order(end: JobEnding): string {
   return `${end.state === 'succeeded' ? 0 : 1}|${end.digest}|${String(end.atMs).padStart(16, '0')}|${rest}`
 }
 
+/** The later one. Of two that differ, which only a job that is not deterministic or a liar makes, any; the same everywhere. */
+function mergeStages(a: RecordStage | undefined, b: RecordStage | undefined): RecordStage | undefined {
+  if (!a || !b) return a ?? b
+  if (a.number !== b.number) return a.number > b.number ? a : b
+  return hashKey(encode(a)) <= hashKey(encode(b)) ? a : b
+}
+
 /** The later one. */
 function mergeControls(a: JobControl | undefined, b: JobControl | undefined): JobControl | undefined {
   if (!a || !b) return a ?? b
   if (a.seq !== b.seq) return a.seq > b.seq ? a : b
   return hashKey(encode(a)) <= hashKey(encode(b)) ? a : b
+}
+
+/** The spec of the pass that the job is in. `job`: its own spec. */
+export function currentSpec(job: JobSpec, { stage }: Pick<JobRecord, 'stage'>): JobSpec {
+  if (!stage) return job
+  const { reassigned: _, ...pass } = stage
+  return stageSpec(job, pass)
 }
 
 /** What the submitter signs. */
@@ -109,6 +137,7 @@ export function jobRecords(signer: Signer): RegisterKind<JobRecord> {
       const id = jobIdOf(value.spec)
       if (jobKey(id) !== key) return false
       const spec = parseSpec(id, value.spec)
+      if (value.stage && !(value.stage.reduce ? spec.partitions : spec.rounds)) return false
       if (value.progress.estimate || value.progress.failure !== undefined) return false
       const control = value.control
       return !control || signer.verify(spec.submitter, controlBytes(id, control), control.signature)

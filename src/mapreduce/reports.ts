@@ -8,6 +8,7 @@ import { Courier } from './courier.ts'
 import type { JobsHost } from './host.ts'
 import { type LiveJob, placeKey, placeName, type Segment } from './job-table.ts'
 import { JobUp, MAX_ESTIMATE_BYTES, type Summary, type Up } from './messages.ts'
+import { isLink } from './packed.ts'
 import { parentIndex } from './segments.ts'
 import { summarize } from './summary.ts'
 
@@ -64,7 +65,7 @@ export class Reports {
     let delivered = false
     try {
       const summary = summarize(segment)
-      const estimate = total ?? (await this.#estimate(segment))
+      const estimate = await this.#estimate(segment)
       if (estimate && estimate.length <= MAX_ESTIMATE_BYTES) summary.estimate = estimate
       if (job.ended.signal.aborted) return
       if (segment.level > job.top) {
@@ -72,7 +73,7 @@ export class Reports {
         this.#progress(job, summary)
       } else {
         const { level, index } = segment
-        const key = placeKey(job, level + 1, parentIndex(job.tree, index))
+        const key = placeKey(job, level + 1, parentIndex(job.tree, level, index))
         const owner = await this.#host.ownerOf(job, key)
         delivered = await this.#courier.send(owner, job, { level, index, summary, ...(total && { bytes: total }) })
         if (!delivered) job.owners.delete(key)
@@ -96,13 +97,15 @@ export class Reports {
   }
 
   /** A fold over what is there, in order. For people: it need not be complete, nor the same everywhere. */
-  async #estimate(segment: Segment): Promise<Uint8Array | undefined> {
+  async #estimate({ job, total, children }: Segment): Promise<Uint8Array | undefined> {
+    if (job.spec.partitions !== undefined) return undefined // nothing can be said of a part of the keys
+    if (total) return isLink(total) ? undefined : total
     const parts: Uint8Array[] = []
-    for (const child of segment.children) {
+    for (const child of children) {
       const part = child.bytes ?? child.summary?.estimate
-      if (part && part.length <= MAX_ESTIMATE_BYTES) parts.push(part)
+      if (part && part.length <= MAX_ESTIMATE_BYTES && !isLink(part)) parts.push(part)
     }
-    return parts.length > 0 ? this.#host.executor.fold(segment.job.spec, parts) : undefined
+    return parts.length > 0 ? this.#host.executor.fold(job.spec, parts) : undefined
   }
 
   async #send(to: Contact, job: LiveJob, items: Up[]): Promise<ReadonlySet<Up> | undefined> {

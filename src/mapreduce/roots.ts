@@ -5,7 +5,7 @@
  */
 import { Durations } from './durations.ts'
 import type { LiveJob, Segment } from './job-table.ts'
-import { bitsOf, childCount, countBits, lowestBits } from './segments.ts'
+import { childCount, countBits, lowestBits } from './segments.ts'
 
 /** A grant that has not been renewed for so long is lost. Workers renew every second. */
 export const LEASE_MS = 3_500
@@ -273,9 +273,4 @@ function lackingMask(segment: Segment): number {
 
 function lackingOf(lease: Lease): number {
   return lease.mask & lackingMask(lease.segment)
-}
-
-/** The task numbers of a grant. */
-export function* tasksOfGrant(fanIn: number, segment: number, mask: number): Generator<number> {
-  for (const bit of bitsOf(mask)) yield segment * fanIn + bit
 }

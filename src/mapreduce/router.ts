@@ -3,15 +3,15 @@
  * each group on in one message; what it owns it keeps. No node needs to know who else is there. Nothing is repeated
  * here: a bundle that gets lost is asked for again by the owner of the parent.
  */
-import { errorCode } from '../core/errors.ts'
+import { errorCode, errorMessage } from '../core/errors.ts'
 import type { Key } from '../core/ids.ts'
 import type { Contact } from '../net/contact.ts'
 import { type Cover, coverOf, decodeCover, encodeCover, indicesOf, rangeCover } from './cover.ts'
 import type { JobsHost } from './host.ts'
-import { type LiveJob, placeKey } from './job-table.ts'
+import { type LiveJob, needsFile, placeKey } from './job-table.ts'
 import { JobDispatch, JobEnd, MAX_BUNDLE_HOPS } from './messages.ts'
 import { hasSegment, segmentCount } from './segments.ts'
-import { segmentKey } from './spec.ts'
+import { parseSpec, segmentKey } from './spec.ts'
 
 export interface Bundle {
   readonly level: number
@@ -52,21 +52,18 @@ export class Router {
       return {}
     })
     this.#host.handle(JobEnd, (message) => {
-      const cover = decodeCover(message.cover, message.segments)
-      if (message.hops < MAX_BUNDLE_HOPS) {
-        void this.#spread(cover, new Set(), message.hops, (index) => segmentKey(message.job, 1, index), {
-          mine: () => {},
-          send: (to, part, hops) => this.#host.ask(to, JobEnd, { ...message, cover: encodeCover(part), hops }),
-        })
-      }
-      onEnd(message.job)
+      const { job: id, spec, segments, hops } = message
+      const cover = decodeCover(message.cover, segments)
+      if (hops < MAX_BUNDLE_HOPS) void this.#end(id, spec, cover, segments, hops)
+      onEnd(id)
       return {}
     })
   }
 
   /** Sends segments on their way to their owners; never rejects. */
-  dispatch(job: LiveJob, cover: Cover, bundle: Bundle): Promise<void> {
-    return this.#spread(cover, new Set(), bundle.hops, (index) => placeKey(job, bundle.level, index), {
+  async dispatch(job: LiveJob, cover: Cover, bundle: Bundle): Promise<void> {
+    if (bundle.level === 1 && !(await this.#ready(job))) return
+    await this.#spread(cover, new Set(), bundle.hops, (index) => placeKey(job, bundle.level, index), {
       mine: (indices) => this.#accept(job, indices, bundle),
       send: (to, part, hops) =>
         this.#host.askAbout(job, to, JobDispatch, { job: job.id, ...bundle, cover: encodeCover(part), hops }),
@@ -79,12 +76,38 @@ export class Router {
     return this.#host.askAbout(job, to, JobDispatch, { job: job.id, ...bundle, cover: encodeCover(cover) })
   }
 
-  /** Tells everybody who may have a part in it that a job is over. */
-  end(id: string, segments: number): Promise<void> {
-    return this.#spread(rangeCover(0, segments), new Set(), 0, (index) => segmentKey(id, 1, index), {
+  /** Tells everybody who may have a part in it that a pass is over; never rejects. */
+  end(job: LiveJob): Promise<void> {
+    const segments = segmentCount(job.tree, 1)
+    return this.#end(job.id, needsFile(job.spec) ? job.specBytes : undefined, rangeCover(0, segments), segments, 0)
+  }
+
+  async #end(id: string, spec: Uint8Array | undefined, cover: Cover, segments: number, hops: number): Promise<void> {
+    let keyOf: (index: number) => Key = (index) => segmentKey(id, 1, index)
+    try {
+      const input = spec && parseSpec(id, spec).input
+      const file = input && (await this.#host.store.file(input.cid))
+      if (file && file.blocks === input.blocks) keyOf = (index) => file.keyOf(index * input.taskBlocks)
+    } catch (error) {
+      this.#host.log.debug('the end of a job is not passed on', { job: id, reason: errorMessage(error) })
+      return // who is not told will ask
+    }
+    await this.#spread(cover, new Set(), hops, keyOf, {
       mine: () => {},
-      send: (to, part, hops) => this.#host.ask(to, JobEnd, { job: id, cover: encodeCover(part), segments, hops }),
+      send: (to, part, on) =>
+        this.#host.ask(to, JobEnd, { job: id, ...(spec && { spec }), cover: encodeCover(part), segments, hops: on }),
     })
+  }
+
+  async #ready(job: LiveJob): Promise<boolean> {
+    try {
+      await this.#host.ready(job)
+      return true
+    } catch (error) {
+      this.#host.counters.lostBundles++
+      this.#host.log.debug('the input of a job was not found', { job: job.id, reason: errorMessage(error) })
+      return false
+    }
   }
 
   async #spread(

@@ -1,29 +1,44 @@
 /**
- * The segment tree over task numbers (DESIGN 7). Segment (l, j) covers the tasks [j F^l, (j+1) F^l), cut at the number
- * of tasks; a task is a segment of level 0. The fan-in F is fixed by the spec and independent of the ring, so that folds
- * are the same for any number of nodes. Partials exist for whole segments only: covers are equal, nested or disjoint.
+ * The segment tree over task numbers (DESIGN 7). Segment (l, j) covers the tasks [j S, (j+1) S), cut at the number of
+ * tasks, with S = L F^(l-1); a task is a segment of level 0. The fan-in F and the tasks L of a segment of level 1 are
+ * fixed by the spec and independent of the ring, so that folds are the same for any number of nodes. Partials exist for
+ * whole segments only: covers are equal, nested or disjoint. With F = L = 16:
  *
  *   level 2   |               (2,0)                | (2,1)
  *   level 1   | (1,0) | (1,1) |  ...      | (1,15) | (1,16) (1,17)
  *   level 0   | tasks 0..15   | 16..31 ...         | 256 ...  the last segment of a level may be short
  *
- * Pure. The key of a segment (`spec.ts`) says where in the overlay it is folded.
+ * L is 16, so that a segment's tasks meet in one place, or 1, where each task has a place of its own: at its input.
+ *
+ * Pure. The key of a segment (`job-table.ts`) says where in the overlay it is folded.
  */
 export interface Tree {
   readonly tasks: number
   readonly fanIn: number
+  /** Tasks of a segment of level 1. */
+  readonly leaf: number
+}
+
+/** Children of a whole segment of level >= 1. */
+function width(tree: Tree, level: number): number {
+  return level === 1 ? tree.leaf : tree.fanIn
+}
+
+/** Tasks of a whole segment. */
+function span(tree: Tree, level: number): number {
+  return level === 0 ? 1 : tree.leaf * tree.fanIn ** (level - 1)
 }
 
 /** Level of the one segment that covers everything. At least 1: what hosts queue is always a segment of level 1. */
 export function topLevel(tree: Tree): number {
   let level = 1
-  for (let span = tree.fanIn; span < tree.tasks; span *= tree.fanIn) level++
+  while (span(tree, level) < tree.tasks) level++
   return level
 }
 
 /** Number of segments at a level. */
 export function segmentCount(tree: Tree, level: number): number {
-  return Math.ceil(tree.tasks / tree.fanIn ** level)
+  return Math.ceil(tree.tasks / span(tree, level))
 }
 
 /** Is there such a segment? */
@@ -33,8 +48,14 @@ export function hasSegment(tree: Tree, level: number, index: number): boolean {
 
 /** The tasks [first, end) of a segment. */
 export function tasksOf(tree: Tree, level: number, index: number): { first: number; end: number } {
-  const span = tree.fanIn ** level
-  return { first: index * span, end: Math.min(tree.tasks, (index + 1) * span) }
+  const tasks = span(tree, level)
+  return { first: index * tasks, end: Math.min(tree.tasks, (index + 1) * tasks) }
+}
+
+/** Is it a task of this segment of level 1? */
+export function hasTask(tree: Tree, segment: number, task: number): boolean {
+  const { first, end } = tasksOf(tree, 1, segment)
+  return task >= first && task < end
 }
 
 export function taskCount(tree: Tree, level: number, index: number): number {
@@ -42,14 +63,25 @@ export function taskCount(tree: Tree, level: number, index: number): number {
   return end - first
 }
 
-/** Number of children of a segment of level >= 1; child i is (level - 1, index * fanIn + i). */
-export function childCount(tree: Tree, level: number, index: number): number {
-  return Math.min(tree.fanIn, segmentCount(tree, level - 1) - index * tree.fanIn)
+/** Index, one level down, of the first child of a segment of level >= 1. */
+export function firstChild(tree: Tree, level: number, index: number): number {
+  return index * width(tree, level)
 }
 
-/** Index of the parent, one level up. */
-export function parentIndex(tree: Tree, index: number): number {
-  return Math.floor(index / tree.fanIn)
+/** Number of children of a segment of level >= 1; child i is (level - 1, firstChild + i). */
+export function childCount(tree: Tree, level: number, index: number): number {
+  return Math.min(width(tree, level), segmentCount(tree, level - 1) - firstChild(tree, level, index))
+}
+
+/** Index of the parent of a segment, one level up. */
+export function parentIndex(tree: Tree, level: number, index: number): number {
+  return Math.floor(index / width(tree, level + 1))
+}
+
+/** The tasks of a mask in a segment of level 1: bit i is its i-th. */
+export function tasksOfMask(tree: Tree, segment: number, mask: number): number[] {
+  const first = firstChild(tree, 1, segment)
+  return [...bitsOf(mask)].map((bit) => first + bit)
 }
 
 /** All bits of a segment's children. */

@@ -10,13 +10,23 @@ import { decode, encode } from '../core/cbor.ts'
 import { checker } from '../core/codec.ts'
 import { ChoraleError } from '../core/errors.ts'
 import { hashKey, type Key } from '../core/ids.ts'
-import { MAX_JOB_TASKS, MAX_SPEC_BYTES } from '../core/limits.ts'
-import { record } from '../net/message.ts'
-import type { JobPlan } from './ports.ts'
+import {
+  MAX_CARRY_BYTES,
+  MAX_INPUT_BLOCKS,
+  MAX_JOB_TASKS,
+  MAX_PARTITIONS,
+  MAX_ROUNDS,
+  MAX_SPEC_BYTES,
+  MAX_TASK_BLOCKS,
+} from '../core/limits.ts'
+import { BytesSchema, record } from '../net/message.ts'
+import type { FileSize, JobPlan } from './ports.ts'
 import type { JobRequest } from './types.ts'
 
 const DAG_CBOR = 0x71
 const SHA2_256 = 0x12
+/** What a stage adds to a spec, at most. */
+const STAGE_BYTES = MAX_CARRY_BYTES + 256
 /** DESIGN 7. Part of every spec, so that a later version may choose another. */
 export const FAN_IN = 16
 
@@ -27,6 +37,38 @@ export const JobName = Type.String({
   pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u200b-\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff]*$',
 })
 
+export const JobId = Type.String({ pattern: '^b[a-z2-7]{58}$' })
+
+/** A file in the store whose blocks are the tasks' input. */
+const InputSchema = record({
+  cid: Type.String({ minLength: 1, maxLength: 128 }),
+  bytes: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  /** Its leaves. */
+  blocks: Type.Integer({ minimum: 1, maximum: MAX_INPUT_BLOCKS }),
+  /** What a task is given: the bytes of its blocks, or the text of the lines that are its own. */
+  as: Type.Union([Type.Literal('bytes'), Type.Literal('lines')]),
+  /** Blocks of one task. */
+  taskBlocks: Type.Integer({ minimum: 1, maximum: MAX_TASK_BLOCKS }),
+})
+
+/**
+ * A job may be several passes over tasks, each with a tree, a spec and an id of its own: rounds, whose state comes from
+ * the total of the one before, or the reduce of a keyed job. The first pass has the job's own spec, and no stage.
+ */
+export const StageSchema = record({
+  /** The job. */
+  of: JobId,
+  /** Of the first pass. */
+  tasks: Type.Integer({ minimum: 1, maximum: MAX_JOB_TASKS }),
+  /** 1, 2, ... */
+  number: Type.Integer({ minimum: 1, maximum: MAX_ROUNDS }),
+  /** A task is a partition. */
+  reduce: Type.Optional(Type.Literal(true)),
+  /** What the stage before left, packed (`packed.ts`): the state of a round; what each partition has to read. */
+  carry: BytesSchema(MAX_CARRY_BYTES),
+})
+export type Stage = Static<typeof StageSchema>
+
 export const JobSpecSchema = record({
   v: Type.Literal(1),
   module: Type.String({ minLength: 1, maxLength: 256 }),
@@ -36,6 +78,14 @@ export const JobSpecSchema = record({
   seed: Type.Integer({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }),
   tasks: Type.Integer({ minimum: 1, maximum: MAX_JOB_TASKS }),
   fanIn: Type.Literal(FAN_IN),
+  /** Tasks of a segment of level 1: 1 where each task has a place of its own, at its input or its partition. */
+  leaf: Type.Union([Type.Literal(FAN_IN), Type.Literal(1)]),
+  input: Type.Optional(InputSchema),
+  /** Of a keyed job (DESIGN 7): how many parts its output has. */
+  partitions: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_PARTITIONS })),
+  /** Its result may feed a next round. */
+  rounds: Type.Optional(Type.Literal(true)),
+  stage: Type.Optional(StageSchema),
   /** What the code runs on: same engine, same bytes. */
   engine: Type.String({ minLength: 1, maxLength: 64 }),
   /** Peer id. */
@@ -56,8 +106,10 @@ export function jobIdOf(specBytes: Uint8Array): string {
 
 export function encodeSpec(spec: JobSpec): Uint8Array {
   const bytes = encode(spec)
-  if (bytes.length > MAX_SPEC_BYTES) {
-    throw new ChoraleError('limit', `the job's parameters are too large: ${bytes.length} of ${MAX_SPEC_BYTES} bytes`)
+  const mayHaveStages = !spec.stage && (spec.rounds || spec.partitions)
+  const most = MAX_SPEC_BYTES - (mayHaveStages ? STAGE_BYTES : 0)
+  if (bytes.length > most) {
+    throw new ChoraleError('limit', `the job's parameters are too large: ${bytes.length} of ${most} bytes`)
   }
   return bytes
 }
@@ -67,13 +119,71 @@ export function parseSpec(id: string, bytes: Uint8Array): JobSpec {
   if (bytes.length > MAX_SPEC_BYTES || jobIdOf(bytes) !== id) {
     throw new ChoraleError('bad-message', 'a spec that is not of its job')
   }
-  return specs.parse(decode(bytes))
+  const spec = specs.parse(decode(bytes))
+  // A pass is of the job that it names: nobody can make passes of others' jobs that differ in more than the stage.
+  if (spec.stage && jobIdOf(encode(rootSpec(spec))) !== spec.stage.of) {
+    throw new ChoraleError('bad-message', 'a stage that is not of its job')
+  }
+  return spec
+}
+
+/** The first pass of a job. */
+export function specOf(
+  { module, seed }: JobRequest,
+  plan: JobPlan,
+  input: FileSize | undefined,
+  { submitter, nonce, submittedAtMs }: Pick<JobSpec, 'submitter' | 'nonce' | 'submittedAtMs'>,
+): JobSpec {
+  const { name, params, tasks, engine, partitions, rounds } = plan
+  return {
+    v: 1,
+    module,
+    name,
+    params,
+    seed,
+    tasks,
+    fanIn: FAN_IN,
+    leaf: input || partitions ? 1 : FAN_IN,
+    ...(plan.input && input && { input: { ...input, ...plan.input } }),
+    ...(partitions && { partitions }),
+    ...(rounds && { rounds }),
+    engine,
+    submitter,
+    nonce,
+    submittedAtMs,
+  }
 }
 
 /** Of a job that runs without an overlay. `run`: other runs of the same have processes of their own. */
-export function localSpec({ module, seed }: JobRequest, plan: JobPlan, run = 0): JobSpec {
-  const nonce = String(run).padStart(32, '0')
-  return { v: 1, module, seed, ...plan, fanIn: FAN_IN, submitter: 'local', nonce, submittedAtMs: 0 }
+export function localSpec(request: JobRequest, plan: JobPlan, input?: FileSize, run = 0): JobSpec {
+  return specOf(request, plan, input, { submitter: 'local', nonce: String(run).padStart(32, '0'), submittedAtMs: 0 })
+}
+
+/** A later pass of a job. `job`: its own spec. */
+export function stageSpec(job: JobSpec, stage: Omit<Stage, 'of' | 'tasks'>): JobSpec {
+  const of = jobIdOf(encode(job))
+  const tasks = stage.reduce ? (job.partitions as number) : job.tasks
+  return { ...job, tasks, stage: { ...stage, of, tasks: job.tasks } }
+}
+
+/** The job that a pass is of. */
+export function rootOf(id: string, { stage }: JobSpec): string {
+  return stage?.of ?? id
+}
+
+/** The job's own spec. */
+export function rootSpec({ stage, ...spec }: JobSpec): JobSpec {
+  return stage ? { ...spec, tasks: stage.tasks } : spec
+}
+
+/** Tasks of all passes up to and with this one, and those that are known to come. */
+export function tasksInAll(job: JobSpec, stage: Pick<Stage, 'number'> | undefined): number {
+  return job.partitions ? job.tasks + job.partitions : job.tasks * (1 + (stage?.number ?? 0))
+}
+
+/** Tasks of the passes before this one. */
+export function tasksBefore(job: JobSpec, stage: Pick<Stage, 'number'> | undefined): number {
+  return stage ? job.tasks * stage.number : 0
 }
 
 /** Where the job record is kept. */

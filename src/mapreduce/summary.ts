@@ -1,7 +1,7 @@
 /** Summing up what is known of segments. Pure. */
 import type { Segment } from './job-table.ts'
 import type { Summary } from './messages.ts'
-import { taskCount } from './segments.ts'
+import { firstChild, taskCount } from './segments.ts'
 import { mergeSketches, type Sketch } from './sketch.ts'
 
 /** Of a segment by its owner, from what its children reported; without the estimate. */
@@ -12,8 +12,9 @@ export function summarize(segment: Segment): Summary {
   let alarms = segment.alarms
   let workers: Sketch = segment.workers
   let failure = segment.failure
+  const first = firstChild(tree, segment.level, segment.index)
   segment.children.forEach((child, i) => {
-    const index = segment.index * tree.fanIn + i
+    const index = first + i
     if (child.bytes || child.digest) done += taskCount(tree, segment.level - 1, index)
     else done += child.summary?.done ?? 0
     reassigned += child.summary?.reassigned ?? 0

@@ -4,9 +4,9 @@ import { decode } from '../core/cbor.ts'
 import { checker } from '../core/codec.ts'
 import { record } from '../net/message.ts'
 import type { Summary } from './messages.ts'
-import { type JobRecord, terminalState } from './record.ts'
+import { type JobRecord, type RecordStage, terminalState } from './record.ts'
 import { countSketch, mergeSketches } from './sketch.ts'
-import { jobIdOf, parseSpec } from './spec.ts'
+import { type JobSpec, jobIdOf, parseSpec, tasksInAll } from './spec.ts'
 import { JOB_STATES, type JobView, type Json } from './types.ts'
 
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
@@ -25,6 +25,8 @@ export const views = checker(
       state: Type.Union(JOB_STATES.map((state) => Type.Literal(state))),
       reason: Type.String({ maxLength: 1000 }),
       tasks: record({ total: Count, done: Count, reassigned: Count }),
+      input: Type.Optional(Type.String({ maxLength: 128 })),
+      round: Type.Optional(Count),
       workers: Count,
       estimate: Type.Optional(JsonSchema),
       value: Type.Optional(JsonSchema),
@@ -36,13 +38,19 @@ export const views = checker(
 
 export function viewOf(job: JobRecord, heard?: { summary: Summary; estimate: Json | undefined }): JobView {
   const id = jobIdOf(job.spec)
-  const { module, name, params, seed, submitter, submittedAtMs, tasks } = parseSpec(id, job.spec)
+  const spec = parseSpec(id, job.spec)
+  const { module, name, params, seed, submitter, submittedAtMs } = spec
+  const tasks = tasksInAll(spec, job.stage)
   const now = heard?.summary ?? job.progress
   const workers = countSketch(mergeSketches(job.progress.workers, now.workers))
   const done = Math.min(tasks, Math.max(job.progress.done, now.done))
   const reassigned = Math.max(job.progress.reassigned, now.reassigned)
   const alarms = Math.max(job.progress.alarms, now.alarms)
-  const base = { id, module, name, params, seed, submitter, workers, submittedAtMs }
+  const base = {
+    ...{ id, module, name, params, seed, submitter, workers, submittedAtMs },
+    ...(spec.input && { input: spec.input.cid }),
+    ...(spec.rounds && { round: job.stage?.number ?? 0 }),
+  }
   const { end, control } = job
   const state = terminalState(job)
   if (state === 'succeeded' && end?.value) {
@@ -69,13 +77,18 @@ export function viewOf(job: JobRecord, heard?: { summary: Summary; estimate: Jso
     ...base,
     state: running ? 'running' : job.started ? 'scheduled' : 'waiting',
     reason: warn(
-      running ? 'hosts are at work' : job.started ? 'its tasks are in queues' : 'just submitted',
+      running ? atWork(spec, job.stage) : job.started ? 'its tasks are in queues' : 'just submitted',
       alarms,
       false,
     ),
     tasks: counts,
     ...(estimate !== undefined && { estimate }),
   }
+}
+
+function atWork(spec: JobSpec, stage: RecordStage | undefined): string {
+  if (spec.partitions) return stage ? 'hosts put the output together' : 'hosts are at work'
+  return spec.rounds ? `hosts are at work on round ${stage?.number ?? 0}` : 'hosts are at work'
 }
 
 function warn(reason: string, alarms: number, disputed: boolean): string {

@@ -3,11 +3,12 @@
  * roots, and brings the results to the owners of their segments until they are committed there (DESIGN 7).
  */
 import { errorMessage } from '../core/errors.ts'
+import type { Key } from '../core/ids.ts'
 import { MAX_WAITERS } from '../core/limits.ts'
 import type { Contact } from '../net/contact.ts'
 import type { RequestOf } from '../net/message.ts'
 import type { JobsHost } from './host.ts'
-import type { LiveJob } from './job-table.ts'
+import { type LiveJob, placeKey } from './job-table.ts'
 import type { Loads } from './loads.ts'
 import {
   type Grant,
@@ -24,7 +25,6 @@ import {
 import type { RunResult } from './ports.ts'
 import type { Lease, Roots } from './roots.ts'
 import { countBits, fullMask, hasSegment } from './segments.ts'
-import { segmentKey } from './spec.ts'
 
 /** A pull goes out when what is left will take less than this. */
 const LOW_WATER_MS = 60
@@ -288,8 +288,8 @@ export class Worker {
     let failure: string | undefined
     try {
       const run = { spec: job.spec, segment: grant.segment, mask: grant.mask }
-      const { executor } = this.#host
-      result = await this.#host.compute(job, () => executor.run(run, { signal: job.ended.signal }))
+      const { work: computing } = this.#host
+      result = await this.#host.compute(job, () => computing.run(run, { signal: job.ended.signal }))
       this.tasksDone += tasks
       const eachMs = result.tookMs / tasks
       this.#meanTaskMs = this.#meanTaskMs === undefined ? eachMs : this.#meanTaskMs + (eachMs - this.#meanTaskMs) / 8
@@ -330,18 +330,22 @@ export class Worker {
   }
 
   async #deliverPart({ grant, job, root }: Work, message: RequestOf<typeof JobResults>): Promise<void> {
-    const key = segmentKey(job.id, 1, grant.segment)
     let to = root ?? this.#host.overlay.self
+    let key: Key | undefined
     for (let pauseMs = RETRY_MS.first; !job.ended.signal.aborted && !this.#host.signal.aborted; ) {
       try {
-        to ??= await this.#host.ownerOf(job, key)
+        if (!to) {
+          await this.#host.ready(job)
+          key = placeKey(job, 1, grant.segment)
+          to = await this.#host.ownerOf(job, key)
+        }
         const reply = await this.#host.askAbout(job, to, JobResults, message, { timeoutMs: RESULTS_TIMEOUT_MS })
         if (!reply.moved) break
       } catch (error) {
         this.#host.log.debug('results did not arrive', { job: job.id, reason: errorMessage(error) })
       }
       to = undefined
-      job.owners.delete(key)
+      if (key) job.owners.delete(key)
       await this.#host.env.clock.sleep(pauseMs, { signal: this.#host.signal }).catch(() => {})
       pauseMs = Math.min(RETRY_MS.most, pauseMs * 2)
     }

@@ -54,6 +54,13 @@ export function record<P extends Record<string, TSchema>>(properties: P) {
   return Type.Object(properties, { additionalProperties: false })
 }
 
+export function BytesSchema(maxLength: number) {
+  return Type.Refine(
+    Type.Unsafe<Uint8Array>(Type.Unknown()),
+    (value) => value instanceof Uint8Array && value.length <= maxLength,
+  )
+}
+
 /** The two forms of one schema's values. */
 export interface Wire<T> {
   /** From memory; throws `internal` when our own message does not fit its schema. */

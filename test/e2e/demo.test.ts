@@ -3,9 +3,13 @@ import { expect, test } from 'vitest'
 import pi from '../../jobs/pi.ts'
 import search from '../../jobs/search.ts'
 import sweep from '../../jobs/sweep.ts'
+import { silentLogger } from '../../src/core/env.ts'
+import { systemEnv } from '../../src/core/system.ts'
 import { runLocally } from '../../src/mapreduce/local.ts'
-import { finishJob, foldPartials, runTasks } from '../../src/mapreduce/module-runner.ts'
 import type { JobModule } from '../../src/mapreduce/types.ts'
+import { finishContext, mapContext } from '../fakes/job-context.ts'
+import { fakeStore } from '../fakes/job-store.ts'
+import { fakeExecutor } from '../unit/mapreduce/fake-executor.ts'
 import { Bench, eventually } from './processes.ts'
 
 const SMALL = ['--nodes', '3', '--samples', '2e7', '--seed', '42']
@@ -19,9 +23,9 @@ const random = () => {
 /** The same job without any node. */
 function alone(samples: number, seed: number) {
   const { params, tasks } = pi.plan({ samples })
-  const results = Array.from({ length: tasks }, (_, task) => pi.map(task, { params, seed, random }))
+  const results = Array.from({ length: tasks }, (_, task) => pi.map(task, mapContext(params, { seed, random })))
   const total = results.reduce((left, right) => pi.reduce(left, right))
-  return pi.finish(total, { params })
+  return pi.finish(total, finishContext(params))
 }
 
 test('the last line of --json', async () => {
@@ -63,18 +67,10 @@ test.each([
   await using bench = new Bench()
   const params = Object.entries(given).flatMap(([name, value]) => ['--param', `${name}=${value}`])
   const demo = bench.json('demo', what, ...params, '--seed', '42', '--nodes', '4', '--churn', '0.3')
-  const result = await runLocally(
-    {
-      cores: 1,
-      plan: async (name, from) => ({ name, ...job.plan(from), engine: 'one' }),
-      run: async ({ spec, segment, mask }) => ({ partials: runTasks(job, spec, segment, mask), tookMs: 0 }),
-      fold: async (spec, partials) => foldPartials(job, spec, partials),
-      finish: async (spec, total) => finishJob(job, spec, total),
-      stop: async () => {},
-    },
-    { module: what, params: given, seed: 42 },
-    { signal: new AbortController().signal },
-  )
+  const executor = fakeExecutor({ module: job, taskMs: () => 0 })(systemEnv(silentLogger))
+  const ports = { executor, store: fakeStore().store }
+  const { signal } = new AbortController()
+  const result = await runLocally(ports, { module: what, params: given, seed: 42 }, { signal })
   expect(await demo).toMatchObject({ nodes: 4, killed: 1, status: 'succeeded', value: result.value })
   expect(bench.leftovers()).toEqual([])
 })

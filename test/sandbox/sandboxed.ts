@@ -54,6 +54,7 @@ export function sandboxed(
     seed: 7,
     tasks: 16,
     fanIn: 16,
+    leaf: 16,
     engine: await engineName(),
     submitter: 'somebody',
     nonce: '0'.repeat(32),

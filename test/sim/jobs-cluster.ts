@@ -6,6 +6,7 @@ import { createRegisters, type RegisterStore } from '../../src/dht/store/registe
 import type { Executor } from '../../src/mapreduce/ports.ts'
 import { createJobsService, type JobsService } from '../../src/mapreduce/service.ts'
 import type { JobView } from '../../src/mapreduce/types.ts'
+import { fakeStore } from '../fakes/job-store.ts'
 import { fakeSigner } from '../unit/mapreduce/fake-network.ts'
 
 interface JobsNode {
@@ -19,6 +20,8 @@ export interface JobsClusterOptions extends ClusterOptions {
 
 export class JobsCluster extends Cluster {
   readonly #executor: (env: Env) => Executor
+  /** Of all hosts. */
+  readonly stored = fakeStore()
   readonly #jobs = new Map<SimNode, JobsNode>()
 
   constructor(options: JobsClusterOptions) {
@@ -37,6 +40,7 @@ export class JobsCluster extends Cluster {
       overlay,
       registers,
       executor: this.#executor(env),
+      store: this.stored.store,
       signer: fakeSigner(host.peer),
     })
     service.start()

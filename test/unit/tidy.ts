@@ -79,6 +79,7 @@ const AMBIENT: ReadonlyArray<readonly [file: RegExp, why: string]> = [
   [LIBP2P_ADAPTER, 'carries messages over real sockets; the simulator has its own transport'],
   [/^src\/dht\/store\/disk\/fs\.ts$/, 'is the real disk behind the disk store; the tests have one that loses power'],
   [/^src\/mapreduce\/(bundle|sandbox\/(guest\/)?[\w-]+)\.ts$/, 'makes and runs foreign code, in processes of its own'],
+  [/^src\/mapreduce\/local-store\.ts$/, 'reads the input of a job that runs without an overlay'],
   [/^src\/mapreduce\/executor(-thread)?\.ts$/, 'runs the code of jobs on threads; the simulator has its own executor'],
 ]
 

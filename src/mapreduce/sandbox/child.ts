@@ -6,11 +6,13 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import type { Clock, Logger } from '../../core/env.ts'
 import { ChoraleError, errorMessage } from '../../core/errors.ts'
+import { MAX_KEYED_BYTES, MAX_RESULT_BYTES } from '../../core/limits.ts'
+import { FAN_IN } from '../spec.ts'
 import type { Command } from './command.ts'
 import { encodeFrame, type Frame, FrameReader } from './frames.ts'
 
-/** Answers of one call: a segment's partials, and as much again. */
-export const MAX_ANSWER_BYTES = 2 * 1024 * 1024
+/** Answers of one call: sixteen results, or what a keyed task emits, and what is around them. */
+export const MAX_ANSWER_BYTES = Math.max(FAN_IN * MAX_RESULT_BYTES, MAX_KEYED_BYTES) + 64 * 1024
 const MAX_STDERR = 2000
 const MAX_MESSAGE = 2000
 const START_MS = 10_000

@@ -3,11 +3,11 @@ import { Type } from 'typebox'
 import { decode, encode } from '../../core/cbor.ts'
 import { type Checker, checker } from '../../core/codec.ts'
 import { ChoraleError, errorMessage } from '../../core/errors.ts'
-import { MAX_JOB_TASKS, MAX_PARTIAL_BYTES } from '../../core/limits.ts'
-import { record } from '../../net/message.ts'
-import { BytesSchema } from '../messages.ts'
+import { MAX_JOB_TASKS, MAX_KEYED_BYTES, MAX_PARTITIONS, MAX_RESULT_BYTES, MAX_TASK_BLOCKS } from '../../core/limits.ts'
+import { BytesSchema, record } from '../../net/message.ts'
+import type { RunSpec } from '../module-runner.ts'
 import type { Executor } from '../ports.ts'
-import { bitsOf, countBits, fullMask } from '../segments.ts'
+import { countBits, fullMask, tasksOfMask } from '../segments.ts'
 import { FAN_IN, JobName, type JobSpec } from '../spec.ts'
 import type { Json } from '../types.ts'
 import { loadPrelude } from './prelude.ts'
@@ -20,8 +20,12 @@ const REST_MS = 30_000
 /** Code is at most a block. */
 const MAX_CODES = 16
 
+/** Runs of one partition: as many as MAX_KEYED_BYTES may come to, cut in halves. */
+const MAX_RUNS = 256
+
 // What comes out of a sandbox is as hostile as what comes from the network.
-const PartialBytes = BytesSchema(MAX_PARTIAL_BYTES)
+const ResultBytes = BytesSchema(MAX_RESULT_BYTES)
+const KeyedBytes = BytesSchema(MAX_KEYED_BYTES)
 const Index = Type.Integer({ minimum: 0, maximum: MAX_JOB_TASKS })
 const answers = {
   plan: checker(
@@ -29,15 +33,29 @@ const answers = {
       name: JobName,
       params: Type.Unsafe<{ [name: string]: Json }>(Type.Record(Type.String(), Type.Unknown())),
       tasks: Type.Integer({ minimum: 1, maximum: MAX_JOB_TASKS }),
+      input: Type.Optional(
+        record({
+          as: Type.Union([Type.Literal('bytes'), Type.Literal('lines')]),
+          taskBlocks: Type.Integer({ minimum: 1, maximum: MAX_TASK_BLOCKS }),
+        }),
+      ),
+      partitions: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_PARTITIONS })),
+      rounds: Type.Optional(Type.Literal(true)),
     }),
   ),
-  run: checker(
-    Type.Array(record({ level: Type.Union([Type.Literal(0), Type.Literal(1)]), index: Index, bytes: PartialBytes }), {
-      maxItems: FAN_IN,
-    }),
-  ),
-  fold: checker(PartialBytes),
+  run: checker(partialsOf(ResultBytes)),
+  runKeyed: checker(partialsOf(KeyedBytes)),
+  fold: checker(ResultBytes),
+  merge: checker(Type.Array(BytesSchema(MAX_RESULT_BYTES), { maxItems: MAX_RUNS })),
+  /** Nothing, or the state. */
+  next: checker(Type.Array(ResultBytes, { maxItems: 1 })),
   finish: checker(Type.Unsafe<Json>(Type.Unknown())),
+}
+
+function partialsOf(bytes: typeof ResultBytes) {
+  return Type.Array(record({ level: Type.Union([Type.Literal(0), Type.Literal(1)]), index: Index, bytes }), {
+    maxItems: FAN_IN,
+  })
 }
 
 export interface SandboxExecutorOptions extends SandboxOptions {
@@ -103,17 +121,19 @@ export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxE
     get state() {
       return open?.state
     },
-    async plan(module, params) {
-      const plan = parsed(answers.plan, await call(module, `plan|${module}`, 'plan', params, Math.min(REST_MS, taskMs)))
+    async plan(module, params, file) {
+      const input = { params, ...(file && { file }) }
+      const plan = parsed(answers.plan, await call(module, `plan|${module}`, 'plan', input, Math.min(REST_MS, taskMs)))
       return { ...plan, engine: await engineName() }
     },
-    async run({ spec, segment, mask }, { signal }) {
+    async run({ spec, segment, mask, inputs, state }, { signal }) {
       const before = clock.now()
-      const input = { spec: inputOf(spec), segment, mask }
+      const input = { spec: inputOf(spec), segment, mask, ...(inputs && { inputs }), ...(state && { state }) }
       const timeoutMs = taskMs * countBits(mask)
-      const answer = parsed(answers.run, await callFor(spec, 'run', input, timeoutMs, signal))
+      const checks = spec.partitions === undefined ? answers.run : answers.runKeyed
+      const answer = parsed(checks, await callFor(spec, 'run', input, timeoutMs, signal))
       const whole = mask === fullMask(spec, 1, segment)
-      const wanted = whole ? [segment] : [...bitsOf(mask)].map((bit) => segment * spec.fanIn + bit)
+      const wanted = whole ? [segment] : tasksOfMask(spec, segment, mask)
       const partials = answer.map(({ index, bytes }) => ({ level: whole ? (1 as const) : (0 as const), index, bytes }))
       if (partials.map(({ index }) => index).join() !== wanted.join()) {
         throw new ChoraleError('user-code', "the job's process gave results that it was not asked for")
@@ -126,11 +146,16 @@ export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxE
         await callFor(spec, 'fold', { spec: inputOf(spec), partials }, Math.min(REST_MS, taskMs)),
       )
     },
-    async finish(spec, total) {
-      return parsed(
-        answers.finish,
-        await callFor(spec, 'finish', { spec: inputOf(spec), total }, Math.min(REST_MS, taskMs)),
-      )
+    async merge(spec, runs) {
+      return parsed(answers.merge, await callFor(spec, 'merge', { spec: inputOf(spec), runs }, taskMs))
+    },
+    async next(spec, total, state) {
+      const input = { spec: inputOf(spec), total, ...(state && { state }) }
+      return parsed(answers.next, await callFor(spec, 'next', input, Math.min(REST_MS, taskMs)))[0]
+    },
+    async finish(spec, total, state) {
+      const input = { spec: inputOf(spec), total, ...(state && { state }) }
+      return parsed(answers.finish, await callFor(spec, 'finish', input, Math.min(REST_MS, taskMs)))
     },
     async stop() {
       stopped = true
@@ -167,6 +192,11 @@ function jobOf({ submitter, nonce }: JobSpec): string {
 }
 
 /** What the code may know of its job. */
-function inputOf({ seed, params, tasks, fanIn }: JobSpec) {
-  return { seed, params, tasks, fanIn }
+function inputOf({ seed, params, tasks, fanIn, leaf, partitions, input, stage }: JobSpec): RunSpec {
+  return {
+    ...{ seed, params, tasks, fanIn, leaf },
+    ...(partitions && { partitions }),
+    ...(input && { input: { as: input.as } }),
+    ...(stage && { stage: { number: stage.number, ...(stage.reduce && { reduce: true }) } }),
+  }
 }

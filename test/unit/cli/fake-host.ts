@@ -136,7 +136,8 @@ export class FakeHost implements Host {
   readonly jobs: Host['jobs'] = {
     submit: async (request) => {
       this.requests.push(request)
-      const view = jobView({ ...request, tasks: { total: 100, done: 0, reassigned: 0 } })
+      const { input, ...rest } = request
+      const view = jobView({ ...rest, ...(input && { input }), tasks: { total: 100, done: 0, reassigned: 0 } })
       if (!this.views.has(view.id)) this.add(view)
       return view
     },

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import pi, { countHits } from '../../../jobs/pi.ts'
+import { finishContext, mapContext } from '../../fakes/job-context.ts'
 
 describe('the kernel', () => {
   test('is the same for ever: these are its first results', () => {
@@ -74,11 +75,10 @@ describe('plan', () => {
 
 test('a job done task by task: estimate and interval', () => {
   const { params, tasks } = pi.plan({ samples: 1_000_003 })
-  const total = Array.from({ length: tasks }, (_, task) => pi.map(task, { params, seed: 1, random: () => 0 })).reduce(
-    pi.reduce,
-  )
+  const context = mapContext(params, { seed: 1 })
+  const total = Array.from({ length: tasks }, (_, task) => pi.map(task, context)).reduce(pi.reduce)
   expect(total.samples).toBe(1_000_003)
-  const value = pi.finish(total, { params }) as { pi: number; ci95: [number, number] }
+  const value = pi.finish(total, finishContext(params)) as { pi: number; ci95: [number, number] }
   expect(value.pi).toBe((4 * total.hits) / total.samples)
   expect(value.ci95[0]).toBeLessThan(Math.PI)
   expect(value.ci95[1]).toBeGreaterThan(Math.PI)

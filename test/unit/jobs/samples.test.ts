@@ -5,6 +5,7 @@ import search, { zeroBits } from '../../../jobs/search.ts'
 import sweep from '../../../jobs/sweep.ts'
 import { nextRandom, reseed } from '../../../src/mapreduce/task-random.ts'
 import type { JobModule, Json } from '../../../src/mapreduce/types.ts'
+import { finishContext, mapContext } from '../../fakes/job-context.ts'
 
 function whole<P extends { [name: string]: Json }, T>(
   job: JobModule<P, T>,
@@ -14,9 +15,9 @@ function whole<P extends { [name: string]: Json }, T>(
   const { params, tasks } = job.plan(given)
   const results = Array.from({ length: tasks }, (_, task) => {
     reseed(seed, task)
-    return job.map(task, { params, seed, random: nextRandom })
+    return job.map(task, mapContext(params, { seed, random: nextRandom }))
   })
-  return job.finish(results.reduce(job.reduce), { params })
+  return job.finish(results.reduce(job.reduce), finishContext(params))
 }
 
 test('search finds the smallest nonce', () => {

@@ -1,5 +1,6 @@
 import { expect, expectTypeOf, test } from 'vitest'
 import { defineJob } from '../../../src/mapreduce/define.ts'
+import { finishContext, mapContext } from '../../fakes/job-context.ts'
 
 const job = defineJob({
   name: 'lengths',
@@ -21,9 +22,9 @@ const job = defineJob({
 test('parameters have defaults, or have to be given; the value is the total', () => {
   const { params, tasks } = job.plan({ text: 'four' })
   expect({ params, tasks }).toEqual({ params: { text: 'four', times: 2, loud: false }, tasks: 2 })
-  const [left, right] = [0, 1].map((task) => job.map(task, { params, seed: 9, random: () => 0 }))
+  const [left, right] = [0, 1].map((task) => job.map(task, mapContext(params, { seed: 9 })))
   const total = job.reduce(left!, right!)
-  expect(job.finish(total, { params })).toEqual({ length: 9, seed: 9, random: true })
+  expect(job.finish(total, finishContext(params))).toEqual({ length: 9, seed: 9, random: true })
 })
 
 test.each([

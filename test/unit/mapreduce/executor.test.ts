@@ -40,6 +40,7 @@ function specOf(module: string, params: { [name: string]: Json }, tasks: number)
     seed: 42,
     tasks,
     fanIn: FAN_IN,
+    leaf: 16,
     engine: 'builtin/1',
     submitter: 'p',
     nonce,

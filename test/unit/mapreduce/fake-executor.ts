@@ -1,10 +1,11 @@
 /** Runs a job's pure functions at once and takes virtual time for them. */
 import type { Env } from '../../../src/core/env.ts'
 import { ChoraleError } from '../../../src/core/errors.ts'
-import { finishJob, foldPartials, runTasks } from '../../../src/mapreduce/module-runner.ts'
+import { finishJob, foldPartials, mergeRuns, nextRound, runTasks } from '../../../src/mapreduce/module-runner.ts'
 import type { Executor, RunResult } from '../../../src/mapreduce/ports.ts'
-import { bitsOf } from '../../../src/mapreduce/segments.ts'
+import { tasksOfMask } from '../../../src/mapreduce/segments.ts'
 import type { JobModule } from '../../../src/mapreduce/types.ts'
+import { mapContext } from '../../fakes/job-context.ts'
 
 export interface FakeExecutorOptions {
   readonly cores?: number
@@ -26,25 +27,27 @@ export function fakeExecutor(options: FakeExecutorOptions): (env: Env) => Execut
   return (env) => ({
     cores: options.cores ?? 1,
     tasksRun: 0,
-    plan: async (_name, params) => ({ name: module.name, ...module.plan(params), engine: 'fake/1' }),
-    async run({ spec, segment, mask }, { signal }) {
+    plan: async (_name, params, input) => ({ name: module.name, ...module.plan(params, input), engine: 'fake/1' }),
+    async run({ spec, segment, mask, ...given }, { signal }) {
       trouble()
       let tookMs = 0
-      for (const bit of bitsOf(mask)) {
-        tookMs += options.taskMs(segment * spec.fanIn + bit, env)
+      for (const task of tasksOfMask(spec, segment, mask)) {
+        tookMs += options.taskMs(task, env)
         this.tasksRun++
       }
       await env.clock.sleep(tookMs, { signal })
-      const partials = runTasks(module, spec, segment, mask)
+      const partials = runTasks(module, spec, segment, mask, given)
       return { partials: options.bend ? options.bend(partials) : partials, tookMs }
     },
     async fold(spec, partials) {
       trouble()
       return foldPartials(module, spec, partials)
     },
-    async finish(spec, total) {
+    merge: async (spec, runs) => mergeRuns(module, spec, runs),
+    next: async (spec, total, state) => nextRound(module, spec, total, state),
+    async finish(spec, total, state) {
       trouble()
-      return finishJob(module, spec, total)
+      return finishJob(module, spec, total, state)
     },
     stop: async () => {},
   })
@@ -64,7 +67,7 @@ export const waves: JobModule<{ tasks: number }, { sum: number; count: number }>
 
 /** What the job's value must be: the folds of the segment tree, done in the plainest way. */
 export function expectedWaves(tasks: number, seed: number, fanIn = 16): { sum: number; count: number } {
-  const context = { params: { tasks }, seed, random: () => 0 }
+  const context = mapContext({ tasks }, { seed })
   let level = Array.from({ length: tasks }, (_, task) => waves.map(task, context))
   do {
     const next: typeof level = []

@@ -17,6 +17,7 @@ import { createJobsService, type JobsService } from '../../../src/mapreduce/serv
 import { type Contact, contactAt } from '../../../src/net/contact.ts'
 import type { MessageKind } from '../../../src/net/message.ts'
 import type { Handler, Transport } from '../../../src/net/transport.ts'
+import { fakeStore } from '../../fakes/job-store.ts'
 import { VirtualTime } from './virtual-time.ts'
 
 export interface FakeOptions {
@@ -54,6 +55,8 @@ export class FakeNetwork {
   readonly hosts: FakeHost[] = []
   readonly random
   readonly #options: Required<Omit<FakeOptions, 'log'>> & { log: Logger }
+  /** Of all hosts. */
+  readonly stored = fakeStore()
   readonly #kinds = new Map<string, RegisterKind<unknown>>()
   #ring: FakeHost[] = []
 
@@ -103,6 +106,7 @@ export class FakeNetwork {
       overlay: this.#overlay(full),
       registers: this.#registers(full),
       executor: made,
+      store: this.stored.store,
       signer: fakeSigner(address.peer),
     })
     host.service.start()

@@ -3,13 +3,14 @@ import { expect, test } from 'vitest'
 import { silentLogger } from '../../../src/core/env.ts'
 import { systemEnv } from '../../../src/core/system.ts'
 import { runLocally } from '../../../src/mapreduce/local.ts'
+import { fakeStore } from '../../fakes/job-store.ts'
 import { expectedWaves, fakeExecutor, waves } from './fake-executor.ts'
 
 test.each([1, 2, 15, 16, 17, 256, 257, 300])('%i tasks', async (tasks) => {
   const executor = fakeExecutor({ module: waves, taskMs: () => 0, cores: 3 })(systemEnv(silentLogger))
   const seen: number[] = []
   const { value } = await runLocally(
-    executor,
+    { executor, store: fakeStore().store },
     { module: 'waves', params: { tasks }, seed: 7 },
     { signal: new AbortController().signal, onProgress: (done) => seen.push(done) },
   )

@@ -23,6 +23,7 @@ const spec: JobSpec = {
   seed: 7,
   tasks: 40,
   fanIn: FAN_IN,
+  leaf: 16,
   engine: 'builtin/1',
   submitter: 'peer-1',
   nonce: '00112233445566778899aabbccddeeff',

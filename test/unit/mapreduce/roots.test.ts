@@ -17,6 +17,7 @@ function jobOf(tasks: number, nonce = 0): LiveJob {
     seed: 1,
     tasks,
     fanIn: FAN_IN,
+    leaf: 16,
     engine: 'builtin/1',
     submitter: 'peer-1',
     nonce: nonce.toString(16).padStart(32, '0'),

@@ -4,6 +4,7 @@ import {
   bitsOf,
   childCount,
   countBits,
+  firstChild,
   fullMask,
   hasSegment,
   lowestBits,
@@ -15,7 +16,11 @@ import {
 } from '../../../src/mapreduce/segments.ts'
 import { segmentKey } from '../../../src/mapreduce/spec.ts'
 
-const trees = fc.record({ tasks: fc.integer({ min: 1, max: 2 ** 22 }), fanIn: fc.constantFrom(2, 3, 16) })
+const trees = fc.record({
+  tasks: fc.integer({ min: 1, max: 2 ** 22 }),
+  fanIn: fc.constantFrom(2, 3, 16),
+  leaf: fc.constantFrom(1, 3, 16),
+})
 
 test.each([
   [1, 1],
@@ -25,7 +30,7 @@ test.each([
   [257, 3],
   [2 ** 20, 5],
 ])('%i tasks with a fan-in of 16 have their top at level %i', (tasks, level) => {
-  expect(topLevel({ tasks, fanIn: 16 })).toBe(level)
+  expect(topLevel({ tasks, fanIn: 16, leaf: 16 })).toBe(level)
 })
 
 test('one segment covers everything, and none is above it', () => {
@@ -48,9 +53,9 @@ test('the children of a segment are its tasks, each once and in order', () => {
       let next = whole.first
       let count = 0
       for (let i = 0; i < childCount(tree, level, index); i++) {
-        const child = index * tree.fanIn + i
+        const child = firstChild(tree, level, index) + i
         expect(hasSegment(tree, level - 1, child)).toBe(true)
-        expect(parentIndex(tree, child)).toBe(index)
+        expect(parentIndex(tree, level - 1, child)).toBe(index)
         const part = tasksOf(tree, level - 1, child)
         expect(part.first).toBe(next)
         expect(part.end).toBeGreaterThan(part.first)

@@ -302,11 +302,11 @@ describe('bad code and bad hosts', () => {
   })
 
   test('a partial that is too large is refused with what to do about it', async () => {
-    const large: JobModule = { ...module, map: () => 'x'.repeat(40_000) }
+    const large: JobModule = { ...module, map: () => 'x'.repeat(600_000) }
     const { network, hosts } = ring(3, { seed: 61 }, { module: large })
     const view = await end(network, hosts[0]!, await submit(network, hosts[0]!, 3))
     expect(view.state).toBe('failed')
-    expect(view.reason).toMatch(/the most is 32768: reduce it further in map/)
+    expect(view.reason).toMatch(/the most is 524288: reduce it further in map/)
   })
 
   test('partials of which a frame holds one arrive all the same', async () => {

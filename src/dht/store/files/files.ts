@@ -9,6 +9,7 @@ import { type CarOptions, exportCar, type Imported, importCar } from './car.ts'
 import { type CatOptions, catFile } from './cat.ts'
 import { walkDag } from './dag.ts'
 import { type Entry, listDirectory, type ReadOptions, resolve, type TreeEntry, walkTree } from './directory.ts'
+import { joinLeaves, type Leaf, leavesOf } from './leaves.ts'
 import { parseRef } from './names.ts'
 
 /** A CID, or text: `CID`, `CID/path/in/it`, also with `/ipfs/` or `ipfs://` in front. */
@@ -81,5 +82,15 @@ export class Files {
   async *blocksOf(ref: Ref, options: ReadOptions = {}): AsyncGenerator<CID> {
     const root = await this.resolve(ref, options)
     for await (const { cid } of walkDag(this.#io, [root], { ...options, leaves: false })) yield cid
+  }
+
+  /** The blocks that hold a file's bytes, in order. Raw ones are named without being fetched. */
+  async *leavesOf(ref: Ref, options: ReadOptions = {}): AsyncGenerator<Leaf> {
+    yield* leavesOf(this.#io, await this.resolve(ref, options), options)
+  }
+
+  /** Makes a file of leaves that have been put: resolves with its CID when the nodes above them are safe. */
+  join(leaves: readonly Leaf[], options: ReadOptions = {}): Promise<CID> {
+    return joinLeaves(this.#io, leaves, options)
   }
 }

@@ -37,5 +37,9 @@ export function lazyFiles(blocks: Pick<Blocks, 'put' | 'get'>): FileService {
     async *blocksOf(...args) {
       yield* (await load()).blocksOf(...args)
     },
+    async *leavesOf(...args) {
+      yield* (await load()).leavesOf(...args)
+    },
+    join: async (...args) => (await load()).join(...args),
   }
 }

@@ -7,8 +7,16 @@
  */
 import './text.ts'
 import { decode, encode } from '../../../core/cbor.ts'
-import { finishJob, foldPartials, isJobModule, runTasks } from '../../module-runner.ts'
-import type { JobSpec } from '../../spec.ts'
+import {
+  finishJob,
+  foldPartials,
+  isJobModule,
+  mergeRuns,
+  nextRound,
+  type RunSpec,
+  runTasks,
+} from '../../module-runner.ts'
+import type { FileSize } from '../../ports.ts'
 import type { JobModule, Json } from '../../types.ts'
 import { replaceMath } from './math.ts'
 import { hardenRealm } from './realm.ts'
@@ -16,20 +24,43 @@ import { wasmJob } from './wasm-job.ts'
 
 const MAX_MESSAGE = 2000
 
+interface Run {
+  readonly spec: RunSpec
+  readonly segment: number
+  readonly mask: number
+  readonly inputs?: Uint8Array[]
+  readonly state?: Uint8Array
+}
+
+interface Total {
+  readonly spec: RunSpec
+  readonly total: Uint8Array
+  readonly state?: Uint8Array
+}
+
 export function start(stacks: boolean) {
   replaceMath()
   hardenRealm(stacks)
   let job: JobModule | undefined
 
   const calls: { [name: string]: (input: never) => unknown } = {
-    plan: (params: { [name: string]: Json }) => {
-      const { params: checked, tasks } = job!.plan(params)
-      return { name: job!.name, params: checked, tasks }
+    plan: ({ params, file }: { params: { [name: string]: Json }; file?: FileSize }) => {
+      const { params: checked, tasks, input, partitions, rounds } = job!.plan(params, file)
+      return {
+        ...{ name: job!.name, params: checked, tasks },
+        ...(input && { input }),
+        ...(partitions !== undefined && { partitions }),
+        ...(rounds && { rounds }),
+      }
     },
-    run: ({ spec, segment, mask }: { spec: JobSpec; segment: number; mask: number }) =>
-      runTasks(job!, spec, segment, mask),
-    fold: ({ spec, partials }: { spec: JobSpec; partials: Uint8Array[] }) => foldPartials(job!, spec, partials),
-    finish: ({ spec, total }: { spec: JobSpec; total: Uint8Array }) => finishJob(job!, spec, total),
+    run: ({ spec, segment, mask, ...given }: Run) => runTasks(job!, spec, segment, mask, given),
+    fold: ({ spec, partials }: { spec: RunSpec; partials: Uint8Array[] }) => foldPartials(job!, spec, partials),
+    merge: ({ spec, runs }: { spec: RunSpec; runs: Uint8Array[] }) => mergeRuns(job!, spec, runs),
+    next: ({ spec, total, state }: Total) => {
+      const next = nextRound(job!, spec, total, state)
+      return next ? [next] : []
+    },
+    finish: ({ spec, total, state }: Total) => finishJob(job!, spec, total, state),
   }
   return {
     /** A module's default export, or the bytes of WebAssembly. */

@@ -75,7 +75,8 @@ export function wasmJob(bytes: Uint8Array): JobModule<{ [name: string]: Json }, 
   start()
   return {
     name: 'wasm',
-    plan(given) {
+    plan(given, input) {
+      if (input) throw new Error('a job in WebAssembly takes no --input')
       const params = { ...given }
       const tasks = call('split', encoder.encode(JSON.stringify(params)))
       if (tasks.length !== 4) throw new Error(`split must give 4 bytes, not ${tasks.length}`)

@@ -1,0 +1,31 @@
+/**
+ * What is too large to travel is kept as a block, and travels as a link to it (DESIGN 7): dag-cbor of a CID. Everything
+ * else about it is the same: equal bytes have equal links.
+ */
+import { CID } from 'multiformats/cid'
+import { decode, encode } from '../core/cbor.ts'
+import { ChoraleError } from '../core/errors.ts'
+import type { JobStore } from './ports.ts'
+
+interface Options {
+  readonly signal: AbortSignal
+}
+
+/** The first bytes of a CID in dag-cbor: tag 42. */
+const LINK = [0xd8, 0x2a]
+
+export function isLink(bytes: Uint8Array): boolean {
+  return bytes[0] === LINK[0] && bytes[1] === LINK[1]
+}
+
+export async function pack(store: JobStore, bytes: Uint8Array, inline: number, options: Options): Promise<Uint8Array> {
+  return bytes.length <= inline ? bytes : encode(CID.parse(await store.put(bytes, options)))
+}
+
+/** Rejects as the store does; with `bad-message` when it is a link to nothing. */
+export async function unpack(store: JobStore, bytes: Uint8Array, options: Options): Promise<Uint8Array> {
+  if (!isLink(bytes)) return bytes
+  const cid = CID.asCID(decode(bytes))
+  if (!cid) throw new ChoraleError('bad-message', 'a link that is none')
+  return store.get(cid.toString(), options)
+}

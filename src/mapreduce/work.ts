@@ -1,0 +1,202 @@
+/**
+ * What is computed for a job, from what travels to what travels: brings the tasks' inputs, runs the code, and keeps in
+ * the store what is too large. The same on a host of the overlay and on one machine alone.
+ */
+import { Type } from 'typebox'
+import { decode, encode } from '../core/cbor.ts'
+import { checker } from '../core/codec.ts'
+import { ChoraleError } from '../core/errors.ts'
+import { MAX_CARRY_BYTES, MAX_KEYED_BYTES, MAX_PARTIAL_BYTES, MAX_PARTITIONS } from '../core/limits.ts'
+import { BytesSchema, record } from '../net/message.ts'
+import { taskInput } from './input.ts'
+import { pack, unpack } from './packed.ts'
+import type { Emitted, Written } from './pairs.ts'
+import type { Executor, JobStore, RunResult, TaskRun } from './ports.ts'
+import { tasksOfMask } from './segments.ts'
+import type { JobSpec, Stage } from './spec.ts'
+import type { Json } from './types.ts'
+
+/** What follows the total of a stage. */
+export type After = { readonly value: Json } | { readonly stage: Pick<Stage, 'number' | 'reduce' | 'carry'> }
+
+interface Options {
+  readonly signal: AbortSignal
+}
+
+/** What a keyed task emits travels with its partial up to here, and is kept as blocks beyond. */
+const INLINE_RUNS_BYTES = 8 * 1024
+/** More runs of one partition are merged where they meet, if they are so small that they are better read together. */
+const MAX_RUNS = 64
+const SMALL_RUN_BYTES = 64 * 1024
+/** Blocks that are fetched or put at once, for one task. */
+const WINDOW = 8
+
+const Bytes = Type.Integer({ minimum: 0, maximum: MAX_KEYED_BYTES })
+const Cid = Type.String({ maxLength: 128 })
+/** The partial of a keyed job's map: for each partition its runs, in the order of tasks; in line, or kept. */
+const mapped = checker(
+  Type.Array(Type.Array(Type.Union([BytesSchema(INLINE_RUNS_BYTES), Type.Tuple([Cid, Bytes])])), {
+    maxItems: MAX_PARTITIONS,
+  }),
+)
+type Runs = Array<Array<Uint8Array | [cid: string, bytes: number]>>
+
+/** The partial of its reduce: leaves of the output, in order. */
+const reduced = checker(
+  record({
+    keys: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+    leaves: Type.Array(Type.Tuple([Cid, Bytes])),
+  }),
+)
+
+export class Work {
+  readonly #executor: Executor
+  readonly #store: JobStore
+
+  constructor(executor: Executor, store: JobStore) {
+    this.#executor = executor
+    this.#store = store
+  }
+
+  /** Partials are up to MAX_PARTIAL_BYTES. Rejects as the executor and the store do. */
+  async run({ spec, segment, mask }: Pick<TaskRun, 'spec' | 'segment' | 'mask'>, options: Options): Promise<RunResult> {
+    const tasks = tasksOfMask(spec, segment, mask)
+    const run: TaskRun = { spec, segment, mask, ...(await this.#given(spec, tasks, options)) }
+    const { partials, tookMs } = await this.#executor.run(run, options)
+    const kept = await inTurn(partials, async (partial) => ({
+      ...partial,
+      bytes: await this.#kept(spec, partial.bytes, options),
+    }))
+    return { partials: kept, tookMs }
+  }
+
+  /** Folds partials in the order given. */
+  async fold(spec: JobSpec, partials: readonly Uint8Array[], options: Options): Promise<Uint8Array> {
+    const opened = await inTurn(partials, (partial) => unpack(this.#store, partial, options))
+    if (spec.stage?.reduce) return this.#packed(encode(joinLeaves(opened)), options)
+    if (spec.partitions === undefined) return this.#packed(await this.#executor.fold(spec, opened), options)
+    const lists = opened.map((bytes) => mapped.parse(decode(bytes)) as Runs)
+    const runs: Runs = []
+    for (let partition = 0; partition < spec.partitions; partition++) {
+      const all = lists.flatMap((list) => list[partition] ?? [])
+      runs.push(await this.#fewer(spec, all, options))
+    }
+    return this.#packed(encode(runs), options)
+  }
+
+  /** A partial of a pass that maps: its bytes, or all its runs. */
+  async open(spec: JobSpec, partial: Uint8Array, options: Options): Promise<Uint8Array[]> {
+    const bytes = await unpack(this.#store, partial, options)
+    if (spec.partitions === undefined) return [bytes]
+    return this.#read((mapped.parse(decode(bytes)) as Runs).flat(), options)
+  }
+
+  /** What a total, or what there is of it, is worth. */
+  async finish(spec: JobSpec, total: Uint8Array, options: Options): Promise<Json> {
+    return this.#executor.finish(spec, await unpack(this.#store, total, options), await this.#state(spec, options))
+  }
+
+  /** What the total of a stage leads to: the job's value, or the next stage. */
+  async after(spec: JobSpec, total: Uint8Array, options: Options): Promise<After> {
+    const number = (spec.stage?.number ?? 0) + 1
+    const carried = (bytes: Uint8Array) => pack(this.#store, bytes, MAX_CARRY_BYTES, options)
+    const opened = await unpack(this.#store, total, options)
+    if (spec.stage?.reduce) return { value: await this.#output(spec, opened, options) }
+    if (spec.partitions !== undefined) return { stage: { number, reduce: true, carry: await carried(opened) } }
+    const state = await this.#state(spec, options)
+    const next = spec.rounds && (await this.#executor.next(spec, opened, state))
+    if (next) return { stage: { number, carry: await carried(next) } }
+    return { value: await this.#executor.finish(spec, opened, state) }
+  }
+
+  async #given(spec: JobSpec, tasks: readonly number[], options: Options): Promise<Pick<TaskRun, 'inputs' | 'state'>> {
+    const { input, stage } = spec
+    if (stage?.reduce) return { inputs: await inTurn(tasks, (task) => this.#partition(spec, task, options)) }
+    const file = input && (await this.#store.file(input.cid))
+    const inputs = file && (await inTurn(tasks, (task) => taskInput(file, input, task, options)))
+    const state = await this.#state(spec, options)
+    return { ...(inputs && { inputs }), ...(state && { state }) }
+  }
+
+  async #state({ rounds, stage }: JobSpec, options: Options): Promise<Uint8Array | undefined> {
+    return rounds && stage && unpack(this.#store, stage.carry, options)
+  }
+
+  /** What a partition is made of: dag-cbor of its runs. */
+  async #partition({ stage }: JobSpec, partition: number, options: Options): Promise<Uint8Array> {
+    const lists = mapped.parse(decode(await unpack(this.#store, stage!.carry, options))) as Runs
+    const runs = lists[partition] ?? []
+    if (sizeOf(runs) > MAX_KEYED_BYTES) {
+      throw new ChoraleError(
+        'limit',
+        `partition ${partition} has ${sizeOf(runs)} bytes of keys and values, the most is ${MAX_KEYED_BYTES}: use more partitions`,
+      )
+    }
+    return encode(await this.#read(runs, options))
+  }
+
+  async #output(spec: JobSpec, total: Uint8Array, options: Options): Promise<Json> {
+    const { keys, leaves } = reduced.parse(decode(total))
+    const bytes = leaves.reduce((sum, [, size]) => sum + size, 0)
+    const output = await this.#store.join(
+      leaves.map(([cid, size]) => ({ cid, bytes: size })),
+      options,
+    )
+    return this.#executor.finish(spec, encode({ output, bytes, keys }))
+  }
+
+  async #kept(spec: JobSpec, bytes: Uint8Array, options: Options): Promise<Uint8Array> {
+    if (spec.stage?.reduce) {
+      const { keys, pieces } = decode(bytes) as Written
+      const leaves = await inTurn(pieces, async (piece): Promise<[string, number]> => {
+        return [await this.#store.put(piece, { ...options, output: true }), piece.length]
+      })
+      return this.#packed(encode({ keys, leaves }), options)
+    }
+    if (spec.partitions === undefined) return this.#packed(bytes, options)
+    const emitted = decode(bytes) as Emitted
+    if (bytes.length <= INLINE_RUNS_BYTES) return bytes
+    return this.#packed(encode(await inTurn(emitted, (runs) => this.#keep(runs, options))), options)
+  }
+
+  async #fewer(spec: JobSpec, runs: Runs[number], options: Options): Promise<Runs[number]> {
+    const bytes = sizeOf(runs)
+    if (runs.length <= MAX_RUNS || bytes > Math.min(MAX_KEYED_BYTES, runs.length * SMALL_RUN_BYTES)) return runs
+    return this.#keep(await this.#executor.merge(spec, await this.#read(runs, options)), options)
+  }
+
+  #keep(runs: readonly Uint8Array[], options: Options): Promise<Runs[number]> {
+    return inTurn(runs, async (run) => [await this.#store.put(run, options), run.length])
+  }
+
+  #read(runs: Runs[number], options: Options): Promise<Uint8Array[]> {
+    return inTurn(runs, async (run) => (run instanceof Uint8Array ? run : this.#store.get(run[0], options)))
+  }
+
+  #packed(bytes: Uint8Array, options: Options): Promise<Uint8Array> {
+    return pack(this.#store, bytes, MAX_PARTIAL_BYTES, options)
+  }
+}
+
+function joinLeaves(partials: readonly Uint8Array[]): { keys: number; leaves: Array<[string, number]> } {
+  const all = partials.map((bytes) => reduced.parse(decode(bytes)))
+  return {
+    keys: all.reduce((sum, { keys }) => sum + keys, 0),
+    leaves: all.flatMap(({ leaves }) => leaves),
+  }
+}
+
+function sizeOf(runs: Runs[number]): number {
+  return runs.reduce((sum, run) => sum + (run instanceof Uint8Array ? run.length : run[1]), 0)
+}
+
+/** Some at once, the results in order. */
+async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results = new Array<R>(items.length)
+  let next = 0
+  const lane = async () => {
+    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i] as T)
+  }
+  await Promise.all(Array.from({ length: Math.min(WINDOW, items.length) }, lane))
+  return results
+}
