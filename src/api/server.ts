@@ -24,6 +24,7 @@ const jobBody: Checker<JobRequest> = checker(
         module: Type.String({ minLength: 1, maxLength: 256 }),
         params: Type.Record(Type.String({ maxLength: 128 }), Type.Unknown()),
         seed: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+        input: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
       },
       strict,
     ),

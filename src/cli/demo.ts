@@ -8,6 +8,7 @@ import { ChoraleError } from '../core/errors.ts'
 import type { JobView, Json } from '../mapreduce/types.ts'
 import type { Cli, Terminal } from './cli.ts'
 import type { Cluster } from './cluster.ts'
+import type { DemoInput } from './demo-input.ts'
 import { exitCodeOfJob } from './exit.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
@@ -34,6 +35,9 @@ const OWN_OPTIONS: { readonly [what: string]: readonly string[] } = {
   pi: ['samples', 'churn'],
   search: ['param', 'churn'],
   sweep: ['param', 'churn'],
+  wordcount: ['file', 'param', 'churn'],
+  sort: ['file', 'param', 'churn'],
+  kmeans: ['file', 'param', 'churn'],
   store: ['file'],
 }
 
@@ -51,7 +55,7 @@ export function demoCommand(cli: Cli): Command {
       share('--churn', '0.3'),
       0,
     )
-    .option('--file <file>', 'for store: what to keep (default: 8 MiB of random bytes)')
+    .option('--file <file>', 'for store, wordcount, sort and kmeans: a file of yours (default: one that is made up)')
     .option('--keep', 'leave the nodes running')
     .addHelpText(
       'after',
@@ -64,6 +68,8 @@ export function demoCommand(cli: Cli): Command {
         'keep a file through one node, read it through another',
         'chorale demo search --param text=hello --param bits=20',
         'a number whose SHA-256 begins with 20 zero bits',
+        'chorale demo wordcount --file book.txt --churn 0.3',
+        'how often each word is there',
         'chorale demo --json',
         'progress as NDJSON; the last line is the result',
       ),
@@ -88,6 +94,7 @@ async function demo(cli: Cli, what: string, options: Options): Promise<number> {
   }
   const storing = what === 'store' ? await import('./demo-store.ts') : undefined
   const sample = await storing?.sampleOf(options)
+  const input = await (await import('./demo-input.ts')).inputOf(what, options.file, options.seed)
   cli.note(`starting ${options.nodes} node${options.nodes > 1 ? 's' : ''} on this machine`)
   const { Cluster } = await import('./cluster.ts')
   let view: ReturnType<typeof showProgress> | undefined
@@ -109,7 +116,9 @@ async function demo(cli: Cli, what: string, options: Options): Promise<number> {
       return report()
     }
     const params = what === 'pi' ? { samples: options.samples } : Object.fromEntries(options.param)
-    const { id } = await cluster.submit({ module: `builtin:${what}`, params, seed: options.seed })
+    const cid = input && (await addInput(cli, cluster, input))
+    const request = { module: `builtin:${what}`, params, seed: options.seed, ...(cid && { input: cid }) }
+    const { id } = await cluster.submit(request)
     view = showProgress(cli)
     const churn = new Churn(cluster, options, tell)
     const end = await cluster.follow(id, (job) => {
@@ -125,6 +134,16 @@ async function demo(cli: Cli, what: string, options: Options): Promise<number> {
   } finally {
     view?.end()
   }
+}
+
+/** Returns its CID. */
+async function addInput(cli: Cli, cluster: Cluster, { name, content }: DemoInput): Promise<string> {
+  const [host] = cluster.hosts
+  if (!host) throw new ChoraleError('no-node', 'all nodes of the demo have ended: run it again')
+  // Not pinned: the overlay is gone before any lease is over.
+  const { cid, blocks } = await host.store.addFile(content(), { pin: false, signal: cli.signal })
+  cli.note(`added ${name}: ${format.some(blocks, 'block')}, ${cid}`)
+  return cid
 }
 
 /** Kills and replaces nodes, once. */

@@ -190,7 +190,7 @@ describe.each(levels)('the process, at level %s', (level) => {
       if (task === 0) return 'x'.repeat(32 * 2 ** 20)
       throw new Error('y'.repeat(10 * 2 ** 20))
     `)
-    await expect(task(0)).rejects.toMatchObject({ message: expect.stringMatching(/the most is 32768/) })
+    await expect(task(0)).rejects.toMatchObject({ message: expect.stringMatching(/the most is 524288/) })
     const error = await task(1).catch((thrown: Error) => thrown)
     expect((error as Error).message.length).toBeLessThan(3000)
     const looping = bounded(`

@@ -51,7 +51,7 @@ test.each([
   ['that loops', { map: [0x03, 0x40, 0x0c, 0, 0x0b, ...i64(0)] }, /longer than/],
   ['that traps', { map: [0x00] }, /map trapped: unreachable/],
   ['whose result is outside its memory', { map: i64(4 * 2 ** 32 + 2 ** 31) }, /failed in task 0/],
-  ['whose result is too large', { map: i64(40_000 * 2 ** 32) }, /the most is 32768/],
+  ['whose result is too large', { map: i64(600_000 * 2 ** 32), memory: [0, 16] }, /the most is 524288/],
   ['without finish', { exports: ['alloc', 'split', 'map', 'reduce'] }, /must export the function finish/],
   ['that imports more', { imports: ['env', 'clock'] }, /it imports env.clock/],
   ['with shared memory', { memory: [3, 1, 4] }, /its memory is shared/],

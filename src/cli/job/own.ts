@@ -1,4 +1,5 @@
 /** What the commands share that take a job's file. */
+import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { ChoraleError } from '../../core/errors.ts'
 import type { Json } from '../../mapreduce/types.ts'
@@ -7,6 +8,7 @@ import { integer, parameter } from '../values.ts'
 
 export interface OwnJobOptions {
   readonly seed?: number
+  readonly input?: string
   readonly param: ReadonlyArray<[string, Json]>
 }
 
@@ -22,6 +24,14 @@ export function ownJobOptions(command: Command): Command {
   return command
     .option('--seed <n>', 'all randomness of the job derives from it (default: a random one)', seed)
     .addOption(paramOption())
+}
+
+/** Of jobs that run on this machine alone. Throws `usage` or `io` unless it is a file that can be read. */
+export async function localInput(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined
+  const source = await inspect(path)
+  if (source.directory) throw new ChoraleError('usage', `${path} is a directory: --input needs a file`)
+  return resolve(path)
 }
 
 /** Throws `usage` or `io` unless there is such a file. */

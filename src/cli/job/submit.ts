@@ -25,6 +25,7 @@ export function submitCommand(cli: Cli): Command {
   const command = new Command('submit')
     .description('submit a job through the running node')
     .argument('<module>', 'builtin:pi, or a file of your own whose default export is made by defineJob')
+    .option('--input <cid>', 'a file in the store, for a job that works on one: chorale add FILE prints its CID')
     .option('--samples <n>', 'short for --param samples=N', samples)
   return ownJobOptions(command)
     .option('--wait', 'stay until it is done, and print the result')
@@ -36,6 +37,8 @@ export function submitCommand(cli: Cli): Command {
         '',
         'chorale job submit birthdays.ts --param people=23 --wait',
         'a job of your own',
+        'chorale job submit builtin:wordcount --input bafybeib3k2... --wait',
+        'over a file in the store; its value names the output, for chorale cat',
       ),
     )
     .action(cli.action((module: string, options: Options) => submit(cli, module, options)))
@@ -52,7 +55,8 @@ async function submit(cli: Cli, module: string, options: Options): Promise<numbe
   }
   const host = await cli.connect()
   const code = module.startsWith('builtin:') ? module : await addCode(cli, host, module)
-  const request = { module: code, params, seed: options.seed ?? randomInt(2 ** 32) }
+  const { input, seed = randomInt(2 ** 32) } = options
+  const request = { module: code, params, seed, ...(input !== undefined && { input }) }
   const job = await host.jobs.submit(request, { signal: cli.signal })
   if (!options.wait) {
     cli.print('job', job, job.id)
