@@ -11,6 +11,7 @@ const BENCHES: Readonly<Record<string, string>> = {
   tasks: 'tasks that do nothing, per second, on real processes            --nodes 4 --tasks 10000 --runs 3',
   pi: 'a pi job on 2 nodes of one core each, against plain Node',
   sandbox: 'the kernel of pi in a sandbox, against plain Node               --seconds 3',
+  wordcount: 'words of a stored file counted on 4 nodes, against plain Node   --bytes 200MB --runs 3 --only sandbox',
   kill: 'half of the processes killed during a pi job                    --nodes 32 --kill 16 --runs 10',
   memory: 'resident memory of idle nodes, and of its parts                 --nodes 32',
   rpc: 'requests per second over one connection, of one or of 100       --hosts 100 --requests 20000',
@@ -23,7 +24,7 @@ const BENCHES: Readonly<Record<string, string>> = {
 const [name, ...args] = process.argv.slice(2)
 if (name === undefined || name === '--help' || name === '-h') {
   console.log('npm run bench -- NAME [options] [--json]\n')
-  for (const [known, about] of Object.entries(BENCHES)) console.log(`  ${known.padEnd(8)} ${about}`)
+  for (const [known, about] of Object.entries(BENCHES)) console.log(`  ${known.padEnd(9)} ${about}`)
 } else {
   const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url))
   if (name in BENCHES && existsSync(file)) {

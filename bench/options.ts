@@ -5,11 +5,18 @@ export interface NumberOption {
   readonly default: number
   readonly min: number
   readonly max: number
-  /** Also as `64KiB`, `100MiB`, `1GiB`. */
+  /** Also as `64KiB`, `100MiB`, `1GiB`, `200MB`. */
   readonly bytes?: true
 }
 
-const UNITS: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
+const UNITS: Readonly<Record<string, number>> = {
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+}
 
 export interface Options<N extends string> {
   readonly numbers: Readonly<Record<N, number>>
@@ -44,6 +51,6 @@ export function readOptions<N extends string>(known: Readonly<Record<N, NumberOp
 }
 
 function numberOf(text: string, bytes = false): number {
-  const [, digits, unit] = (bytes && /^([\d.]+)([KMG]iB)$/.exec(text)) || [undefined, text, '']
+  const [, digits, unit] = (bytes && /^([\d.]+)([KMG]i?B)$/.exec(text)) || [undefined, text, '']
   return Number(digits) * (UNITS[unit ?? ''] ?? 1)
 }
