@@ -5,7 +5,7 @@
  * esbuild makes it one script (`prelude.ts` of the folder above). Its hash is part of the engine's name, for results may
  * depend on it.
  */
-import './text.ts'
+import './text-globals.ts'
 import { decode, encode } from '../../../core/cbor.ts'
 import {
   finishJob,

@@ -1,6 +1,6 @@
-/** UTF-8 for the codec inside an isolate, which has none of its own. Imported first, for it reads these when it is loaded. */
+/** UTF-8 inside an isolate, which has none of its own. */
 
-class GuestTextEncoder {
+export class GuestTextEncoder {
   encode(text: string): Uint8Array {
     const bytes = new Uint8Array(text.length)
     for (let i = 0; i < text.length; i++) {
@@ -21,7 +21,7 @@ function latin1Bytes(text: string): Uint8Array {
 /** Characters at a time: as many arguments as a call may have. */
 const STEP = 4096
 
-class GuestTextDecoder {
+export class GuestTextDecoder {
   /** What is no UTF-8 becomes U+FFFD. */
   decode(bytes: Uint8Array): string {
     let text = ''
@@ -66,5 +66,3 @@ function decodeLossy(bytes: Uint8Array): string {
   }
   return text
 }
-
-Object.assign(globalThis, { TextEncoder: GuestTextEncoder, TextDecoder: GuestTextDecoder })
