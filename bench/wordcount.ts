@@ -5,43 +5,28 @@
  * the job runs as a stranger's would, in the sandbox, instead of as one that ships with the package.
  */
 import { execFileSync } from 'node:child_process'
-import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createReadStream, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Cluster } from '../src/cli/cluster.ts'
-import { INPUTS } from '../src/cli/demo-input.ts'
 import { ChoraleError, errorMessage } from '../src/core/errors.ts'
 import { bundleJob } from '../src/job-file.ts'
 import { quantile, round } from './measure.ts'
 import { readOptions } from './options.ts'
 import { stopOnSignal } from './stop.ts'
+import { someText, whole } from './text.ts'
 
 const { numbers, json, only } = readOptions({
   bytes: { default: 200_000_000, min: 1, max: 10_000_000_000, bytes: true },
   nodes: { default: 4, min: 1, max: 64 },
   runs: { default: 3, min: 1, max: 100 },
 })
-const TEXT = fileURLToPath(new URL('../../shared/data/tinyshakespeare.txt', import.meta.url))
 const JOB = fileURLToPath(new URL('../jobs/wordcount.ts', import.meta.url))
 const SINGLE = fileURLToPath(new URL('wordcount/single.ts', import.meta.url))
 
 const stop = stopOnSignal()
-
-async function whole(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const pieces: Uint8Array[] = []
-  for await (const piece of source) pieces.push(piece)
-  return Buffer.concat(pieces)
-}
-
-async function writeInput(path: string): Promise<void> {
-  const text = existsSync(TEXT)
-    ? readFileSync(TEXT)
-    : await whole(INPUTS.wordcount!(1).content())
-  const times = Math.floor(numbers.bytes / text.length)
-  const pieces = Array.from({ length: times }, () => text)
-  writeFileSync(path, Buffer.concat([...pieces, text.subarray(0, numbers.bytes - times * text.length)]))
-}
 
 interface Counted {
   readonly seconds: number
@@ -60,7 +45,7 @@ async function overlay(cluster: Cluster, module: string, input: string, seed: nu
 
 async function compare(root: string) {
   const file = join(root, 'input.txt')
-  await writeInput(file)
+  await writeFile(file, someText(numbers.bytes))
   const onLoss = (index: number, how: number | string) => console.error(`node ${index} ended by itself (${how})`)
   await using cluster = new Cluster({ nodes: numbers.nodes, signal: stop.signal, onLoss })
   console.error(`starting ${numbers.nodes} nodes ...`)

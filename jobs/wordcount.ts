@@ -9,10 +9,10 @@ const LETTERS = 26
 
 export default defineKeyedJob({
   name: 'wordcount',
-  params: { parts: 4 },
+  params: { parts: 4, taskBlocks: 16 },
   input: 'lines',
-  // 4 MiB: the more text a task has, the fewer words are there twice in what the tasks emit.
-  taskBlocks: 16,
+  // 4 MiB unless told otherwise: the more text a task has, the fewer words are there twice in what the tasks emit.
+  taskBlocks: ({ taskBlocks }) => taskBlocks,
   partitions({ parts }) {
     if (!Number.isInteger(parts) || parts < 1 || parts > LETTERS)
       throw new Error(`parts must be a whole number from 1 to ${LETTERS}, not ${parts}`)

@@ -1,12 +1,9 @@
 /**
  * A host: the composition root. It alone knows every layer, builds them in order, and takes them down in reverse.
  */
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type Env, type Logger, silentLogger } from './core/env.ts'
 import { ChoraleError, errorMessage } from './core/errors.ts'
-import { MAX_CODE_BYTES } from './core/limits.ts'
 import { systemEnv } from './core/system.ts'
 import type { BlockStore, Blocks } from './dht/blocks.ts'
 import { ChordHost } from './dht/chord/host.ts'
@@ -20,6 +17,7 @@ import { type Pin, Pins } from './dht/store/pins.ts'
 import { Records, type SignedRecord } from './dht/store/records.ts'
 import { createRegisters, DEFAULT_REPLICAS } from './dht/store/registers.ts'
 import { type Home, openHome } from './home.ts'
+import { builtinModule, codeOf } from './job-code.ts'
 import { keepMembers } from './leaf.ts'
 import { chooseExecutor, createThreadExecutor } from './mapreduce/executor.ts'
 import { createJobStore } from './mapreduce/job-store.ts'
@@ -63,6 +61,8 @@ export interface HostOptions {
   readonly network: string
   /** Length of successor lists. Default 4. */
   readonly successors?: number
+  /** Copies that the network keeps of each block; at most one more than successors. Default 3. */
+  readonly replicas?: number
   /** Virtual nodes. Default 1. */
   readonly slots?: number
   /** CPU cores lent to jobs; 0: none. */
@@ -168,9 +168,13 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const upSinceMs = env.clock.now()
   const home = parts.adopt(openHome(options.home, upSinceMs), (opened) => opened.close())
   const key = await hostKeyOf(home)
-  const { successors = 4, slots = 1 } = options
-  const replicas = Math.min(DEFAULT_REPLICAS, successors + 1)
-  const network = networkId({ name: options.network, placement: 'ip-port', successors, replicas })
+  const { successors = 4, slots = 1, replicas: copies = Math.min(DEFAULT_BLOCK_REPLICAS, successors + 1) } = options
+  const replicas = Math.min(Math.max(DEFAULT_REPLICAS, copies), successors + 1)
+  if (copies > successors + 1) {
+    throw new ChoraleError('config', `${copies} replicas need ${copies - 1} successors: add --successors ${copies - 1}`)
+  }
+  const own = copies === DEFAULT_BLOCK_REPLICAS ? undefined : copies
+  const network = networkId({ name: options.network, placement: 'ip-port', successors, replicas, copies: own })
   const transport = parts.adopt(await listen(env, key, home, network, options.listen), (open) => open.stop())
   signal?.throwIfAborted()
   const places = { given: options.bootstrap, remembered: home.peersOf(network) }
@@ -192,7 +196,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     transport,
     overlay,
     store,
-    replicas: Math.min(DEFAULT_BLOCK_REPLICAS, replicas),
+    replicas: copies,
   })
   const files = lazyFiles(blocks)
   const pins = new Pins({
@@ -204,12 +208,14 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     keep: (list) => home.keepPins(list),
   })
   const running = { cores: options.lendCores, clock: env.clock, log: env.log.child('executor') }
-  const own = parts.adopt(createThreadExecutor({ ...running, modules: builtinModule }), (executor) => executor.stop())
+  const builtin = parts.adopt(createThreadExecutor({ ...running, modules: builtinModule }), (executor) =>
+    executor.stop(),
+  )
   const foreign = parts.adopt(
     createSandboxExecutor({ ...running, codeOf: (cid: string) => codeOf(files, cid) }),
     (executor) => executor.stop(),
   )
-  const executor = chooseExecutor(options.lendCores, (module) => (module.startsWith('builtin:') ? own : foreign))
+  const executor = chooseExecutor(options.lendCores, (module) => (module.startsWith('builtin:') ? builtin : foreign))
   const signer = { peer: key.peer, sign: signerOf(key), verify: verifySignature }
   const records = new Records({ env, registers, signer, network })
   const jobStore = createJobStore(blocks, files)
@@ -309,27 +315,6 @@ async function listen(
     env.log.warn('the port of last time is not free', { port: home.port, error: errorMessage(error) })
     return await at(0)
   }
-}
-
-/** The code of a job that came with it: a file in the store. */
-async function codeOf(files: FileService, cid: string): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = []
-  let bytes = 0
-  for await (const piece of files.cat(cid)) {
-    pieces.push(piece)
-    bytes += piece.length
-    if (bytes > MAX_CODE_BYTES) throw new ChoraleError('limit', `${cid} is too large for the code of a job`)
-  }
-  return Buffer.concat(pieces)
-}
-
-/** Where a module's code is; `builtin:` means those that ship with the package. */
-function builtinModule(name: string): string | undefined {
-  const builtin = /^builtin:([a-z][a-z0-9-]*)$/.exec(name)
-  if (!builtin) return undefined
-  // From src/node.ts, or from dist/src/node.js of the package.
-  const url = new URL(`../jobs/${builtin[1]}.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url)
-  return existsSync(fileURLToPath(url)) ? url.href : undefined
 }
 
 /** Keeps the neighbours' addresses in the home, now and then. Returns the end of it. */

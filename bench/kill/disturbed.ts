@@ -1,11 +1,10 @@
 /**
- * A pi job on real processes of which some are killed on the way, and the same job undisturbed on the same nodes
- * before. Kills are spread over the job's progress, not over a clock, so that a slow machine sees the same.
+ * A job on real processes of which some are killed on the way, and the same job undisturbed on the same nodes before. Kills are spread over the job's progress, not over a clock, so that a slow machine sees the same.
  */
 import { Cluster } from '../../src/cli/cluster.ts'
 import type { Random } from '../../src/core/env.ts'
 import { ChoraleError } from '../../src/core/errors.ts'
-import type { JobView, Json } from '../../src/mapreduce/types.ts'
+import type { JobRequest, JobView, Json } from '../../src/mapreduce/types.ts'
 
 /** Before the end, so that a kill is never too late to matter. */
 const LAST_KILL_AT = 0.95
@@ -13,11 +12,19 @@ const LAST_KILL_AT = 0.95
 export interface DisturbedOptions {
   readonly nodes: number
   readonly kill: number
-  readonly samples: number
-  readonly seed: number
+  readonly workload: Workload
+  /** Copies of each block. */
+  readonly replicas?: number
   /** Chooses the moments and the nodes. */
   readonly random: Random
   readonly signal: AbortSignal
+}
+
+export interface Workload {
+  /** Brings what the job needs. Resolves with the job, and a small one that loads its code everywhere. */
+  prepare(cluster: Cluster): Promise<{ readonly job: JobRequest; readonly small: JobRequest }>
+  /** What is compared, of a job's value: it may name what has to be read yet. */
+  read(cluster: Cluster, value: Json): Promise<Json>
 }
 
 export interface Timed {
@@ -42,20 +49,21 @@ export function killPlan(count: number, random: Random): number[] {
 
 /** Everything that it starts is gone when it returns or throws. */
 export async function runDisturbed(options: DisturbedOptions): Promise<Disturbed> {
-  const { nodes, samples, random, signal } = options
+  const { nodes, workload, random, signal } = options
   let lost = 0
   const onLoss = () => {
     lost++
   }
-  await using cluster = new Cluster({ nodes, signal, onLoss })
+  await using cluster = new Cluster({ nodes, signal, onLoss, ...(options.replicas && { replicas: options.replicas }) })
   await cluster.start()
-  await run(cluster, { ...options, samples: Math.ceil(samples / 100) }) // loads the job's code everywhere
-  const undisturbed = await run(cluster, options)
+  const { job, small } = await workload.prepare(cluster)
+  await run(cluster, workload, small)
+  const undisturbed = await run(cluster, workload, job)
 
   const plan = killPlan(options.kill, random)
   const killedAtMs: number[] = []
-  const disturbed = await run(cluster, options, (job, elapsedMs) => {
-    const progress = job.tasks.done / Math.max(1, job.tasks.total)
+  const disturbed = await run(cluster, workload, job, ({ tasks }, elapsedMs) => {
+    const progress = tasks.done / Math.max(1, tasks.total)
     while (progress < 1 && killedAtMs.length < plan.length && progress >= (plan[killedAtMs.length] ?? 1)) {
       cluster.kill(1, random)
       killedAtMs.push(Math.round(elapsedMs))
@@ -66,13 +74,14 @@ export async function runDisturbed(options: DisturbedOptions): Promise<Disturbed
 
 async function run(
   cluster: Cluster,
-  { samples, seed }: { samples: number; seed: number },
+  workload: Workload,
+  job: JobRequest,
   onView: (job: JobView, elapsedMs: number) => void = () => {},
 ): Promise<Timed> {
   const startMs = performance.now()
-  const { id } = await cluster.submit({ module: 'builtin:pi', params: { samples }, seed })
+  const { id } = await cluster.submit(job)
   const end = await cluster.follow(id, (job) => onView(job, performance.now() - startMs))
   if (end.state !== 'succeeded') throw new ChoraleError('mismatch', `the job ${end.state}: ${end.reason}`)
   const elapsedMs = Math.round(performance.now() - startMs)
-  return { value: end.value ?? null, elapsedMs, reassigned: end.tasks.reassigned }
+  return { value: await workload.read(cluster, end.value ?? null), elapsedMs, reassigned: end.tasks.reassigned }
 }

@@ -43,6 +43,8 @@ interface Member extends NodeProcess {
 export interface ClusterOptions {
   readonly nodes: number
   readonly signal: AbortSignal
+  /** Copies of each block. Default: as `chorale up` has it. */
+  readonly replicas?: number
   /** A node that was up ended by itself. */
   readonly onLoss: (index: number, how: number | string) => void
 }
@@ -247,11 +249,26 @@ export class Cluster implements AsyncDisposable {
     const home = join(this.root, `node${index}`)
     mkdirSync(home, { mode: 0o700 })
     const log = openSync(join(this.root, `node${index}.log`), 'a', 0o600)
-    const { nodes } = this.#options
+    const { nodes, replicas } = this.#options
+    const copies =
+      replicas === undefined ? [] : ['--replicas', `${replicas}`, '--successors', `${Math.max(4, replicas)}`]
     const share = Math.max(1, Math.floor(availableParallelism() / nodes))
     // Those that start first fill the cache, which only pays when others come later.
     const node = this.#ports.spawn(
-      ['--home', home, '--tied', this.root, '--listen', '127.0.0.1:0', '--network', 'demo', '--lend', `${share}`, '-v'],
+      [
+        '--home',
+        home,
+        '--tied',
+        this.root,
+        '--listen',
+        '127.0.0.1:0',
+        '--network',
+        'demo',
+        '--lend',
+        `${share}`,
+        ...copies,
+        '-v',
+      ],
       { log, stdin: 'pipe', cache: nodes > AT_ONCE ? join(this.root, 'cache') : undefined },
     )
     closeSync(log)

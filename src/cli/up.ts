@@ -29,6 +29,7 @@ interface Options {
   readonly lend: number
   readonly store: number
   readonly successors: number
+  readonly replicas: number
   readonly slots: number
   readonly detach?: boolean
   readonly tied?: string
@@ -74,6 +75,15 @@ export function upCommand(cli: Cli): Command {
       option('--successors <r>', 'SUCCESSORS', 'length of successor lists; the same on all nodes')
         .argParser(integer('--successors', { min: 2, max: 32, example: '4' }))
         .default(4),
+    )
+    .addOption(
+      option(
+        '--replicas <n>',
+        'REPLICAS',
+        'copies of each block, at most one more than successors; the same on all nodes',
+      )
+        .argParser(integer('--replicas', { min: 1, max: 16, example: '3' }))
+        .default(3),
     )
     .addOption(
       option('--slots <n>', 'SLOTS', 'places in the ring that this host takes')
@@ -136,9 +146,9 @@ async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo>
     const bootstrap = tie ? await tie.bootstrap : (options.bootstrap ?? [])
     const [{ startHost }, { serveApi }] = await loading
     const listen = options.listen ?? { ip: await addressToward(bootstrap), port: 0 }
-    const { network, successors, slots, lend, store } = options
+    const { network, successors, replicas, slots, lend, store } = options
     const running = await startHost(
-      { home, listen, bootstrap, network, successors, slots, lendCores: lend, storeBytes: store, log },
+      { home, listen, bootstrap, network, successors, replicas, slots, lendCores: lend, storeBytes: store, log },
       { signal: stop.signal },
     )
     host = running
@@ -193,8 +203,9 @@ async function upInBackground(cli: Cli, options: Options): Promise<number> {
   const logFile = join(home, 'node.log')
   const fresh = !existsSync(home)
   const log = openLog(home, logFile)
-  const { listen, bootstrap, network, lend, successors, slots } = options
+  const { listen, bootstrap, network, lend, successors, replicas, slots } = options
   const args = ['--home', home, '--network', network, '--lend', `${lend}`, '--successors', `${successors}`]
+  args.push('--replicas', `${replicas}`)
   args.push('--slots', `${slots}`, '--store', `${options.store}`)
   if (listen) args.push('--listen', formatEndpoint(listen))
   if (bootstrap) args.push('--bootstrap', ...bootstrap)

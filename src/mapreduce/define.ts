@@ -34,6 +34,13 @@ export type RoundContext<S, State> = Omit<FinishContext<ParamsOf<S>>, 'state'> &
   readonly state: State | null
 }
 
+/** Of the input. */
+interface FileBytes {
+  readonly bytes: number
+  /** Of 256 KiB, unless it was added with --lines. */
+  readonly blocks: number
+}
+
 interface Tasks<S extends { [name: string]: ParamSpec }, I extends InputKind | undefined> {
   /** For people: 1 to 64 characters. */
   readonly name: string
@@ -46,7 +53,7 @@ interface Tasks<S extends { [name: string]: ParamSpec }, I extends InputKind | u
    */
   readonly input?: I
   /** Neighbouring blocks that make one task, 1 to 32. Default 1. */
-  readonly taskBlocks?: number
+  readonly taskBlocks?: number | ((params: ParamsOf<S>, input: FileBytes) => number)
 }
 
 export interface JobDefinition<
@@ -106,7 +113,7 @@ export interface KeyedDefinition<
   I extends InputKind | undefined,
 > extends Tasks<S, I> {
   /** Parts of the output, each made by one host: 1 to 1024. Default 8. What one part holds may have 16 MiB. */
-  readonly partitions?: number | ((params: ParamsOf<S>, input: { readonly bytes: number }) => number)
+  readonly partitions?: number | ((params: ParamsOf<S>, input: FileBytes) => number)
   /** The part that a key belongs to. Default: by a hash of the key. */
   partition?(key: string, partitions: number, params: ParamsOf<S>): number
   /** One task: emits pairs of a key and a value. */
@@ -134,7 +141,8 @@ export function defineKeyedJob<
       const plan = planOf(job, given, input)
       const { partitions: wanted = DEFAULT_PARTITIONS } = job
       const params = plan.params as Params
-      const partitions = typeof wanted === 'number' ? wanted : asUsage(() => wanted(params, input ?? { bytes: 0 }))
+      const partitions =
+        typeof wanted === 'number' ? wanted : asUsage(() => wanted(params, input ?? { bytes: 0, blocks: 0 }))
       requireCount('partitions', partitions, MAX_PARTITIONS)
       return { ...plan, params, partitions }
     },
@@ -163,9 +171,10 @@ function planOf<S extends { [name: string]: ParamSpec }>(
   input: { readonly bytes: number; readonly blocks: number } | undefined,
 ) {
   const params = paramsOf(job.name, job.params ?? {}, given)
-  const { input: as, taskBlocks = 1 } = job
+  const { input: as, taskBlocks: wanted = 1 } = job
   if (as) {
     if (!input) throw new ChoraleError('usage', `${job.name} works on a file in the store: name it with --input CID`)
+    const taskBlocks = typeof wanted === 'number' ? wanted : asUsage(() => wanted(params as ParamsOf<S>, input))
     requireCount('taskBlocks', taskBlocks, MAX_TASK_BLOCKS)
     return { params, tasks: Math.ceil(input.blocks / taskBlocks), input: { as, taskBlocks } }
   }

@@ -13,6 +13,8 @@ export interface NetworkSettings {
   readonly successors: number
   /** Size of a replica group, owner included. */
   readonly replicas: number
+  /** Copies of each block, if they are not as many as usual. */
+  readonly copies?: number | undefined
 }
 
 /** Major version of the request/response protocol; a peer of another one is of another network. */
@@ -20,8 +22,8 @@ export const RPC_VERSION = '1.0.0'
 
 /** First 16 hex digits of the hash of the canonical settings. */
 export function networkId(settings: NetworkSettings): string {
-  const { name, placement, successors, replicas } = settings
-  return hashKey(encode({ name, placement, successors, replicas })).slice(0, 16)
+  const { name, placement, successors, replicas, copies } = settings
+  return hashKey(encode({ name, placement, successors, replicas, ...(copies && { copies }) })).slice(0, 16)
 }
 
 export function rpcProtocol(id: string): string {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { killPlan, runDisturbed } from '../../bench/kill/disturbed.ts'
+import { piWorkload } from '../../bench/kill/workloads.ts'
 import { seededRandom } from '../../src/core/random.ts'
 
 test('kills are spread over the job, in order', () => {
@@ -16,7 +17,7 @@ test(
   'half of the nodes are killed during a job: the value is the same to the last bit',
   async ({ signal }) => {
     const random = seededRandom('kill')
-    const run = await runDisturbed({ nodes: 6, kill: 3, samples: 1.2e9, seed: 7, random, signal })
+    const run = await runDisturbed({ nodes: 6, kill: 3, workload: piWorkload(1.2e9, 7), random, signal })
     expect(run.killedAtMs).toHaveLength(3)
     expect(run.lost).toBe(0)
     expect(run.disturbed.value).toEqual(run.undisturbed.value)

@@ -35,6 +35,7 @@ const ARROWS: ReadonlyArray<readonly [prefix: string, mayImport: readonly string
   ['src/leaf.ts', ['src/dht/', 'src/net/', 'src/core/']],
   ['src/seeds.ts', ['src/net/', 'src/core/']],
   ['src/node.ts', ['src/']],
+  ['src/job-code.ts', ['src/dht/', 'src/core/']],
   ['src/job-file.ts', ['src/mapreduce/', 'src/core/']],
   ['src/api/', ['src/node.ts', 'src/home', 'src/mapreduce/types.ts', 'src/core/']],
   ['src/cli/', ['src/node.ts', 'src/job-file.ts', 'src/home', 'src/api/', 'src/mapreduce/types.ts', 'src/core/']],
