@@ -105,7 +105,9 @@ export class Reports {
       const part = child.bytes ?? child.summary?.estimate
       if (part && part.length <= MAX_ESTIMATE_BYTES && !isLink(part)) parts.push(part)
     }
-    return parts.length > 0 ? this.#host.executor.fold(job.spec, parts) : undefined
+    if (parts.length === 0) return undefined
+    // A reduce that fails here fails in the fold too, and that is what must be told.
+    return this.#host.executor.fold(job.spec, parts).catch(() => undefined)
   }
 
   async #send(to: Contact, job: LiveJob, items: Up[]): Promise<ReadonlySet<Up> | undefined> {
