@@ -11,6 +11,7 @@ import { type Bundle, bundleJob } from './mapreduce/bundle.ts'
 import { type CheckResult, checkJob } from './mapreduce/check.ts'
 import { type LocalOptions, type LocalPorts, type LocalResult, runLocally } from './mapreduce/local.ts'
 import { createLocalStore, type LocalStore } from './mapreduce/local-store.ts'
+import type { FileSize, JobPlan } from './mapreduce/ports.ts'
 import { runnerFiles, whyNoBubblewrap } from './mapreduce/sandbox/command.ts'
 import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
 import type { SandboxState } from './mapreduce/sandbox/sandbox.ts'
@@ -54,10 +55,22 @@ export function checkJobFile(run: JobFileRun, { signal }: { signal: AbortSignal 
   return withJobFile(run, signal, (ports, request) => checkJob(ports, request, { random, signal }))
 }
 
+/** What a job's file comes to, and the size of its code. Rejects likewise. */
+export function planJobFile(
+  run: JobFileRun,
+  file: FileSize | undefined,
+  { signal }: { signal: AbortSignal },
+): Promise<{ plan: JobPlan; codeBytes: number }> {
+  return withJobFile(run, signal, async ({ executor }, { module, params }, { code }) => ({
+    plan: await executor.plan(module, params, file),
+    codeBytes: code.length,
+  }))
+}
+
 async function withJobFile<T>(
   { file, params, seed, input, cores, log = silentLogger }: JobFileRun,
   signal: AbortSignal,
-  work: (ports: LocalPorts & { store: LocalStore }, request: JobRequest) => Promise<T>,
+  work: (ports: LocalPorts & { store: LocalStore }, request: JobRequest, bundle: Bundle) => Promise<T>,
 ): Promise<T> {
   const bundle = await bundleJob(file)
   const codeOf = async () => bundle.code
@@ -66,7 +79,7 @@ async function withJobFile<T>(
   const onAbort = () => void executor.stop()
   signal.addEventListener('abort', onAbort, { once: true })
   try {
-    return await work({ executor, store }, { module: file, params, seed, input })
+    return await work({ executor, store }, { module: file, params, seed, input }, bundle)
   } catch (error) {
     if (signal.aborted) throw signal.reason
     throw error instanceof ChoraleError ? inOwnFiles(error, bundle.map) : error

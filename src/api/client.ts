@@ -4,10 +4,12 @@
  *
  * It trusts the shape of what its own user's host answers, so that a command needs no schemas and starts fast.
  */
+import { decode } from '../core/cbor.ts'
 import { ChoraleError } from '../core/errors.ts'
-import type { JobRequest, Jobs, JobView } from '../mapreduce/types.ts'
+import type { JobLogLine, JobRequest, JobSpec, Jobs, JobView } from '../mapreduce/types.ts'
 import type { HostStatus, PeerView } from '../node.ts'
-import { type CallOptions, caller, parseReply, readAll, readLines, send } from './calls.ts'
+import { type CallOptions, caller, lines } from './calls.ts'
+import type { SpecBody } from './routes.ts'
 import { type RemoteStore, remoteStore } from './store-client.ts'
 
 export interface RemoteHost {
@@ -35,22 +37,32 @@ export function connectHost(socketPath: string): RemoteHost {
     jobs: {
       submit: (wanted: JobRequest, options) => call('POST', '/v1/jobs', wanted, options),
       list: () => call('GET', '/v1/jobs'),
-      async show(id, options) {
-        try {
-          return await call<JobView>('GET', job(id), undefined, options)
-        } catch (error) {
-          if (error instanceof ChoraleError && error.code === 'not-found') return undefined
-          throw error
-        }
-      },
+      show: (id, options) => known(call<JobView>('GET', job(id), undefined, options)),
       cancel: (id) => call('POST', job(id, '/cancel'), {}),
-      async *watch(id, options) {
-        const response = await send(socketPath, 'GET', job(id, '/watch'), { signal: options?.signal })
-        if (response.statusCode !== 200) {
-          parseReply(await readAll(response, options?.signal), response.statusCode ?? 0)
-        }
-        for await (const line of readLines(response, options?.signal)) yield parseReply<JobView>(line, 200)
+      watch: (id, { signal } = {}) => lines<JobView>(socketPath, job(id, '/watch'), { signal }),
+      async spec(id, options) {
+        const body = await known(call<SpecBody>('GET', job(id, '/spec'), undefined, options))
+        return body && (decode(Buffer.from(body.spec, 'base64')) as JobSpec)
       },
+      retry: (id, options) => call('POST', job(id, '/retry'), {}, options),
+      logs(id, { task, follow, signal } = {}) {
+        const query = new URLSearchParams({
+          ...(follow && { follow: '1' }),
+          ...(task !== undefined && { task: `${task}` }),
+        })
+        return lines<JobLogLine>(socketPath, `${job(id, '/logs')}?${query}`, { signal })
+      },
+      place: (plan, options) => call('POST', '/v1/placements', plan, options),
     },
+  }
+}
+
+/** Undefined when nobody knows it. */
+async function known<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (error) {
+    if (error instanceof ChoraleError && error.code === 'not-found') return undefined
+    throw error
   }
 }

@@ -11,6 +11,10 @@
  *   GET  /v1/jobs/ID               JobView        ID may be a unique prefix, here and below
  *   GET  /v1/jobs/ID/watch         JobView, one per line, until a terminal state
  *   POST /v1/jobs/ID/cancel        JobView
+ *   POST /v1/jobs/ID/retry         JobView        the same again, as a new job of this host's
+ *   GET  /v1/jobs/ID/spec          SpecBody       how it is to be done; of several passes, the last one
+ *   GET  /v1/jobs/ID/logs          JobLogLine, one per line; ?follow=1: until the job ends; ?task=N: of one task
+ *   POST /v1/placements PlannedJob  JobPlacement  where the tasks of such a job would go; submits nothing
  *
  *   POST /v1/files    bytes        AddedView      ?lines=1: blocks end at line ends; ?pin=0: not pinned
  *   POST /v1/trees    tree         AddedView      a directory; the same questions; `tree` is that of frames.ts
@@ -18,6 +22,7 @@
  *   GET  /v1/files/REF             bytes          ?offset=N and ?length=N of them. REF is CID or CID/path, here and below
  *   GET  /v1/trees/REF             tree           a file or directory, for writing to disk: its paths are safe
  *   GET  /v1/lists/REF             EntryView, one per line: what a directory holds
+ *   GET  /v1/leaves/REF            LeafView, one per line: the blocks of a file's content
  *   GET  /v1/cars/REF              bytes          a CAR file
  *   GET  /v1/pins                  Pin[]
  *   POST /v1/pins/REF              Pin
@@ -97,6 +102,17 @@ export interface RecordView {
   readonly value: string
   readonly seq: number
   readonly expiresAtMs: number
+}
+
+export interface SpecBody {
+  /** dag-cbor, in base64. */
+  readonly spec: string
+}
+
+/** A leaf of a file, in order: what the tasks of a job are made of. */
+export interface LeafView {
+  readonly cid: string
+  readonly bytes: number
 }
 
 export interface ErrorBody {

@@ -5,32 +5,18 @@
 import { chmodSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Type } from 'typebox'
-import { type Checker, checker } from '../core/codec.ts'
+import { checker } from '../core/codec.ts'
 import type { Logger } from '../core/env.ts'
 import { ChoraleError, errorMessage } from '../core/errors.ts'
-import type { JobRequest, Jobs } from '../mapreduce/types.ts'
 import type { Host } from '../node.ts'
+import { answerJobs } from './job-routes.ts'
 import { parse } from './parse.ts'
 import { httpStatus, MAX_API_CONNECTIONS } from './routes.ts'
 import { answerStore } from './store-routes.ts'
-import { drain, errorBody, isOpen, readJson, sendJson, sendLines } from './streams.ts'
+import { drain, errorBody, isOpen, readJson, sendJson } from './streams.ts'
 
 const strict = { additionalProperties: false }
 const pingBody = checker(Type.Object({ target: Type.String({ minLength: 1, maxLength: 256 }) }, strict))
-const jobBody: Checker<JobRequest> = checker(
-  Type.Unsafe<JobRequest>(
-    Type.Object(
-      {
-        module: Type.String({ minLength: 1, maxLength: 256 }),
-        params: Type.Record(Type.String({ maxLength: 128 }), Type.Unknown()),
-        seed: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
-        input: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
-      },
-      strict,
-    ),
-  ),
-)
-
 export interface ApiServer {
   readonly socketPath: string
   /** Ends streams, lets answers that are on their way out finish, and closes the socket. */
@@ -91,28 +77,10 @@ export async function serveApi(host: Host, options: ApiServerOptions): Promise<A
       case 'POST v1/stop':
         response.once('finish', options.onStop)
         return sendJson(response, 200, {})
-      case 'POST v1/jobs': {
-        const body = parse(jobBody, await readJson(request))
-        return sendJson(response, 200, await host.jobs.submit(body, { signal }))
-      }
-      case 'GET v1/jobs':
-        return sendJson(response, 200, await host.jobs.list())
-      case 'GET v1/jobs/:id': {
-        const full = await resolveJobId(host.jobs, id as string)
-        const view = await host.jobs.show(full, { signal })
-        if (!view) throw noSuchJob(id as string)
-        return sendJson(response, 200, view)
-      }
-      case 'POST v1/jobs/:id/cancel': {
-        const full = await resolveJobId(host.jobs, id as string)
-        return sendJson(response, 200, await host.jobs.cancel(full))
-      }
-      case 'GET v1/jobs/:id/watch': {
-        const full = await resolveJobId(host.jobs, id as string)
-        if (!(await host.jobs.show(full, { signal }))) throw noSuchJob(id as string)
-        return await sendLines(response, host.jobs.watch(full, { signal }))
-      }
       default: {
+        const jobs = `${request.method} ${noun}${id === undefined ? '' : '/ID'}${verb === undefined ? '' : `/${verb}`}`
+        const job = { request, response, route: segments.length > 4 ? '' : jobs, id: id ?? '', query, signal }
+        if (version === 'v1' && (await answerJobs(host.jobs, job))) return
         const ref = segments.slice(2).join('/')
         const call = { request, response, route: `${request.method} ${noun}${ref && '/REF'}`, ref, query, signal }
         if (version === 'v1' && (await answerStore(host, call))) return
@@ -143,20 +111,6 @@ export async function serveApi(host: Host, options: ApiServerOptions): Promise<A
       clearTimeout(force)
     },
   }
-}
-
-/** The full id for a unique prefix among the jobs that this node knows; a full id is passed on as it is. */
-export async function resolveJobId(jobs: Jobs, text: string): Promise<string> {
-  if (!/^[a-z0-9]{1,128}$/.test(text)) throw new ChoraleError('usage', `not a job id: ${JSON.stringify(text)}`)
-  const matches = (await jobs.list()).map(({ id }) => id).filter((id) => id.startsWith(text))
-  if (matches.includes(text)) return text
-  if (matches.length > 1) throw new ChoraleError('usage', `job id ${text} fits ${matches.length} jobs: give more of it`)
-  if (matches[0] !== undefined) return matches[0]
-  return text // maybe a job that others know
-}
-
-function noSuchJob(id: string): ChoraleError {
-  return new ChoraleError('not-found', `nobody knows a job ${id}: chorale job list shows those that this node knows`)
 }
 
 function decodeSegment(text: string): string {

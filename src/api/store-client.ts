@@ -3,7 +3,7 @@ import { ChoraleError } from '../core/errors.ts'
 import type { Pin, StoreView } from '../node.ts'
 import { type CallOptions, caller, download, lines, type UploadOptions, upload } from './calls.ts'
 import { decodeTree, encodeTree, type TreeItem } from './frames.ts'
-import type { AddedView, BlockView, EntryView, ImportedView, RecordView } from './routes.ts'
+import type { AddedView, BlockView, EntryView, ImportedView, LeafView, RecordView } from './routes.ts'
 
 export interface AddOptions extends UploadOptions {
   /** Blocks end at line ends. */
@@ -27,6 +27,8 @@ export interface RemoteStore {
   exportCar(ref: string, options?: CallOptions): AsyncGenerator<Uint8Array>
   /** A file or tree for writing to disk; the root's path is ''. */
   walk(ref: string, options?: CallOptions): AsyncGenerator<TreeItem>
+  /** Of a file. */
+  leaves(ref: string, options?: CallOptions): AsyncGenerator<LeafView>
   ls(ref: string, options?: CallOptions): AsyncGenerator<EntryView>
   pins(options?: CallOptions): Promise<Pin[]>
   pin(ref: string, options?: CallOptions): Promise<Pin>
@@ -61,6 +63,7 @@ export function remoteStore(socketPath: string): RemoteStore {
     },
     exportCar: (ref, options = {}) => download(socketPath, at('cars', ref), options),
     walk: (ref, options = {}) => decodeTree(download(socketPath, at('trees', ref), options)),
+    leaves: (ref, options = {}) => lines(socketPath, at('leaves', ref), options),
     ls: (ref, options = {}) => lines(socketPath, at('lists', ref), options),
     pins: (options) => call('GET', '/v1/pins', undefined, options),
     pin: (ref, options) => call('POST', at('pins', ref), undefined, options),

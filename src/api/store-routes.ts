@@ -6,7 +6,7 @@ import { ChoraleError } from '../core/errors.ts'
 import type { Host, SignedRecord } from '../node.ts'
 import { decodeTree, encodeTree, type TreeItem } from './frames.ts'
 import { parse } from './parse.ts'
-import type { AddedView, BlockView, EntryView, ImportedView, RecordBody, RecordView } from './routes.ts'
+import type { AddedView, BlockView, EntryView, ImportedView, LeafView, RecordBody, RecordView } from './routes.ts'
 import { readJson, receive, sendBytes, sendJson, sendLines } from './streams.ts'
 
 const BASE64 = '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$'
@@ -46,6 +46,9 @@ export async function answerStore(host: StoreHost, call: StoreCall): Promise<boo
     }
     case 'GET trees/REF':
       await sendBytes(request, response, encodeTree(tree(host, ref, signal)))
+      return true
+    case 'GET leaves/REF':
+      await sendLines(response, leaves(host, ref, signal))
       return true
     case 'GET cars/REF':
       await sendBytes(request, response, files.exportCar(ref, { signal }))
@@ -146,4 +149,8 @@ function flag(query: URLSearchParams, name: string, otherwise: boolean): boolean
   if (text === null) return otherwise
   if (text === '0' || text === '1') return text === '1'
   throw new ChoraleError('usage', `${name} must be 0 or 1, not ${JSON.stringify(text)}`)
+}
+
+async function* leaves({ files }: StoreHost, ref: string, signal: AbortSignal): AsyncGenerator<LeafView> {
+  for await (const leaf of files.leavesOf(ref, { signal })) yield { cid: leaf.cid.toString(), bytes: leaf.bytes }
 }

@@ -66,6 +66,10 @@ export const MAX_JOB_VALUE_BYTES = 16 * 1024
 export const MAX_LIVE_JOBS = 256
 /** Jobs that ended, remembered so that stragglers can be told. */
 export const MAX_ENDED_JOBS = 1024
+/** Jobs whose logs one host keeps, and what it keeps of each: lines, and their characters. */
+export const MAX_LOGGING_JOBS = 64
+export const MAX_LOG_LINES = 1000
+export const MAX_LOG_CHARS = 200_000
 /** Partials that one host keeps, of all jobs. */
 export const MAX_PARTIALS_BYTES = 64 * 1024 * 1024
 /** Hosts with queues that a host remembers. */

@@ -7,6 +7,7 @@
  */
 import { ChoraleError } from '../core/errors.ts'
 import type { Contact } from '../net/contact.ts'
+import { type Attempt, attemptOf } from './alarm.ts'
 import { Courier } from './courier.ts'
 import type { JobsHost } from './host.ts'
 import { type LiveJob, placeKey, placeName, type Segment } from './job-table.ts'
@@ -16,7 +17,7 @@ import { hasSegment, parentIndex, tasksOf } from './segments.ts'
 export interface CommitEvents {
   /** A segment of this host has been committed, or tasks of it, by another owner. */
   committed(segment: Segment): void
-  conflict(segment: Segment, level: number, index: number): void
+  conflict(segment: Segment, level: number, index: number, other: Attempt): void
 }
 
 export class Commits {
@@ -113,7 +114,7 @@ export class Commits {
     const { conflicts } = await this.#host.askAbout(job, to, JobCommit, { job: job.id, commits })
     for (const [level, index] of conflicts) {
       const segment = job.segments.get(homeOf(job, level, index))
-      if (segment) this.#events.conflict(segment, level, index)
+      if (segment) this.#events.conflict(segment, level, index, attemptOf(undefined, to.peer))
     }
   }
 }

@@ -10,6 +10,7 @@ import { MAX_JOB_VALUE_BYTES, MAX_WAITERS } from '../core/limits.ts'
 import type { RegisterKind } from '../dht/registers.ts'
 import { CappedMap } from '../net/capped-map.ts'
 import { rangeCover } from './cover.ts'
+import { type Failure, failureOf } from './failure.ts'
 import type { Forest } from './forest.ts'
 import type { JobsHost } from './host.ts'
 import type { LiveJob } from './job-table.ts'
@@ -20,12 +21,14 @@ import {
   type JobEnding,
   type JobRecord,
   newRecord,
+  progressOf,
   type RecordStage,
   terminalState,
 } from './record.ts'
 import { segmentCount } from './segments.ts'
 import { encodeSpec, jobIdOf, jobKey, parseSpec, rootSpec, tasksBefore } from './spec.ts'
 import { summarize } from './summary.ts'
+import { type HostStanding, surveyHosts } from './survey.ts'
 import type { JobView, Json } from './types.ts'
 import { viewOf, views } from './view.ts'
 
@@ -34,6 +37,9 @@ const SAVE_EVERY_MS = 2_000
 const RETRY_MS = 500
 /** A job that nobody has spoken of for so long may be over. */
 const QUIET_MS = 5_000
+/** A job of which no task has been done for so long: hosts are asked why, so often. */
+const STALLED_MS = 2_000
+const SURVEY_EVERY_MS = 3_000
 
 interface Coordination {
   /** The pass that the job is in. */
@@ -42,6 +48,11 @@ interface Coordination {
   /** Of all passes. */
   summary: Summary
   estimate: Json | undefined
+  reported: boolean
+  /** When there were more tasks done than before. */
+  movedAtMs: number
+  surveyedAtMs: number
+  hosts: readonly HostStanding[] | undefined
   savedAtMs: number
   concluding: boolean
 }
@@ -70,7 +81,13 @@ export class Coordinator {
   /** Every half second: ownership may have come to this host. */
   inspect(): void {
     for (const [key, job] of this.#host.registers.entries(this.#kind)) this.#look(key, job)
-    const before = this.#host.now() - QUIET_MS
+    const now = this.#host.now()
+    for (const [id, one] of this.#coordinated) {
+      if (one.movedAtMs + STALLED_MS > now || one.surveyedAtMs + SURVEY_EVERY_MS > now || one.concluding) continue
+      one.surveyedAtMs = now
+      void this.#survey(id, one)
+    }
+    const before = now - QUIET_MS
     for (const job of this.#host.table.live.values()) {
       if (job.touchedAtMs > before || job.askedAtMs > before || this.#coordinated.has(job.root)) continue
       job.askedAtMs = this.#host.now()
@@ -91,11 +108,8 @@ export class Coordinator {
     }
     if (coordination.job !== job) return
     const { estimate, ...counts } = summary
-    coordination.summary = inAll(coordination, counts)
-    if (summary.failure !== undefined) {
-      void this.#conclude(job, { state: 'failed', reason: summary.failure, digest: hashKey(summary.failure) })
-      return
-    }
+    this.#hear(coordination, inAll(coordination, counts))
+    if (summary.failure) return void this.#fail(job, summary.failure)
     void this.#estimate(job, coordination, estimate).finally(() => this.#notify(job.root))
     if (coordination.savedAtMs + SAVE_EVERY_MS <= this.#host.now()) this.#save(job, coordination)
   }
@@ -104,7 +118,7 @@ export class Coordinator {
     const coordination = this.#coordinated.get(job.root)
     if (!coordination) return this.#restore(job) // once the record is here, so is the total
     if (coordination.job !== job || coordination.concluding) return
-    coordination.summary = inAll(coordination, summary)
+    this.#hear(coordination, inAll(coordination, summary))
     try {
       const options = { signal: job.ended.signal }
       const after = await this.#host.compute(job, () => this.#host.work.after(job.spec, total, options))
@@ -112,14 +126,45 @@ export class Coordinator {
       const value = encode(after.value)
       if (value.length > MAX_JOB_VALUE_BYTES) {
         const reason = `the job's value has ${value.length} bytes, the most is ${MAX_JOB_VALUE_BYTES}`
-        return await this.#conclude(job, { state: 'failed', reason, digest: hashKey(total) })
+        return await this.#fail(job, this.#failure('finish', reason))
       }
       await this.#conclude(job, { state: 'succeeded', reason: 'all tasks are done', value, digest: hashKey(total) })
     } catch (error) {
       if (job.ended.signal.aborted || this.#host.signal.aborted) return
-      const reason = errorMessage(error).slice(0, 500)
-      await this.#conclude(job, { state: 'failed', reason, digest: hashKey(total) })
+      await this.#fail(job, this.#failure('finish', errorMessage(error)))
     }
+  }
+
+  #failure(phase: Failure['phase'], message: string): Failure {
+    return failureOf(phase, this.#host.transport.peer, message)
+  }
+
+  #fail(job: LiveJob, failure: Failure): Promise<void> {
+    const { message } = failure
+    return this.#conclude(job, { state: 'failed', reason: message, failure, digest: hashKey(message) })
+  }
+
+  #hear(coordination: Coordination, summary: Summary): void {
+    if (summary.done > coordination.summary.done || !coordination.reported) {
+      coordination.movedAtMs = this.#host.now()
+      coordination.hosts = undefined
+    }
+    coordination.reported = true
+    coordination.summary = summary
+  }
+
+  async #survey(id: string, coordination: Coordination): Promise<void> {
+    const movedAtMs = coordination.movedAtMs
+    const hosts = await surveyHosts(this.#host, coordination.job.id)
+    if (coordination.movedAtMs !== movedAtMs || coordination.concluding) return
+    coordination.hosts = hosts
+    this.#notify(id)
+  }
+
+  /** What this host knows of a job's end. */
+  stateOf(id: string): 'unknown' | 'live' | 'over' {
+    const record = this.#host.registers.local(this.#kind, jobKey(id))
+    return !record ? 'unknown' : terminalState(record) ? 'over' : 'live'
   }
 
   /** A job as this host knows it; undefined when it has no record of it. */
@@ -159,8 +204,12 @@ export class Coordinator {
     this.#coordinated.set(id, {
       job,
       stage: record.stage,
-      summary: record.progress,
+      summary: { ...record.progress, queued: 0, running: 0 },
       estimate: undefined,
+      reported: false,
+      movedAtMs: this.#host.now(),
+      surveyedAtMs: 0,
+      hosts: undefined,
       savedAtMs: this.#host.now(),
       concluding: false,
     })
@@ -176,8 +225,7 @@ export class Coordinator {
       await this.#host.ready(job)
     } catch (error) {
       if (job.ended.signal.aborted || this.#host.signal.aborted) return
-      const reason = `its input cannot be read: ${errorMessage(error)}`.slice(0, 500)
-      return await this.#conclude(job, { state: 'failed', reason, digest: hashKey(reason) })
+      return await this.#fail(job, this.#failure('map', `its input cannot be read: ${errorMessage(error)}`))
     }
     const cover = rangeCover(0, segmentCount(job.tree, 1))
     void this.#forest.router.dispatch(job, cover, { level: 1, fresh: true, handover: false, hops: 0 })
@@ -189,7 +237,7 @@ export class Coordinator {
     if (coordination.concluding) return
     coordination.concluding = true
     const { job, summary } = coordination
-    const progress = withoutFailure(summary)
+    const progress = progressOf(summary)
     await this.#record(job, { started: true, progress, stage: { ...stage, reassigned: summary.reassigned } })
     void this.#forest.router.end(job)
     this.#host.table.end(job.id)
@@ -235,7 +283,7 @@ export class Coordinator {
 
   #save(job: LiveJob, coordination: Coordination): void {
     coordination.savedAtMs = this.#host.now()
-    this.#update(job, { progress: coordination.summary })
+    this.#update(job, { progress: progressOf(coordination.summary) })
   }
 
   #update(job: LiveJob, change: Partial<JobRecord>): void {
@@ -255,7 +303,7 @@ export class Coordinator {
     if (!coordination || coordination.job !== job || coordination.concluding) return
     coordination.concluding = true
     const ending = { ...end, disputed: false, atMs: this.#host.now() }
-    await this.#record(job, { started: true, progress: withoutFailure(coordination.summary), end: ending })
+    await this.#record(job, { started: true, progress: progressOf(coordination.summary), end: ending })
   }
 
   /** Until a majority of the record's group has it. */
@@ -323,8 +371,4 @@ function inAll({ job, stage }: Coordination, summary: Summary): Summary {
     done: tasksBefore(rootSpec(job.spec), stage) + summary.done,
     reassigned: (stage?.reassigned ?? 0) + summary.reassigned,
   }
-}
-
-function withoutFailure({ failure: _, estimate: _estimate, ...progress }: Summary): Summary {
-  return progress
 }

@@ -2,7 +2,7 @@
 import { parentPort } from 'node:worker_threads'
 import { errorCode, errorMessage, invariant } from '../core/errors.ts'
 import { isJobModule, mergeRuns, runTasks } from './module-runner.ts'
-import type { RunResult, TaskRun } from './ports.ts'
+import type { RunNotes, RunResult, TaskRun } from './ports.ts'
 import type { JobSpec } from './spec.ts'
 import type { JobModule } from './types.ts'
 
@@ -14,6 +14,12 @@ export interface ThreadTask {
 }
 
 export type ThreadAnswer = RunResult | readonly Uint8Array[] | { readonly code: string; readonly message: string }
+
+/** Before the answer: a line of a task's log, or how much of the task is done. */
+export interface ThreadNote {
+  readonly task: number
+  readonly said: string | number
+}
 
 const loaded = new Map<string, JobModule>()
 
@@ -32,12 +38,14 @@ async function answerOf({ url, run, merge }: ThreadTask): Promise<ThreadAnswer> 
   if (merge) return mergeRuns(module, merge.spec, merge.runs)
   invariant(run, 'a thread is given a run or a merge')
   const before = performance.now()
-  const partials = runTasks(module, run.spec, run.segment, run.mask, run)
+  const partials = runTasks(module, run.spec, run.segment, run.mask, run, notes)
   return { partials, tookMs: performance.now() - before }
 }
 
 const port = parentPort
 invariant(port, 'this file is run in a worker thread')
+const note = (task: number, said: string | number) => port.postMessage({ task, said } satisfies ThreadNote)
+const notes: RunNotes = { log: note, progress: note }
 port.on('message', async (task: ThreadTask) => {
   port.postMessage(
     await answerOf(task).catch(

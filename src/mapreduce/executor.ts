@@ -6,9 +6,10 @@
 import { Worker } from 'node:worker_threads'
 import type { Clock, Logger } from '../core/env.ts'
 import { ChoraleError, ERROR_CODES, type ErrorCode, errorMessage } from '../core/errors.ts'
-import type { ThreadAnswer, ThreadTask } from './executor-thread.ts'
+import type { ThreadAnswer, ThreadNote, ThreadTask } from './executor-thread.ts'
 import { finishJob, foldPartials, isJobModule, nextRound } from './module-runner.ts'
-import type { Executor, ModuleResolver, RunResult } from './ports.ts'
+import type { Executor, ModuleResolver, RunNotes, RunResult } from './ports.ts'
+import { hear } from './task-notes.ts'
 import type { JobModule } from './types.ts'
 
 /** The version of the rules by which the modules of the package are run. */
@@ -27,6 +28,7 @@ export interface ThreadExecutorOptions {
 type Done = Exclude<ThreadAnswer, { code: string }>
 
 interface Waiting {
+  readonly notes: RunNotes | undefined
   readonly resolve: (result: Done) => void
   readonly reject: (error: ChoraleError) => void
 }
@@ -69,8 +71,9 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
     const worker = new Worker(new URL(file), { stdin: false })
     const thread: Thread = { worker, current: undefined, keep: () => {} }
     worker.unref()
-    worker.on('message', (answer: ThreadAnswer) => {
+    worker.on('message', (answer: ThreadAnswer | ThreadNote) => {
       const waiting = thread.current
+      if ('said' in answer) return hear(waiting?.notes, answer.task, answer.said)
       thread.current = undefined
       thread.keep = clock.timer(THREAD_IDLE_MS, () => end(thread))
       if ('code' in answer) waiting?.reject(new ChoraleError(known(answer.code), answer.message))
@@ -98,7 +101,7 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
     return thread.worker.terminate()
   }
 
-  function call(task: ThreadTask, signal: AbortSignal | undefined): Promise<Done> {
+  function call(task: ThreadTask, signal?: AbortSignal, notes?: RunNotes): Promise<Done> {
     return new Promise((resolve, reject) => {
       if (stopped || signal?.aborted) return reject(new ChoraleError('aborted', 'the job is over'))
       const thread = [...threads].find((one) => !one.current) ?? start()
@@ -112,6 +115,7 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
       signal?.addEventListener('abort', onAbort, { once: true })
       const settled = () => signal?.removeEventListener('abort', onAbort)
       thread.current = {
+        notes,
         resolve: (result) => {
           settled()
           resolve(result)
@@ -131,9 +135,10 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
       const module = await load(name)
       return { name: module.name, ...module.plan(params, input), engine: ENGINE }
     },
-    run: async (run, { signal }) => (await call({ url: urlOf(run.spec.module), run }, signal)) as RunResult,
+    run: async (run, { signal, notes }) =>
+      (await call({ url: urlOf(run.spec.module), run }, signal, notes)) as RunResult,
     merge: async (spec, runs) =>
-      (await call({ url: urlOf(spec.module), merge: { spec, runs } }, undefined)) as readonly Uint8Array[],
+      (await call({ url: urlOf(spec.module), merge: { spec, runs } })) as readonly Uint8Array[],
     async fold(spec, partials) {
       return foldPartials(await load(spec.module), spec, partials)
     },

@@ -8,11 +8,22 @@ import { ChoraleError, errorMessage } from '../core/errors.ts'
 import { hashKey } from '../core/ids.ts'
 import type { Contact } from '../net/contact.ts'
 import type { RequestOf } from '../net/message.ts'
+import { type Attempt, attemptOf } from './alarm.ts'
 import { Commits } from './commits.ts'
 import { coverOf } from './cover.ts'
+import { failureOf } from './failure.ts'
 import type { JobsHost } from './host.ts'
-import { type Child, type LiveJob, placeKey, placeName, type Segment } from './job-table.ts'
-import { type Commit, JobResults, JobUp, type Place, type Summary, type Up } from './messages.ts'
+import {
+  type Child,
+  type KeptCommit,
+  type LiveJob,
+  newSegment,
+  placeKey,
+  placeName,
+  placeOf,
+  type Segment,
+} from './job-table.ts'
+import { type Commit, JobResults, JobUp, type Summary, type Up } from './messages.ts'
 import { Reports } from './reports.ts'
 import type { Roots } from './roots.ts'
 import { type Bundle, Router } from './router.ts'
@@ -28,6 +39,8 @@ const HANDOVER_GRACE_MS = 5_000
 const MAX_ASKS = 1_000
 /** Attempts of a segment that fail in the job's own code until the job is given up. */
 const MAX_FAILURES = 3
+
+type Kept = Pick<KeptCommit, 'digest' | 'by'>
 
 export interface ForestEvents {
   /** Tasks have come into the queue. */
@@ -52,7 +65,7 @@ export class Forest {
     this.router = new Router(host, (job, indices, bundle) => this.#accept(job, indices, bundle))
     this.#commits = new Commits(host, {
       committed: (segment) => this.#committed(segment),
-      conflict: (segment, level, index) => this.#alarm(segment, level, index),
+      conflict: (segment, level, index, other) => this.#conflict(segment, level, index, other),
     })
     this.#reports = new Reports(host, (job, summary) => events.progress(job, summary))
   }
@@ -219,29 +232,8 @@ export class Forest {
     const now = this.#host.now()
     const count = level > job.top ? 1 : childCount(job.tree, level, index)
     const heardAtMs = fresh ? now : 0
-    const child: Child = { bytes: undefined, digest: undefined, summary: undefined, from: undefined, heardAtMs }
-    const children = Array.from({ length: count }, () => ({ ...child }))
-    const segment: Segment = {
-      job,
-      level,
-      index,
-      key: placeKey(job, level, index),
-      children,
-      total: undefined,
-      folding: false,
-      accepted: false,
-      dirty: true,
-      sending: false,
-      retryAtMs: 0,
-      graceUntilMs: handover ? now + HANDOVER_GRACE_MS : 0,
-      alarms: 0,
-      failure: undefined,
-      todo: 0,
-      again: 0,
-      reassigned: 0,
-      failures: 0,
-      workers: [],
-    }
+    const graceUntilMs = handover ? now + HANDOVER_GRACE_MS : 0
+    const segment = newSegment(job, level, index, { count, heardAtMs, graceUntilMs })
     job.segments.set(placeName(level, index), segment)
     this.#reports.soon(segment)
     this.#takeCommits(segment)
@@ -262,15 +254,13 @@ export class Forest {
       }
       if (level === 0 && segment.total) {
         // A late attempt. The tasks' own partials are gone, their digests are not.
-        const { digest } = segment.children[index - firstChild(job.tree, 1, segment.index)] as Child
-        if (digest && digest !== hashKey(bytes)) this.#alarm(segment, level, index)
+        const { digest, from: by } = segment.children[index - firstChild(job.tree, 1, segment.index)] as Child
+        const other = attemptOf(hashKey(bytes), from)
+        if (digest && digest !== other.digest) this.#alarm(segment, level, index, { digest, by }, other)
         continue
       }
-      const outcome = this.#host.table.commit(job, level, index, bytes)
-      if (outcome === 'conflict') {
-        this.#alarm(segment, level, index)
-        continue
-      }
+      const outcome = this.#host.table.commit(job, level, index, bytes, from)
+      if (outcome === 'conflict') this.#conflict(segment, level, index, attemptOf(hashKey(bytes), from))
       if (outcome === 'new') commits.push({ level, index, bytes })
     }
     if (commits.length > 0) segment.workers = mergeSketches(segment.workers, sketchOf(message.worker))
@@ -312,6 +302,7 @@ export class Forest {
       if (!commit) continue
       child.bytes = commit.bytes
       child.digest = commit.digest
+      child.from = commit.by
     }
   }
 
@@ -329,16 +320,17 @@ export class Forest {
     }
     const child = segment.children[item.index - firstChild(job.tree, level, index)] as Child
     child.heardAtMs = this.#host.now()
-    child.from = from
     if (item.bytes) {
       const digest = hashKey(item.bytes)
       if (child.digest && child.digest !== digest) {
-        this.#alarm(segment, item.level, item.index)
+        const known = { digest: child.digest, by: child.from }
+        this.#alarm(segment, item.level, item.index, known, attemptOf(digest, from))
         return true
       }
       child.digest = digest
       if (!segment.total) child.bytes = item.bytes
     }
+    child.from = from
     child.summary = item.summary
     this.#reports.soon(segment)
     if (item.summary.failure !== undefined) this.#reports.now(segment)
@@ -365,14 +357,16 @@ export class Forest {
       if (job.ended.signal.aborted || segment.total) return
       if (level > job.top) segment.total = total
       else {
-        if (this.#host.table.commit(job, level, index, total) === 'conflict') this.#alarm(segment, level, index)
+        const { peer } = this.#host.transport
+        const outcome = this.#host.table.commit(job, level, index, total, peer)
+        if (outcome === 'conflict') this.#conflict(segment, level, index, attemptOf(hashKey(total), peer))
         this.#takeCommits(segment)
         void this.#commits.replicate(segment, [{ level, index, bytes: total }])
       }
       this.#finished(segment)
     } catch (error) {
       if (job.ended.signal.aborted || this.#host.signal.aborted) return
-      segment.failure = errorMessage(error).slice(0, 500)
+      segment.failure = failureOf('reduce', this.#host.transport.peer, errorMessage(error))
       this.#reports.now(segment)
     } finally {
       segment.folding = false
@@ -388,13 +382,14 @@ export class Forest {
     else if (!segment.accepted) this.#reports.now(segment)
   }
 
-  #alarm(segment: Segment, level: number, index: number): void {
-    segment.alarms++
-    this.#host.alarm(segment.job, level, index)
+  /** Something else than what is committed here. */
+  #conflict(segment: Segment, level: number, index: number, other: Attempt): void {
+    const commit = segment.job.commits.get(placeName(level, index))
+    this.#alarm(segment, level, index, commit, other)
+  }
+
+  #alarm(segment: Segment, level: number, index: number, known: Kept | undefined, other: Attempt): void {
+    this.#host.alarm(segment, level, index, [attemptOf(known?.digest, known?.by), other])
     this.#reports.now(segment)
   }
-}
-
-function placeOf(item: { level: number; index: number }): Place {
-  return [item.level, item.index]
 }

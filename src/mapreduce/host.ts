@@ -11,7 +11,8 @@ import type { Registers } from '../dht/registers.ts'
 import type { Contact } from '../net/contact.ts'
 import type { MessageKind } from '../net/message.ts'
 import type { Delivery, Handler, RequestOptions, Transport } from '../net/transport.ts'
-import { JobTable, type LiveJob, needsFile } from './job-table.ts'
+import { type Attempt, mergeAlarms } from './alarm.ts'
+import { JobTable, type LiveJob, needsFile, type Segment } from './job-table.ts'
 import type { Executor, JobStore, Signer } from './ports.ts'
 import { Work } from './work.ts'
 
@@ -188,12 +189,17 @@ export class JobsHost {
     job.file = file
   }
 
-  alarm(job: LiveJob, level: number, index: number): void {
+  /** Two different results: counted and named in what is told of the segment. */
+  alarm(segment: Segment, level: number, index: number, attempts: Attempt[]): void {
+    const { job } = segment
+    segment.alarms++
+    segment.named = mergeAlarms(segment.named, [{ level, index, attempts }])
     this.counters.alarms++
     this.log.warn('two different results for one segment: a host lies, or the job is not deterministic', {
       job: job.id,
       level,
       index,
+      attempts: attempts.map(({ digest, host }) => `${digest} by ${host}`).join(', '),
     })
   }
 }

@@ -7,7 +7,9 @@ import { hashKey, type Key } from '../core/ids.ts'
 import { MAX_ENDED_JOBS, MAX_LIVE_JOBS, MAX_PARTIALS_BYTES } from '../core/limits.ts'
 import { CappedMap } from '../net/capped-map.ts'
 import type { Contact } from '../net/contact.ts'
-import type { Summary } from './messages.ts'
+import type { Alarm } from './alarm.ts'
+import type { Failure } from './failure.ts'
+import type { Place, Summary } from './messages.ts'
 import type { StoredFile } from './ports.ts'
 import { type Tree, tasksOf, topLevel } from './segments.ts'
 import type { Sketch } from './sketch.ts'
@@ -18,7 +20,7 @@ export interface Child {
   bytes: Uint8Array | undefined
   digest: Key | undefined
   summary: Summary | undefined
-  /** Peer id of whoever reported it last. */
+  /** Peer id of whoever reported it last, or did it. */
   from: string | undefined
   /** When it was last heard of; 0: ask at once. */
   heardAtMs: number
@@ -42,7 +44,9 @@ export interface Segment {
   /** Until then it is kept although the overlay names another owner: it was handed over by one that leaves. */
   graceUntilMs: number
   alarms: number
-  failure: string | undefined
+  /** The first of them. */
+  named: readonly Alarm[]
+  failure: Failure | undefined
   // Level 1 only: the queue's bookkeeping (roots.ts).
   /** Tasks that wait. */
   todo: number
@@ -52,11 +56,48 @@ export interface Segment {
   reassigned: number
   failures: number
   workers: Sketch
+  /** What is done of the tasks that hosts have been given, in tasks; as they say. */
+  partly: number
+}
+
+/** One with so many children, of which nothing is known. */
+export function newSegment(
+  job: LiveJob,
+  level: number,
+  index: number,
+  { count, heardAtMs, graceUntilMs }: { count: number; heardAtMs: number; graceUntilMs: number },
+): Segment {
+  const child: Child = { bytes: undefined, digest: undefined, summary: undefined, from: undefined, heardAtMs }
+  return {
+    job,
+    level,
+    index,
+    key: placeKey(job, level, index),
+    children: Array.from({ length: count }, () => ({ ...child })),
+    total: undefined,
+    folding: false,
+    accepted: false,
+    dirty: true,
+    sending: false,
+    retryAtMs: 0,
+    graceUntilMs,
+    alarms: 0,
+    named: [],
+    failure: undefined,
+    todo: 0,
+    again: 0,
+    reassigned: 0,
+    failures: 0,
+    workers: [],
+    partly: 0,
+  }
 }
 
 export interface KeptCommit {
   readonly bytes: Uint8Array
   readonly digest: Key
+  /** Peer id of whoever brought it; undefined: nobody knows any more. */
+  readonly by: string | undefined
 }
 
 /** One pass of a job over its tasks: the whole of it, unless it has several stages. */
@@ -86,6 +127,10 @@ export interface LiveJob {
 
 export function placeName(level: number, index: number): string {
   return `${level}/${index}`
+}
+
+export function placeOf({ level, index }: { level: number; index: number }): Place {
+  return [level, index]
 }
 
 /**
@@ -186,14 +231,14 @@ export class JobTable {
     job.ended.abort(new ChoraleError('aborted', 'the job is over'))
   }
 
-  commit(job: LiveJob, level: number, index: number, bytes: Uint8Array): 'new' | 'known' | 'conflict' {
+  commit(job: LiveJob, level: number, index: number, bytes: Uint8Array, by?: string): 'new' | 'known' | 'conflict' {
     const name = placeName(level, index)
     const digest = hashKey(bytes)
     const known = job.commits.get(name)
     if (known) return known.digest === digest ? 'known' : 'conflict'
     if (this.partialsBytes + bytes.length > MAX_PARTIALS_BYTES) throw new ChoraleError('limit', 'no room for partials')
     this.partialsBytes += bytes.length
-    job.commits.set(name, { bytes, digest })
+    job.commits.set(name, { bytes, digest, by })
     if (level === 1) this.#forgetTasks(job, index)
     return 'new'
   }

@@ -5,10 +5,21 @@ import type { RegisterKind } from '../dht/registers.ts'
 import type { Contact } from '../net/contact.ts'
 import type { Coordinator } from './coordinator.ts'
 import type { JobsHost } from './host.ts'
+import { JobLogRead } from './log-messages.ts'
 import { JobWatch } from './messages.ts'
-import { controlBytes, isTerminal, type JobRecord, type jobRecords, newRecord, terminalState } from './record.ts'
-import { encodeSpec, jobIdOf, jobKey, specOf } from './spec.ts'
-import type { JobRequest, Jobs, JobView } from './types.ts'
+import { placeOf } from './place.ts'
+import type { FileSize } from './ports.ts'
+import {
+  controlBytes,
+  currentSpec,
+  isTerminal,
+  type JobRecord,
+  type jobRecords,
+  newRecord,
+  terminalState,
+} from './record.ts'
+import { encodeSpec, type JobSpec, jobIdOf, jobKey, parseSpec, specOf } from './spec.ts'
+import type { JobLogLine, JobPlacement, JobRequest, Jobs, JobView, PlannedJob } from './types.ts'
 import { viewOf, views } from './view.ts'
 
 /** Short, because a reply that gets lost is noticed only after it. */
@@ -20,6 +31,9 @@ const MISSING_FOR_MS = 60_000
 const SHOW_TRIES = 10
 /** Whoever asks once does not want to wait until the last of the tries has run out of time. */
 const SHOW_PATIENCE_MS = 8_000
+/** Between two looks at a log that is followed; after the end of its job, so long for the last lines to come. */
+const LOG_EVERY_MS = 400
+const LOG_GRACE_MS = 1_500
 const MAX_SUBMITTED = 1_024
 const MAX_LISTED = 256
 
@@ -43,21 +57,93 @@ export class JobsFacade implements Jobs {
     if (!Number.isSafeInteger(request.seed)) {
       throw new ChoraleError('usage', `the seed must be an integer between -2^53 and 2^53, not ${request.seed}`)
     }
-    const { executor, store, signer, env } = this.#host
-    const file = request.input === undefined ? undefined : await store.file(request.input)
-    const input = file && { cid: file.cid, bytes: file.bytes, blocks: file.blocks }
+    const { executor, store } = this.#host
+    const input = sizeOf(request.input === undefined ? undefined : await store.file(request.input))
     const plan = await executor.plan(request.module, request.params, input)
-    const spec = specOf(request, plan, input, {
-      submitter: signer.peer,
-      nonce: Buffer.from(env.random.bytes(16)).toString('hex'),
-      submittedAtMs: this.#host.now(),
-    })
+    return this.#register(specOf(request, plan, input, this.#stamp()), options)
+  }
+
+  /** What tells a submission from every other one. */
+  #stamp(): Pick<JobSpec, 'submitter' | 'nonce' | 'submittedAtMs'> {
+    const nonce = Buffer.from(this.#host.env.random.bytes(16)).toString('hex')
+    return { submitter: this.#host.signer.peer, nonce, submittedAtMs: this.#host.now() }
+  }
+
+  async #register(spec: JobSpec, options: Options): Promise<JobView> {
     const bytes = encodeSpec(spec)
     const id = jobIdOf(bytes)
     this.#submitted.push(id)
     if (this.#submitted.length > MAX_SUBMITTED) this.#submitted.shift()
     const signal = options.signal ?? this.#host.signal
     return viewOf(await this.#host.registers.update(this.#kind, jobKey(id), newRecord(bytes), { signal }))
+  }
+
+  async spec(id: string, options: Options = {}): Promise<JobSpec | undefined> {
+    const signal = options.signal ?? this.#host.signal
+    const record = await this.#host.registers.read(this.#kind, jobKey(id), { signal })
+    return record && currentSpec(parseSpec(id, record.spec), record)
+  }
+
+  async retry(id: string, options: Options = {}): Promise<JobView> {
+    const signal = options.signal ?? this.#host.signal
+    const record = await this.#host.registers.read(this.#kind, jobKey(id), { signal })
+    if (!record) throw notFound(id)
+    const state = terminalState(record)
+    if (!state) throw new ChoraleError('usage', `the job has not ended: cancel it first, or wait for it`)
+    if (state === 'succeeded') throw new ChoraleError('usage', `the job has succeeded: see "chorale job result"`)
+    return this.#register({ ...parseSpec(id, record.spec), ...this.#stamp() }, options)
+  }
+
+  async place({ request, plan }: PlannedJob, options: Options = {}): Promise<JobPlacement> {
+    const file = request.input === undefined ? undefined : await this.#host.store.file(request.input)
+    const spec = specOf(request, plan, sizeOf(file), this.#stamp())
+    return placeOf(this.#host, spec, file, options.signal ?? this.#host.signal)
+  }
+
+  async *logs(
+    id: string,
+    { task, follow = false, signal: given }: Options & { task?: number | undefined; follow?: boolean } = {},
+  ): AsyncGenerator<JobLogLine> {
+    const signal = given ?? this.#host.signal
+    let keeper = ''
+    let after = 0
+    let overAtMs: number | undefined
+    let answeredAtMs = this.#host.now()
+    for (;;) {
+      const of = { keeper, after, ...(task !== undefined && { task }) }
+      const reply = await this.#readLog(id, of, signal)
+      const now = this.#host.now()
+      if (reply) {
+        answeredAtMs = now
+        if (reply.keeper !== '') keeper = reply.keeper
+        yield* reply.lines
+        after = reply.lines.at(-1)?.seq ?? after
+        if (reply.more) continue
+        if (reply.over) overAtMs ??= now
+        if (!follow || (overAtMs !== undefined && now - overAtMs >= LOG_GRACE_MS)) return
+      } else if (now - answeredAtMs > SHOW_PATIENCE_MS) {
+        // Nobody who owns the job's key has its record.
+        if (!(await this.show(id, { signal }))) throw notFound(id)
+        answeredAtMs = now
+      }
+      await this.#host.env.clock.sleep(LOG_EVERY_MS, { signal })
+    }
+  }
+
+  /** Undefined: whoever should know does not answer, or not yet. */
+  async #readLog(id: string, of: { keeper: string; after: number; task?: number }, signal: AbortSignal) {
+    try {
+      const reply = await this.#host.ask(
+        await this.#coordinatorOf(id, signal),
+        JobLogRead,
+        { job: id, ...of },
+        { signal },
+      )
+      return reply.moved ? undefined : reply
+    } catch (error) {
+      if (signal.aborted || this.#host.signal.aborted) throw error
+      return undefined
+    }
   }
 
   async list(): Promise<JobView[]> {
@@ -137,6 +223,12 @@ export class JobsFacade implements Jobs {
     return viewOf(await this.#host.registers.update(this.#kind, jobKey(id), change, { signal: this.#host.signal }))
   }
 
+  async #coordinatorOf(id: string, signal: AbortSignal): Promise<Contact> {
+    const { overlay } = this.#host
+    const key = jobKey(id)
+    return overlay.self && overlay.owns(key) ? overlay.self : (await overlay.lookup(key, { signal })).owner
+  }
+
   /** The owner of the job's key answers when it has another view than the one seen, or after a while. */
   async #ask(
     id: string,
@@ -145,15 +237,16 @@ export class JobsFacade implements Jobs {
     parent: AbortSignal | undefined,
   ): Promise<{ view: JobView | undefined; digest: string } | 'moved'> {
     const signal = parent ?? this.#host.signal
-    const key = jobKey(id)
-    const self = this.#host.overlay.self
-    const owned = self && this.#host.overlay.owns(key)
-    const owner: Contact = owned ? self : (await this.#host.overlay.lookup(key, { signal })).owner
+    const owner = await this.#coordinatorOf(id, signal)
     const options = { signal, ...(waitMs > 0 && { timeoutMs: waitMs + WATCH_GRACE_MS }) }
     const reply = await this.#host.ask(owner, JobWatch, { job: id, seen, waitMs }, options)
     if (reply.moved) return 'moved'
     return { view: reply.view && views.parse(decode(reply.view)), digest: reply.digest }
   }
+}
+
+function sizeOf(file: FileSize | undefined): FileSize | undefined {
+  return file && { cid: file.cid, bytes: file.bytes, blocks: file.blocks }
 }
 
 /** What has been shown does not go back when the job gets another coordinator. */
@@ -164,6 +257,7 @@ function forward(last: JobView | undefined, next: JobView): JobView {
     state: last.state === 'running' ? 'running' : next.state,
     workers: Math.max(last.workers, next.workers),
     tasks: {
+      ...next.tasks,
       total: Math.max(last.tasks.total, next.tasks.total),
       done: Math.max(last.tasks.done, next.tasks.done),
       reassigned: Math.max(last.tasks.reassigned, next.tasks.reassigned),

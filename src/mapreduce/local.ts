@@ -3,8 +3,8 @@
  * the value is the same to the last byte.
  */
 import { ChoraleError } from '../core/errors.ts'
-import type { Executor, JobPlan, JobStore } from './ports.ts'
-import { childCount, firstChild, fullMask, segmentCount, taskCount, topLevel } from './segments.ts'
+import type { Executor, JobPlan, JobStore, RunNotes } from './ports.ts'
+import { childCount, firstChild, fullMask, segmentCount, tasksOf, topLevel } from './segments.ts'
 import { encodeSpec, type JobSpec, localSpec, stageSpec, tasksBefore, tasksInAll } from './spec.ts'
 import type { JobRequest, Json } from './types.ts'
 import { Work } from './work.ts'
@@ -15,11 +15,15 @@ export interface LocalResult {
   /** Of all passes. */
   readonly tasks: number
   readonly params: JobRequest['params']
+  /** What all partials of the last pass come to; its digest is the job's. */
+  readonly total: Uint8Array
 }
 
 export interface LocalOptions {
   readonly signal: AbortSignal
-  readonly onProgress?: (done: number, total: number) => void
+  /** `done`: tasks, and parts of those that tell how far they are. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined
+  readonly onLog?: RunNotes['log'] | undefined
 }
 
 /** Where a job runs without an overlay. */
@@ -30,13 +34,18 @@ export interface LocalPorts {
 
 /** Rejects as the executor and the store do, and with `aborted`. */
 export async function runLocally(ports: LocalPorts, request: JobRequest, options: LocalOptions): Promise<LocalResult> {
-  const { plan, spec } = await planLocally(ports, request)
+  return runSpec(ports, (await planLocally(ports, request)).spec, options)
+}
+
+/** The same for a job whose spec is known. */
+export async function runSpec(ports: LocalPorts, spec: JobSpec, options: LocalOptions): Promise<LocalResult> {
   const work = new Work(ports.executor, ports.store)
   for (let pass = spec; ; ) {
     const total = await runPass(work, spec, pass, ports.executor.cores, options)
     const after = await work.after(pass, total, options)
     if ('value' in after) {
-      return { value: after.value, name: plan.name, tasks: tasksInAll(spec, pass.stage), params: plan.params }
+      const { name, params } = spec
+      return { value: after.value, name, tasks: tasksInAll(spec, pass.stage), params, total }
     }
     pass = stageSpec(spec, after.stage)
     encodeSpec(pass)
@@ -63,17 +72,33 @@ async function runPass(
   job: JobSpec,
   spec: JobSpec,
   cores: number,
-  { signal, onProgress }: LocalOptions,
+  { signal, onProgress, onLog }: LocalOptions,
 ): Promise<Uint8Array> {
   let partials = new Array<Uint8Array>(segmentCount(spec, 1))
   let next = 0
   let done = tasksBefore(job, spec.stage)
+  const shares = new Map<number, number>()
+  const tell = () => {
+    onProgress?.(
+      [...shares.values()].reduce((sum, share) => sum + share, done),
+      tasksInAll(job, spec.stage),
+    )
+  }
+  const notes: RunNotes = {
+    log: (task, text) => onLog?.(task, text),
+    progress(task, share) {
+      shares.set(task, share)
+      tell()
+    },
+  }
   const lane = async () => {
     for (let segment = next++; segment < partials.length; segment = next++) {
-      const result = await work.run({ spec, segment, mask: fullMask(spec, 1, segment) }, { signal })
+      const result = await work.run({ spec, segment, mask: fullMask(spec, 1, segment) }, { signal, notes })
       partials[segment] = result.partials[0]!.bytes
-      done += taskCount(spec, 1, segment)
-      onProgress?.(done, tasksInAll(job, spec.stage))
+      const { first, end } = tasksOf(spec, 1, segment)
+      for (let task = first; task < end; task++) shares.delete(task)
+      done += end - first
+      tell()
     }
   }
   await Promise.all(Array.from({ length: Math.min(cores, partials.length) }, lane))

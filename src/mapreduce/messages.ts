@@ -5,6 +5,8 @@
 import { type Static, Type } from 'typebox'
 import { MAX_FRAME_BYTES, MAX_JOB_TASKS, MAX_KNOWN_LOADS, MAX_PARTIAL_BYTES, MAX_SPEC_BYTES } from '../core/limits.ts'
 import { BytesSchema, ContactSchema, defineMessage, record } from '../net/message.ts'
+import { Alarms } from './alarm.ts'
+import { FailureSchema } from './failure.ts'
 import { SKETCH_SIZE } from './sketch.ts'
 import { FAN_IN, JobId } from './spec.ts'
 
@@ -21,18 +23,17 @@ export const MAX_WATCH_WAIT_MS = 20_000
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Spec = Type.Optional(BytesSchema(MAX_SPEC_BYTES))
 const Level = Type.Integer({ minimum: 0, maximum: 8 })
-const Index = Type.Integer({ minimum: 0, maximum: MAX_JOB_TASKS - 1 })
+export const Index = Type.Integer({ minimum: 0, maximum: MAX_JOB_TASKS - 1 })
 const Mask = Type.Integer({ minimum: 1, maximum: 2 ** FAN_IN - 1 })
 const GrantId = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Partial = BytesSchema(MAX_PARTIAL_BYTES)
 const Yes = Type.Optional(Type.Literal(true))
-export const FailureText = Type.String({ maxLength: 500 })
 export const Digest = Type.String({ pattern: '^[0-9a-f]{64}$' })
 
 const Status = { need: Yes, ended: Yes }
 
-/** What is known of a segment, finished or not; summed up the tree. */
-export const SummarySchema = record({
+/** Of what is known of a segment or a job, what only grows. */
+export const PROGRESS = {
   /** Tasks that are done. */
   done: Count,
   /** Attempts beyond the first. */
@@ -41,10 +42,23 @@ export const SummarySchema = record({
   workers: Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 }), { maxItems: SKETCH_SIZE }),
   /** Segments for which two different results came. */
   alarms: Count,
+  /** The first of them. */
+  named: Type.Optional(Alarms),
+}
+
+/** What is known of a segment, finished or not; summed up the tree. */
+export const SummarySchema = record({
+  ...PROGRESS,
+  /** Tasks in queues; as of some time ago. */
+  queued: Count,
+  /** Tasks that hosts have been given; likewise. */
+  running: Count,
+  /** What those say is done of them, in tasks: 1.5. */
+  partly: Type.Optional(Type.Number({ minimum: 0, maximum: MAX_JOB_TASKS })),
   /** A fold over what is there, for people. */
   estimate: Type.Optional(BytesSchema(MAX_ESTIMATE_BYTES)),
   /** Why the job's code cannot go on. */
-  failure: Type.Optional(FailureText),
+  failure: Type.Optional(FailureSchema),
 })
 export type Summary = Static<typeof SummarySchema>
 
@@ -113,6 +127,8 @@ export const JobRenew = defineMessage('jobs/renew', {
   request: record({
     held: Type.Array(GrantId, { maxItems: MAX_ITEMS }),
     dropped: Type.Array(GrantId, { maxItems: MAX_ITEMS }),
+    /** Of those held: what is done of them, in tasks, where their code tells. */
+    shares: Type.Array(Type.Tuple([GrantId, Type.Number({ minimum: 0, maximum: FAN_IN })]), { maxItems: MAX_ITEMS }),
   }),
   reply: record({}),
 })
@@ -132,7 +148,7 @@ export const JobResults = defineMessage('jobs/results', {
     /** The rest of the grant's results follows in another message. */
     more: Type.Boolean(),
     tookMs: Type.Number({ minimum: 0 }),
-    failure: Type.Optional(FailureText),
+    failure: Type.Optional(FailureSchema),
     worker: Type.String({ maxLength: 128 }),
   }),
   reply: record({ ...Status, moved: Yes }),

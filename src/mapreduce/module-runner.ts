@@ -6,9 +6,10 @@ import { decode, encode } from '../core/cbor.ts'
 import { ChoraleError, errorMessage } from '../core/errors.ts'
 import { MAX_RESULT_BYTES } from '../core/limits.ts'
 import { emitted, merged, written } from './pairs.ts'
-import type { RunResult, TaskRun } from './ports.ts'
+import type { RunNotes, RunResult, TaskRun } from './ports.ts'
 import { fullMask, tasksOfMask } from './segments.ts'
 import type { JobSpec } from './spec.ts'
+import { TaskNotes } from './task-notes.ts'
 import { NO_TASK, nextRandom, reseed } from './task-random.ts'
 import type { FinishContext, JobModule, Json, KeyedModule } from './types.ts'
 
@@ -22,6 +23,16 @@ type Given = Pick<TaskRun, 'inputs' | 'state'>
 type Context = FinishContext<JobSpec['params']>
 
 const text = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** How the message of a failure in `map` and in `reduce` begins: it is a text that comes out of threads and sandboxes. */
+const FAILED_IN = "the job's code failed in "
+export const FAILED_IN_REDUCE = `${FAILED_IN}reduce`
+
+/** The task that such a message names. */
+export function failedTask(message: string): number | undefined {
+  const task = message.startsWith(FAILED_IN) && /^task (\d{1,8}):/.exec(message.slice(FAILED_IN.length))?.[1]
+  return task ? Number(task) : undefined
+}
 
 /** Is it the default export of a module of jobs? */
 export function isJobModule(value: unknown): value is JobModule {
@@ -40,11 +51,18 @@ export function runTasks(
   segment: number,
   mask: number,
   given: Given = {},
+  notes?: RunNotes,
 ): RunResult['partials'] {
+  const said = new TaskNotes(notes)
   const partials = tasksOfMask(spec, segment, mask).map((index, i) => {
     reseed(spec.seed, index)
-    const bytes = userCode(`task ${index}`, () => runTask(module, spec, index, given.inputs?.[i], given.state))
-    return { level: 0 as const, index, bytes }
+    said.begin(index)
+    try {
+      const bytes = userCode(`task ${index}`, () => runTask(module, spec, index, given.inputs?.[i], given.state, said))
+      return { level: 0 as const, index, bytes }
+    } finally {
+      said.end()
+    }
   })
   if (mask !== fullMask(spec, 1, segment)) return partials
   const [first] = partials
@@ -63,6 +81,7 @@ function runTask(
   task: number,
   input: Uint8Array | undefined,
   state: Uint8Array | undefined,
+  { log, progress }: TaskNotes,
 ): Uint8Array {
   const { keyed } = module
   if (spec.stage?.reduce) {
@@ -74,6 +93,8 @@ function runTask(
     seed: spec.seed,
     random: nextRandom,
     input: input && spec.input?.as === 'lines' ? text.decode(input) : input,
+    log,
+    progress,
   }
   if (spec.partitions === undefined) {
     const emit = () => {
@@ -154,7 +175,6 @@ function userCode<T>(where: string, work: () => T): T {
   try {
     return work()
   } catch (error) {
-    if (error instanceof ChoraleError && error.code === 'limit') throw error
-    throw new ChoraleError('user-code', `the job's code failed in ${where}: ${errorMessage(error)}`, { cause: error })
+    throw new ChoraleError('user-code', `${FAILED_IN}${where}: ${errorMessage(error)}`, { cause: error })
   }
 }

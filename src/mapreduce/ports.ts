@@ -40,6 +40,19 @@ export interface RunResult {
   readonly tookMs: number
 }
 
+/** Hears what the code of a run says while it runs. Bounded by whoever runs it. */
+export interface RunNotes {
+  /** One line of a task's log: at most 400 characters, of any kind. */
+  log(task: number, text: string): void
+  /** How much of a task is done, 0 to 1. */
+  progress(task: number, share: number): void
+}
+
+export interface RunOptions {
+  readonly signal: AbortSignal
+  readonly notes?: RunNotes | undefined
+}
+
 /** What a job comes to: its parameters, checked and with their defaults, and how many tasks it has. */
 export interface JobPlan extends JobShape {
   /** What the code calls itself. */
@@ -59,7 +72,7 @@ export interface Executor {
   /** Cores that are lent: so many runs may be under way at once. */
   readonly cores: number
   plan(module: string, params: { readonly [name: string]: Json }, input?: FileSize): Promise<JobPlan>
-  run(run: TaskRun, options: { signal: AbortSignal }): Promise<RunResult>
+  run(run: TaskRun, options: RunOptions): Promise<RunResult>
   /** Folds partials in the order given. */
   fold(spec: JobSpec, partials: readonly Uint8Array[]): Promise<Uint8Array>
   /** Of a keyed job: runs of pairs, in the order of tasks, as few with every key once. */

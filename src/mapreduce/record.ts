@@ -9,7 +9,9 @@ import { hashKey } from '../core/ids.ts'
 import { MAX_JOB_VALUE_BYTES, MAX_SPEC_BYTES } from '../core/limits.ts'
 import type { RegisterKind } from '../dht/registers.ts'
 import { BytesSchema, record } from '../net/message.ts'
-import { Digest, FailureText, SummarySchema } from './messages.ts'
+import { mergeAlarms } from './alarm.ts'
+import { FailureSchema, FailureText } from './failure.ts'
+import { Digest, PROGRESS, type Summary } from './messages.ts'
 import type { Signer } from './ports.ts'
 import { mergeSketches } from './sketch.ts'
 import { type JobSpec, jobIdOf, jobKey, parseSpec, StageSchema, stageSpec } from './spec.ts'
@@ -20,6 +22,8 @@ const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const EndSchema = record({
   state: Type.Union([Type.Literal('succeeded'), Type.Literal('failed')]),
   reason: FailureText,
+  /** With `failed`. */
+  failure: Type.Optional(FailureSchema),
   /** dag-cbor of what `finish` made; with `succeeded`. */
   value: Type.Optional(BytesSchema(MAX_JOB_VALUE_BYTES)),
   /** Of the total; the reason's when it failed. */
@@ -55,7 +59,7 @@ const JobRecordSchema = record({
   started: Type.Boolean(),
   stage: Type.Optional(RecordStageSchema),
   /** Of all passes. */
-  progress: SummarySchema,
+  progress: record(PROGRESS),
   end: Type.Optional(EndSchema),
   control: Type.Optional(ControlSchema),
 })
@@ -68,8 +72,14 @@ export function newRecord(spec: Uint8Array): JobRecord {
   return { v: 1, spec, started: false, progress: { done: 0, reassigned: 0, workers: [], alarms: 0 } }
 }
 
+/** What of a summary goes into the record. */
+export function progressOf({ done, reassigned, workers, alarms, named }: Summary): JobRecord['progress'] {
+  return { done, reassigned, workers, alarms, ...(named && { named }) }
+}
+
 export function mergeRecords(a: JobRecord, b: JobRecord): JobRecord {
   const end = mergeEnds(a.end, b.end)
+  const named = mergeAlarms(a.progress.named, b.progress.named)
   const control = mergeControls(a.control, b.control)
   const stage = mergeStages(a.stage, b.stage)
   return {
@@ -82,6 +92,7 @@ export function mergeRecords(a: JobRecord, b: JobRecord): JobRecord {
       reassigned: Math.max(a.progress.reassigned, b.progress.reassigned),
       workers: [...mergeSketches(a.progress.workers, b.progress.workers)],
       alarms: Math.max(a.progress.alarms, b.progress.alarms),
+      ...(named.length > 0 && { named }),
     },
     ...(end && { end }),
     ...(control && { control }),
@@ -138,7 +149,6 @@ export function jobRecords(signer: Signer): RegisterKind<JobRecord> {
       if (jobKey(id) !== key) return false
       const spec = parseSpec(id, value.spec)
       if (value.stage && !(value.stage.reduce ? spec.partitions : spec.rounds)) return false
-      if (value.progress.estimate || value.progress.failure !== undefined) return false
       const control = value.control
       return !control || signer.verify(spec.submitter, controlBytes(id, control), control.signature)
     },

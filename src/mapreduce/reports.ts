@@ -10,7 +10,7 @@ import { type LiveJob, placeKey, placeName, type Segment } from './job-table.ts'
 import { JobUp, MAX_ESTIMATE_BYTES, type Summary, type Up } from './messages.ts'
 import { isLink } from './packed.ts'
 import { parentIndex } from './segments.ts'
-import { summarize } from './summary.ts'
+import { summarize, summaryBytes } from './summary.ts'
 
 /** Pause before a report that did not arrive is sent again. */
 const RETRY_MS = 250
@@ -27,8 +27,7 @@ export class Reports {
     this.#progress = progress
     this.#courier = new Courier(
       (to, job, items) => this.#send(to, job, items),
-      (item) =>
-        160 + item.summary.workers.length * 5 + (item.bytes?.length ?? 0) + (item.summary.estimate?.length ?? 0),
+      (item) => summaryBytes(item.summary) + (item.bytes?.length ?? 0),
     )
   }
 

@@ -27,6 +27,8 @@ export interface Lease {
   readonly worker: string
   readonly grantedAtMs: number
   renewedAtMs: number
+  /** What its worker says is done of it, in tasks. */
+  share: number
 }
 
 /** The tasks of one job that this host is root of. */
@@ -149,11 +151,26 @@ export class Roots {
   }
 
   /** The worker is at work on these still. */
-  renew(worker: string, ids: readonly number[]): void {
+  renew(worker: string, ids: readonly number[], shares: readonly (readonly [number, number])[] = []): void {
     for (const id of ids) {
       const lease = this.#leases.get(id)
-      if (lease?.worker === worker) lease.renewedAtMs = this.#now()
+      if (lease?.worker !== worker) continue
+      // What takes this long is worth telling.
+      if (lease.renewedAtMs === lease.grantedAtMs) lease.segment.dirty = true
+      lease.renewedAtMs = this.#now()
     }
+    for (const [id, share] of shares) {
+      const lease = this.#leases.get(id)
+      if (lease?.worker === worker && lease.share !== share) this.#setShare(lease, share)
+    }
+  }
+
+  /** Of the tasks of a job that wait here, and those that were given out. */
+  countsOf(id: string): { queued: number; running: number } {
+    const queue = this.#queues.get(id)
+    let running = 0
+    for (const lease of queue?.leases ?? []) running += countBits(lackingOf(lease))
+    return { queued: queue?.waiting ?? 0, running }
   }
 
   /** The worker will not do these. Returns the tasks that must be done again. */
@@ -203,7 +220,7 @@ export class Roots {
   /** `lost`: the tasks among them that somebody else was given before, in vain. */
   #lease(queue: JobQueue, segment: Segment, mask: number, worker: string, lost: number): Lease {
     const now = this.#now()
-    const lease: Lease = { id: this.#nextLease++, segment, mask, worker, grantedAtMs: now, renewedAtMs: now }
+    const lease: Lease = { id: this.#nextLease++, segment, mask, worker, grantedAtMs: now, renewedAtMs: now, share: 0 }
     this.#leases.set(lease.id, lease)
     queue.leases.add(lease)
     const again = countBits(lost)
@@ -231,7 +248,15 @@ export class Roots {
     return countBits(lost)
   }
 
+  #setShare(lease: Lease, share: number): void {
+    const { segment } = lease
+    segment.partly = Math.max(0, segment.partly + share - lease.share)
+    segment.dirty = true
+    lease.share = share
+  }
+
   #forget(queue: JobQueue, lease: Lease): void {
+    if (lease.share > 0) this.#setShare(lease, 0)
     this.#leases.delete(lease.id)
     queue.leases.delete(lease)
   }

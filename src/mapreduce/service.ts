@@ -4,8 +4,11 @@ import { Forest } from './forest.ts'
 import { type HostPorts, type JobCounter, JobsHost } from './host.ts'
 import { JobsFacade } from './jobs.ts'
 import { Loads } from './loads.ts'
+import { LogKeeper } from './log-keeper.ts'
+import { LogSender } from './log-sender.ts'
 import { jobRecords } from './record.ts'
 import { Roots } from './roots.ts'
+import { JobStanding } from './survey.ts'
 import type { Jobs } from './types.ts'
 import { Worker } from './worker.ts'
 
@@ -52,8 +55,10 @@ export function createJobsService(options: JobsServiceOptions): JobsService {
     progress: (job, summary) => coordinator.progress(job, summary),
     total: (job, total, summary) => void coordinator.total(job, total, summary),
   })
-  const worker = new Worker(host, roots, loads, () => wake())
+  const logs = new LogSender(host)
+  const worker = new Worker(host, roots, loads, logs, () => wake())
   const coordinator = new Coordinator(host, forest, kind)
+  const keeper = new LogKeeper(host, (id) => coordinator.stateOf(id))
   const jobs = new JobsFacade(host, coordinator, kind)
   let inspectAtMs = 0
   let renewAtMs = 0
@@ -65,6 +70,7 @@ export function createJobsService(options: JobsServiceOptions): JobsService {
   host.table.onDrop = (job) => {
     forest.dropJob(job)
     worker.dropJob(job)
+    logs.dropJob(job)
     coordinator.dropJob(job)
   }
 
@@ -83,10 +89,12 @@ export function createJobsService(options: JobsServiceOptions): JobsService {
     const at = now()
     forest.report()
     worker.relay()
+    logs.flush()
     if (at >= inspectAtMs) {
       inspectAtMs = at + INSPECT_MS
       if (roots.expire() > 0) worker.newWork()
       coordinator.inspect()
+      keeper.inspect()
       forest.inspect()
       for (const job of [...host.table.live.values()]) {
         if (job.touchedAtMs + FORGET_MS < at) host.table.drop(job.id)
@@ -118,6 +126,11 @@ export function createJobsService(options: JobsServiceOptions): JobsService {
       forest.start()
       worker.start()
       coordinator.start()
+      keeper.start()
+      host.handle(JobStanding, ({ job }) => {
+        const counts = job === undefined ? { queued: roots.waiting(), running: 0 } : roots.countsOf(job)
+        return { cores: host.executor.cores, busy: worker.busy, ...counts }
+      })
       host.transport.onPeerDown((peer) => {
         roots.suspect(peer, SUSPECT_MS)
         forest.suspect(peer)

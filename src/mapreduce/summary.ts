@@ -1,7 +1,10 @@
 /** Summing up what is known of segments. Pure. */
+
+import { mergeAlarms } from './alarm.ts'
+import { failureBytes } from './failure.ts'
 import type { Segment } from './job-table.ts'
 import type { Summary } from './messages.ts'
-import { firstChild, taskCount } from './segments.ts'
+import { countBits, firstChild, taskCount } from './segments.ts'
 import { mergeSketches, type Sketch } from './sketch.ts'
 
 /** Of a segment by its owner, from what its children reported; without the estimate. */
@@ -12,16 +15,46 @@ export function summarize(segment: Segment): Summary {
   let alarms = segment.alarms
   let workers: Sketch = segment.workers
   let failure = segment.failure
+  let named = segment.named
+  let queued = countBits(segment.todo)
+  let running = 0
+  let partly = segment.partly
   const first = firstChild(tree, segment.level, segment.index)
   segment.children.forEach((child, i) => {
     const index = first + i
     if (child.bytes || child.digest) done += taskCount(tree, segment.level - 1, index)
-    else done += child.summary?.done ?? 0
+    else if (segment.level === 1) running += 1
+    else if (child.summary) {
+      done += child.summary.done
+      queued += child.summary.queued
+      running += child.summary.running
+      partly += child.summary.partly ?? 0
+    }
     reassigned += child.summary?.reassigned ?? 0
     alarms += child.summary?.alarms ?? 0
     failure ??= child.summary?.failure
+    named = mergeAlarms(named, child.summary?.named)
     if (child.summary) workers = mergeSketches(workers, child.summary.workers)
   })
   if (segment.total) done = segment.level > segment.job.top ? tree.tasks : taskCount(tree, segment.level, segment.index)
-  return { done, reassigned, alarms, workers: [...workers], ...(failure !== undefined && { failure }) }
+  partly = Math.round(partly * 100) / 100
+  if (segment.total) queued = running = partly = 0
+  else if (segment.level === 1) running -= queued
+  return {
+    done,
+    queued,
+    running,
+    reassigned,
+    alarms,
+    workers: [...workers],
+    ...(partly > 0 && { partly }),
+    ...(named.length > 0 && { named: [...named] }),
+    ...(failure && { failure }),
+  }
+}
+
+/** Upper bound of its encoding, bytes. */
+export function summaryBytes({ workers, estimate, failure, named }: Summary): number {
+  const rest = (failure ? failureBytes(failure) : 0) + 512 * (named?.length ?? 0)
+  return 192 + workers.length * 5 + (estimate?.length ?? 0) + rest
 }

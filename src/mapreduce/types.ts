@@ -2,6 +2,11 @@
  * What a job is, as users and other layers see it. Shapes that travel have their schemas beside the messages.
  */
 
+import type { JobPlan } from './ports.ts'
+import type { JobSpec } from './spec.ts'
+
+export type { JobSpec }
+
 export const JOB_STATES = ['waiting', 'scheduled', 'running', 'succeeded', 'failed', 'cancelled'] as const
 export type JobState = (typeof JOB_STATES)[number]
 
@@ -42,6 +47,11 @@ export interface JobView {
     readonly done: number
     /** Given to another host because the first one died, fell silent or gave them back; not those that were only late. */
     readonly reassigned: number
+    /** In queues, and given to hosts: what the coordinator has heard, while it runs. */
+    readonly queued?: number
+    readonly running?: number
+    /** What those say is done of them, in tasks: 1.5. */
+    readonly partly?: number
   }
   /** Hosts that have done work for it. */
   readonly workers: number
@@ -49,10 +59,70 @@ export interface JobView {
   readonly estimate?: Json
   /** `finish` over everything; once it has succeeded. */
   readonly value?: Json
+  /** SHA-256 of all partials, folded; once it has succeeded. */
+  readonly digest?: string
+  /** Why it failed: what its code did, where, and the last lines of the task's log. */
+  readonly failure?: JobFailure
+  /** The first few cases of two different results for one thing. */
+  readonly alarms?: readonly JobAlarm[]
+  /** Hosts that have its tasks in their queues, or gave them out; asked when nothing comes of it for a while. */
+  readonly hosts?: readonly JobHost[]
   readonly submittedAtMs: number
   readonly finishedAtMs?: number
 }
 
+export interface JobFailure {
+  readonly phase: 'map' | 'reduce' | 'finish'
+  /** If it is known which one it was; of the round that the job was in, or a partition of a keyed job. */
+  readonly task?: number
+  /** Peer id. */
+  readonly host: string
+  readonly message: string
+  readonly log: readonly string[]
+}
+
+export interface JobAlarm {
+  /** The tasks [first, end) that it is about. */
+  readonly tasks: { readonly first: number; readonly end: number }
+  /** Two different results: SHA-256, and the peer id of who brought it, as far as they are known. */
+  readonly attempts: ReadonlyArray<{ readonly digest?: string; readonly host?: string }>
+}
+
+export interface JobHost {
+  /** Peer id. */
+  readonly peer: string
+  readonly cores: number
+  readonly queued: number
+  readonly running: number
+}
+
+/** A line that a task logged. */
+export interface JobLogLine {
+  /** Of all lines of the job, as its coordinator got them; a gap is lines that were not kept. */
+  readonly seq: number
+  readonly task: number
+  /** Peer id of the host that ran the task. */
+  readonly host: string
+  readonly text: string
+  readonly atMs: number
+}
+
+/** A job that has not been submitted, and what it comes to. */
+export interface PlannedJob {
+  readonly request: JobRequest
+  readonly plan: JobPlan
+}
+
+/** Where the tasks of a job would go. */
+export interface JobPlacement {
+  /** Tasks that are kept in one place until they are done, and how many such places were looked up. */
+  readonly segments: number
+  readonly sampled: number
+  /** By the places that were looked up, most tasks first. */
+  readonly hosts: ReadonlyArray<{ readonly peer: string; readonly address: string; readonly tasks: number }>
+  /** Of hosts that answered when they were asked. */
+  readonly lending: { readonly asked: number; readonly hosts: number; readonly cores: number; readonly busy: number }
+}
 /** What a task is given of a stored file: the bytes of its blocks, or the text of the lines that begin in them. */
 export type InputKind = 'bytes' | 'lines'
 
@@ -68,6 +138,13 @@ export interface MapContext<Params> {
   readonly state: Json
   /** Uniform in [0, 1), 32 random bits: a stream of its own for each task. */
   random(): number
+  /**
+   * A line of the task's log (`chorale job logs`), no part of its result. Strings as they are, else as JSON; of a task
+   * the first 12 lines and the last 8 are kept, 400 characters each and 2,000 in all.
+   */
+  log(...values: unknown[]): void
+  /** How much of this task is done, 0 to 1: worth saying in tasks that take a minute. */
+  progress(share: number): void
   /** Of keyed jobs. */
   emit(key: string, value: Json): void
 }
@@ -129,4 +206,18 @@ export interface Jobs {
   /** The view now and at every change, until a terminal state. Leaving the loop stops the watch, not the job. */
   watch(id: string, options?: { signal?: AbortSignal }): AsyncIterable<JobView>
   cancel(id: string): Promise<JobView>
+  /** What the network knows of how a job is to be done; undefined when nobody knows it. */
+  spec(id: string, options?: { signal?: AbortSignal }): Promise<JobSpec | undefined>
+  /** The same once more, as a job of this node's: of any submitter, if it failed or was cancelled. */
+  retry(id: string, options?: { signal?: AbortSignal }): Promise<JobView>
+  /**
+   * The last lines that the tasks of a job have logged, oldest first, and with `follow` what comes until its end. A new
+   * coordinator of a job begins anew, with `seq` too.
+   */
+  logs(
+    id: string,
+    options?: { task?: number | undefined; follow?: boolean; signal?: AbortSignal },
+  ): AsyncIterable<JobLogLine>
+  /** Where the tasks of a job like this would go now; submits nothing. */
+  place(plan: PlannedJob, options?: { signal?: AbortSignal }): Promise<JobPlacement>
 }

@@ -11,7 +11,7 @@ import { BytesSchema, record } from '../net/message.ts'
 import { taskInput } from './input.ts'
 import { pack, unpack } from './packed.ts'
 import type { Emitted, Written } from './pairs.ts'
-import type { Executor, JobStore, RunResult, TaskRun } from './ports.ts'
+import type { Executor, JobStore, RunOptions, RunResult, TaskRun } from './ports.ts'
 import { tasksOfMask } from './segments.ts'
 import type { JobSpec, Stage } from './spec.ts'
 import type { Json } from './types.ts'
@@ -59,7 +59,10 @@ export class Work {
   }
 
   /** Partials are up to MAX_PARTIAL_BYTES. Rejects as the executor and the store do. */
-  async run({ spec, segment, mask }: Pick<TaskRun, 'spec' | 'segment' | 'mask'>, options: Options): Promise<RunResult> {
+  async run(
+    { spec, segment, mask }: Pick<TaskRun, 'spec' | 'segment' | 'mask'>,
+    options: RunOptions,
+  ): Promise<RunResult> {
     const tasks = tasksOfMask(spec, segment, mask)
     const run: TaskRun = { spec, segment, mask, ...(await this.#given(spec, tasks, options)) }
     const { partials, tookMs } = await this.#executor.run(run, options)

@@ -7,9 +7,12 @@ import type { Key } from '../core/ids.ts'
 import { MAX_WAITERS } from '../core/limits.ts'
 import type { Contact } from '../net/contact.ts'
 import type { RequestOf } from '../net/message.ts'
+import type { Failure } from './failure.ts'
+import { GrantNotes } from './grant-notes.ts'
 import type { JobsHost } from './host.ts'
 import { type LiveJob, placeKey } from './job-table.ts'
 import type { Loads } from './loads.ts'
+import type { LogSender } from './log-sender.ts'
 import {
   type Grant,
   JobLoads,
@@ -24,7 +27,7 @@ import {
 } from './messages.ts'
 import type { RunResult } from './ports.ts'
 import type { Lease, Roots } from './roots.ts'
-import { countBits, fullMask, hasSegment } from './segments.ts'
+import { countBits, fullMask, hasSegment, tasksOfMask } from './segments.ts'
 
 /** A pull goes out when what is left will take less than this. */
 const LOW_WATER_MS = 60
@@ -47,12 +50,15 @@ interface Work {
   readonly job: LiveJob
   /** Who gave it; undefined: this host's own queue. */
   readonly root: Contact | undefined
+  /** What its code says, once it runs. */
+  notes?: GrantNotes
 }
 
 export class Worker {
   readonly #host: JobsHost
   readonly #roots: Roots
   readonly #loads: Loads
+  readonly #logs: LogSender
   /** Called when there is something to pass on. */
   readonly #wake: () => void
   readonly #buffer: Work[] = []
@@ -66,11 +72,12 @@ export class Worker {
   #meanTaskMs: number | undefined
   tasksDone = 0
 
-  constructor(host: JobsHost, roots: Roots, loads: Loads, wake: () => void) {
+  constructor(host: JobsHost, roots: Roots, loads: Loads, logs: LogSender, wake: () => void) {
     this.#host = host
     this.#wake = wake
     this.#roots = roots
     this.#loads = loads
+    this.#logs = logs
   }
 
   get busy(): number {
@@ -87,7 +94,7 @@ export class Worker {
       return this.#pullReply(leases, message.knows)
     })
     this.#host.handle(JobRenew, (message, { from }) => {
-      this.#roots.renew(from.peer, message.held)
+      this.#roots.renew(from.peer, message.held, message.shares)
       if (this.#roots.release(from.peer, message.dropped) > 0) this.newWork()
       return {}
     })
@@ -152,6 +159,9 @@ export class Worker {
   renew(): void {
     const held = [...this.#buffer, ...this.#running, ...this.#delivering]
     for (const renewal of this.#renewals(held, false)) renewal.catch(() => {})
+    const own = [...this.#running].filter(({ root }) => !root)
+    const ids = own.map(({ grant }) => grant.id)
+    this.#roots.renew(this.#host.transport.peer, ids, sharesOf(own))
   }
 
   dropJob(job: LiveJob): void {
@@ -167,17 +177,22 @@ export class Worker {
   }
 
   #renewals(works: readonly Work[], dropped: boolean): Promise<unknown>[] {
-    const groups = new Map<string, { to: Contact; ids: number[] }>()
-    for (const { root, grant } of works) {
+    const groups = new Map<string, { to: Contact; works: Work[] }>()
+    for (const work of works) {
+      const { root } = work
       if (!root) continue
       const name = `${root.id}|${root.incarnation}`
       const group = groups.get(name)
-      if (!group) groups.set(name, { to: root, ids: [grant.id] })
-      else if (group.ids.length < MAX_ITEMS) group.ids.push(grant.id)
+      if (!group) groups.set(name, { to: root, works: [work] })
+      else if (group.works.length < MAX_ITEMS) group.works.push(work)
     }
-    return [...groups.values()].map(({ to, ids }) =>
-      this.#host.ask(to, JobRenew, { held: dropped ? [] : ids, dropped: dropped ? ids : [] }),
-    )
+    return [...groups.values()].map(({ to, works }) => {
+      const ids = works.map(({ grant }) => grant.id)
+      const message = dropped
+        ? { held: [], dropped: ids, shares: [] }
+        : { held: ids, dropped: [], shares: sharesOf(works) }
+      return this.#host.ask(to, JobRenew, message)
+    })
   }
 
   #ownWork(): Work | undefined {
@@ -285,18 +300,22 @@ export class Worker {
     const { grant, job } = work
     const tasks = countBits(grant.mask)
     let result: RunResult = { partials: [], tookMs: 0 }
-    let failure: string | undefined
+    let failure: Failure | undefined
+    const notes = new GrantNotes((task, text) => this.#logs.add(job, task, text))
+    work.notes = notes
     try {
       const run = { spec: job.spec, segment: grant.segment, mask: grant.mask }
       const { work: computing } = this.#host
-      result = await this.#host.compute(job, () => computing.run(run, { signal: job.ended.signal }))
+      result = await this.#host.compute(job, () => computing.run(run, { signal: job.ended.signal, notes }))
       this.tasksDone += tasks
       const eachMs = result.tookMs / tasks
       this.#meanTaskMs = this.#meanTaskMs === undefined ? eachMs : this.#meanTaskMs + (eachMs - this.#meanTaskMs) / 8
     } catch (error) {
       if (!job.ended.signal.aborted && !this.#host.signal.aborted) {
         this.#host.counters.failedRuns++
-        failure = errorMessage(error).slice(0, 500)
+        const failed = tasksOfMask(job.tree, grant.segment, grant.mask)
+        const reduces = job.spec.stage?.reduce === true
+        failure = notes.failure(failed, this.#host.transport.peer, errorMessage(error), reduces)
       }
     }
     if (!job.ended.signal.aborted && !this.#host.signal.aborted) {
@@ -310,7 +329,7 @@ export class Worker {
   }
 
   /** Keeps the results until the owner of the segment has committed them, whoever that is by then. */
-  async #deliver(work: Work, result: RunResult, failure: string | undefined): Promise<void> {
+  async #deliver(work: Work, result: RunResult, failure: Failure | undefined): Promise<void> {
     const { grant, job } = work
     const parts = inFrames(result.partials)
     for (const [i, results] of parts.entries()) {
@@ -322,7 +341,7 @@ export class Worker {
         more: i < parts.length - 1,
         tookMs: result.tookMs,
         worker: this.#host.transport.peer,
-        ...(failure !== undefined && { failure }),
+        ...(failure && { failure }),
       })
     }
     this.#delivering.delete(work)
@@ -350,6 +369,13 @@ export class Worker {
       pauseMs = Math.min(RETRY_MS.most, pauseMs * 2)
     }
   }
+}
+
+/** Of the grants whose code tells how far it is. */
+function sharesOf(works: readonly Work[]): [number, number][] {
+  return works.flatMap(({ grant, notes }): [number, number][] =>
+    notes?.share === undefined ? [] : [[grant.id, notes.share]],
+  )
 }
 
 /** As many as a frame holds, and at least one message: also a grant that brought nothing is answered. */

@@ -5,7 +5,8 @@ export function mapContext<P>(params: P, given: Partial<MapContext<P>> = {}): Ma
   const emit = () => {
     throw new Error('not a keyed job')
   }
-  return { params, seed: 0, input: undefined, round: 0, state: null, random: () => 0, emit, ...given }
+  const silent = { log() {}, progress() {} }
+  return { params, seed: 0, input: undefined, round: 0, state: null, random: () => 0, emit, ...silent, ...given }
 }
 
 export function finishContext<P>(params: P): FinishContext<P> {

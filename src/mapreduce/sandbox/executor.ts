@@ -9,7 +9,9 @@ import type { RunSpec } from '../module-runner.ts'
 import type { Executor } from '../ports.ts'
 import { countBits, fullMask, tasksOfMask } from '../segments.ts'
 import { FAN_IN, JobName, type JobSpec } from '../spec.ts'
+import { hear, MAX_LINE_CHARS } from '../task-notes.ts'
 import type { Json } from '../types.ts'
+import type { OnNote } from './child.ts'
 import { loadPrelude } from './prelude.ts'
 import { Sandbox, type SandboxOptions, type SandboxState } from './sandbox.ts'
 import { checkWasm, isWasm } from './wasm-check.ts'
@@ -51,6 +53,9 @@ const answers = {
   next: checker(Type.Array(ResultBytes, { maxItems: 1 })),
   finish: checker(Type.Unsafe<Json>(Type.Unknown())),
 }
+const notesSchema = checker(
+  Type.Union([Type.String({ maxLength: MAX_LINE_CHARS }), Type.Number({ minimum: 0, maximum: 1 })]),
+)
 
 function partialsOf(bytes: typeof ResultBytes) {
   return Type.Array(record({ level: Type.Union([Type.Literal(0), Type.Literal(1)]), index: Index, bytes }), {
@@ -97,6 +102,7 @@ export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxE
     input: unknown,
     timeoutMs: number,
     signal?: AbortSignal,
+    onNote?: OnNote,
   ): Promise<Uint8Array> {
     if (stopped) throw new ChoraleError('aborted', 'the host stops')
     opening ??= Sandbox.open(options).catch((error: unknown) => {
@@ -105,15 +111,22 @@ export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxE
     })
     const [sandbox, bytes] = await Promise.all([opening, code(module)])
     open = sandbox
-    return sandbox.call(job, bytes, name, encode(input), { timeoutMs, signal })
+    return sandbox.call(job, bytes, name, encode(input), { timeoutMs, signal, onNote })
   }
 
-  async function callFor(spec: JobSpec, name: string, input: unknown, timeoutMs: number, signal?: AbortSignal) {
+  async function callFor(
+    spec: JobSpec,
+    name: string,
+    input: unknown,
+    timeoutMs: number,
+    signal?: AbortSignal,
+    onNote?: OnNote,
+  ) {
     const engine = await engineName()
     if (spec.engine !== engine) {
       throw new ChoraleError('unsupported', `the job is for the engine ${spec.engine}, this host has ${engine}`)
     }
-    return call(spec.module, jobOf(spec), name, input, timeoutMs, signal)
+    return call(spec.module, jobOf(spec), name, input, timeoutMs, signal, onNote)
   }
 
   return {
@@ -126,14 +139,20 @@ export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxE
       const plan = parsed(answers.plan, await call(module, `plan|${module}`, 'plan', input, Math.min(REST_MS, taskMs)))
       return { ...plan, engine: await engineName() }
     },
-    async run({ spec, segment, mask, inputs, state }, { signal }) {
+    async run({ spec, segment, mask, inputs, state }, { signal, notes }) {
       const before = clock.now()
       const input = { spec: inputOf(spec), segment, mask, ...(inputs && { inputs }), ...(state && { state }) }
       const timeoutMs = taskMs * countBits(mask)
       const checks = spec.partitions === undefined ? answers.run : answers.runKeyed
-      const answer = parsed(checks, await callFor(spec, 'run', input, timeoutMs, signal))
+      const tasks = tasksOfMask(spec, segment, mask)
+      const onNote: OnNote = (task, said) => {
+        const known = tasks.find((one) => one === task)
+        if (known === undefined) throw new ChoraleError('bad-message', 'a note of another task')
+        hear(notes, known, notesSchema.parse(said))
+      }
+      const answer = parsed(checks, await callFor(spec, 'run', input, timeoutMs, signal, onNote))
       const whole = mask === fullMask(spec, 1, segment)
-      const wanted = whole ? [segment] : tasksOfMask(spec, segment, mask)
+      const wanted = whole ? [segment] : tasks
       const partials = answer.map(({ index, bytes }) => ({ level: whole ? (1 as const) : (0 as const), index, bytes }))
       if (partials.map(({ index }) => index).join() !== wanted.join()) {
         throw new ChoraleError('user-code', "the job's process gave results that it was not asked for")

@@ -42,15 +42,26 @@ function text(error: unknown): string {
   return message.slice(0, MAX_MESSAGE) || 'no message'
 }
 
+/** The call that is at work. */
+let current: unknown
+
+function note(task: unknown, said: unknown): void {
+  send({ op: 'note', id: current, task, said })
+}
+
 async function init({ heapMb, stacks, preludeBytes }: Init, body: Uint8Array): Promise<Call> {
   const isolate = new isolated.Isolate({ memoryLimit: heapMb, onCatastrophicError: end })
   const context = await isolate.createContext()
   const decoder = new TextDecoder()
   const prelude = decoder.decode(body.subarray(0, preludeBytes))
-  const guest = await context.evalClosure(`${prelude}\nreturn __prelude.start($0)`, [stacks], {
-    filename: 'chorale:prelude',
-    result: { reference: true },
-  })
+  const guest = await context.evalClosure(
+    `${prelude}\nreturn __prelude.start($0, $1)`,
+    [stacks, new isolated.Callback(note)],
+    {
+      filename: 'chorale:prelude',
+      result: { reference: true },
+    },
+  )
   const take = await guest.get('take', { reference: true })
   const call = await guest.get('call', { reference: true })
   const code = body.subarray(preludeBytes)
@@ -78,6 +89,7 @@ let call: Call | undefined
 
 async function onFrame({ head, body }: Frame): Promise<void> {
   const id = head.id as number
+  current = id
   try {
     if (head.op === 'init') {
       call = await init(head as unknown as Init, body)

@@ -4,7 +4,7 @@
  */
 import type { Clock, Logger } from '../../core/env.ts'
 import { ChoraleError } from '../../core/errors.ts'
-import { Child } from './child.ts'
+import { type CallOptions, Child } from './child.ts'
 import { commandOf, type Level, type Limits, type RunnerFiles, runnerFiles, whyNoBubblewrap } from './command.ts'
 import { idleDataKb } from './idle-data.ts'
 import { loadPrelude, type Prelude } from './prelude.ts'
@@ -27,11 +27,6 @@ export interface SandboxOptions {
   readonly limits?: Partial<Limits>
   /** Errors tell the line of the job's code; costs a little speed where errors are thrown. */
   readonly stacks?: boolean
-}
-
-export interface CallOptions {
-  readonly timeoutMs: number
-  readonly signal?: AbortSignal | undefined
 }
 
 interface Seat {

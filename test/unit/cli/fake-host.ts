@@ -12,7 +12,8 @@ import { keyOfCid } from '../../../src/dht/cid.ts'
 import { lazyFiles } from '../../../src/dht/store/files/lazy.ts'
 import { Pins } from '../../../src/dht/store/pins.ts'
 import type { SignedRecord } from '../../../src/dht/store/records.ts'
-import type { JobView } from '../../../src/mapreduce/types.ts'
+import type { JobSpec } from '../../../src/mapreduce/spec.ts'
+import type { JobLogLine, JobPlacement, JobView } from '../../../src/mapreduce/types.ts'
 import type { Host, HostStatus } from '../../../src/node.ts'
 import { MemoryIo } from '../../fakes/block-io.ts'
 
@@ -63,6 +64,18 @@ export const fakeStatus: HostStatus = {
 export class FakeHost implements Host {
   readonly views = new Map<string, JobView[]>()
   readonly requests: unknown[] = []
+  readonly specs = new Map<string, JobSpec>()
+  /** Of every job's log. */
+  lines: JobLogLine[] = []
+  placement: JobPlacement = {
+    segments: 7,
+    sampled: 7,
+    hosts: [
+      { peer: fakeStatus.peer, address: '127.0.0.1:4001', tasks: 68 },
+      { peer: '12D3KooWOther', address: '127.0.0.1:4002', tasks: 32 },
+    ],
+    lending: { asked: 2, hosts: 1, cores: 2, busy: 1 },
+  }
   stopped = false
   /** Real files and pins, over blocks in memory. */
   readonly io = new MemoryIo()
@@ -144,7 +157,22 @@ export class FakeHost implements Host {
     list: async () => [...this.views.values()].map((views) => views.at(-1)!),
     show: async (id) => this.views.get(id)?.at(-1),
     watch: (id, options) => this.#watch(id, options?.signal),
+    spec: async (id) => this.specs.get(id),
+    retry: async (id) => {
+      this.requests.push(id)
+      return jobView({ id: `${id.slice(0, -1)}q`, state: 'waiting' })
+    },
+    logs: (id, options) => this.#logs(id, options),
+    place: async (plan) => {
+      this.requests.push(plan)
+      return this.placement
+    },
     cancel: async (id) => ({ ...this.views.get(id)!.at(-1)!, state: 'cancelled', reason: 'by the submitter' }),
+  }
+
+  async *#logs(id: string, { task, follow, signal }: Parameters<Host['jobs']['logs']>[1] = {}) {
+    yield* this.lines.filter((line) => task === undefined || line.task === task)
+    if (follow) for await (const _ of this.#watch(id, signal));
   }
 
   /** Ends after a terminal view; else stays open like the watch of a job that runs. */

@@ -28,7 +28,7 @@ export function fakeExecutor(options: FakeExecutorOptions): (env: Env) => Execut
     cores: options.cores ?? 1,
     tasksRun: 0,
     plan: async (_name, params, input) => ({ name: module.name, ...module.plan(params, input), engine: 'fake/1' }),
-    async run({ spec, segment, mask, ...given }, { signal }) {
+    async run({ spec, segment, mask, ...given }, { signal, notes }) {
       trouble()
       let tookMs = 0
       for (const task of tasksOfMask(spec, segment, mask)) {
@@ -36,7 +36,7 @@ export function fakeExecutor(options: FakeExecutorOptions): (env: Env) => Execut
         this.tasksRun++
       }
       await env.clock.sleep(tookMs, { signal })
-      const partials = runTasks(module, spec, segment, mask, given)
+      const partials = runTasks(module, spec, segment, mask, given, notes)
       return { partials: options.bend ? options.bend(partials) : partials, tookMs }
     },
     async fold(spec, partials) {

@@ -2,6 +2,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { encode } from '../../../src/core/cbor.ts'
 import { hashKey } from '../../../src/core/ids.ts'
+import type { RegisterKind } from '../../../src/dht/registers.ts'
+import { placeOf, RegisterTable } from '../../../src/dht/store/table.ts'
 import {
   controlBytes,
   type JobRecord,
@@ -33,13 +35,33 @@ const bytes = encodeSpec(spec)
 const id = jobIdOf(bytes)
 const signer = fakeSigner('peer-1')
 
-const ends = fc.record({
-  state: fc.constantFrom('succeeded' as const, 'failed' as const),
-  reason: fc.constantFrom('a', 'b'),
-  digest: fc.constantFrom(hashKey('1'), hashKey('2'), hashKey('3')),
-  disputed: fc.boolean(),
-  atMs: fc.integer({ min: 1, max: 3 }),
-})
+const ends = fc
+  .record({
+    state: fc.constantFrom('succeeded' as const, 'failed' as const),
+    reason: fc.constantFrom('a', 'b'),
+    failure: fc.option(
+      fc.record({
+        phase: fc.constantFrom('map' as const, 'reduce' as const),
+        task: fc.integer({ min: 0, max: 1 }),
+        host: fc.constantFrom('a', 'b'),
+        message: fc.constant('c'),
+        log: fc.array(fc.constantFrom('d', 'e'), { maxLength: 1 }),
+      }),
+      { nil: undefined },
+    ),
+    digest: fc.constantFrom(hashKey('1'), hashKey('2'), hashKey('3')),
+    disputed: fc.boolean(),
+    atMs: fc.integer({ min: 1, max: 3 }),
+  })
+  .map(({ failure, ...end }) => ({ ...end, ...(failure && { failure }) }))
+const alarms = fc.array(
+  fc.record({
+    level: fc.nat(1),
+    index: fc.nat(12),
+    attempts: fc.array(fc.record({ host: fc.constantFrom('a', 'b') }), { minLength: 2, maxLength: 2 }),
+  }),
+  { maxLength: 3 },
+)
 const controls = fc.record({
   seq: fc.integer({ min: 1, max: 3 }),
   action: fc.constant('cancel' as const),
@@ -55,14 +77,15 @@ const records: fc.Arbitrary<JobRecord> = fc
     done: fc.nat(40),
     reassigned: fc.nat(9),
     alarms: fc.nat(2),
+    named: fc.option(alarms, { nil: undefined }),
     workers: sketches,
     end: fc.option(ends, { nil: undefined }),
     control: fc.option(controls, { nil: undefined }),
   })
-  .map(({ started, done, reassigned, alarms, workers, end, control }) => ({
+  .map(({ started, done, reassigned, alarms, named, workers, end, control }) => ({
     ...newRecord(bytes),
     started,
-    progress: { done, reassigned, alarms, workers: [...workers] },
+    progress: { done, reassigned, alarms, workers: [...workers], ...(named && { named }) },
     ...(end && { end }),
     ...(control && { control }),
   }))
@@ -87,6 +110,17 @@ const cancelled = {
   ...newRecord(bytes),
   control: { seq: 1, action: 'cancel' as const, atMs: 5, signature: new Uint8Array([1]) },
 }
+
+test('a result is there for a day, and not for ever', () => {
+  const table = new RegisterTable()
+  table.define(jobRecords(signer) as RegisterKind<unknown>)
+  const endedAtMs = 1_700_000_000_000
+  table.merge({ kind: 'job', key: jobKey(id), value: newRecord(bytes), ageMs: 0 }, endedAtMs - 3_600_000)
+  table.merge({ kind: 'job', key: jobKey(id), value: one, ageMs: 0 }, endedAtMs)
+  const held = (hours: number) => table.get(placeOf('job', jobKey(id)), endedAtMs + hours * 3_600_000)?.value
+  expect(viewOf(held(23.9) as JobRecord)).toMatchObject({ state: 'succeeded', value: 1 })
+  expect(held(24.1)).toBeUndefined()
+})
 
 test('a result beats a late cancel, whichever comes first', () => {
   expect(terminalState(cancelled)).toBe('cancelled')

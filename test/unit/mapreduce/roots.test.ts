@@ -47,6 +47,8 @@ function segmentOf(job: LiveJob, index: number): Segment {
     again: 0,
     reassigned: 0,
     failures: 0,
+    named: [],
+    partly: 0,
     workers: [],
   }
 }

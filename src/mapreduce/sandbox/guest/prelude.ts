@@ -38,10 +38,13 @@ interface Total {
   readonly state?: Uint8Array
 }
 
-export function start(stacks: boolean) {
+/** `note`: takes a line of a task's log, or how much of the task is done. No object of the job's gets to it. */
+export function start(stacks: boolean, note: (task: number, said: string | number) => void) {
   replaceMath()
   hardenRealm(stacks)
   let job: JobModule | undefined
+
+  const notes = { log: note, progress: note }
 
   const calls: { [name: string]: (input: never) => unknown } = {
     plan: ({ params, file }: { params: { [name: string]: Json }; file?: FileSize }) => {
@@ -53,7 +56,7 @@ export function start(stacks: boolean) {
         ...(rounds && { rounds }),
       }
     },
-    run: ({ spec, segment, mask, ...given }: Run) => runTasks(job!, spec, segment, mask, given),
+    run: ({ spec, segment, mask, ...given }: Run) => runTasks(job!, spec, segment, mask, given, notes),
     fold: ({ spec, partials }: { spec: RunSpec; partials: Uint8Array[] }) => foldPartials(job!, spec, partials),
     merge: ({ spec, runs }: { spec: RunSpec; runs: Uint8Array[] }) => mergeRuns(job!, spec, runs),
     next: ({ spec, total, state }: Total) => {

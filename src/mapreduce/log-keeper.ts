@@ -1,0 +1,117 @@
+/**
+ * The last lines of the jobs that this host coordinates, in memory: what is lost with the host can be had again by doing
+ * the task again (`chorale job replay`).
+ */
+import { MAX_LOG_CHARS, MAX_LOG_LINES, MAX_LOGGING_JOBS } from '../core/limits.ts'
+import type { JobsHost } from './host.ts'
+import { JobLog, JobLogRead, type KeptLine, MAX_BATCH, MAX_PAUSE_MS } from './log-messages.ts'
+import { jobKey } from './spec.ts'
+
+/** Logs that nobody has added to for so long are forgotten. */
+const FORGET_MS = 3_600_000
+/** Senders are counted for so long. */
+const COUNT_MS = 5_000
+/** So many senders may be heard a second, and none of them more often than this. */
+const BATCHES_PER_SECOND = 64
+const LEAST_PAUSE_MS = 250
+
+interface Log {
+  /** Tells this log from those of other keepers, and of this host before it was started again. */
+  readonly name: string
+  readonly lines: KeptLine[]
+  chars: number
+  seq: number
+  touchedAtMs: number
+}
+
+/** What the record of a job says, if this host has it. */
+type StateOf = (job: string) => 'unknown' | 'live' | 'over'
+
+export class LogKeeper {
+  readonly #host: JobsHost
+  readonly #stateOf: StateOf
+  /** Touched last is last. */
+  readonly #logs = new Map<string, Log>()
+  #senders = { now: new Set<string>(), before: 0, sinceMs: 0 }
+
+  constructor(host: JobsHost, stateOf: StateOf) {
+    this.#host = host
+    this.#stateOf = stateOf
+  }
+
+  start(): void {
+    const host = this.#host
+    host.handle(JobLog, ({ job, lines, lost }, { from }) => {
+      if (!host.overlay.owns(jobKey(job)) || this.#stateOf(job) === 'unknown')
+        return { moved: true as const, pauseMs: 0 }
+      const log = this.#open(job)
+      log.seq += lost
+      const atMs = host.now()
+      for (const { task, text } of lines) {
+        log.lines.push({ seq: ++log.seq, task, host: from.peer, text, atMs })
+        log.chars += text.length
+      }
+      while (log.lines.length > MAX_LOG_LINES || log.chars > MAX_LOG_CHARS) log.chars -= log.lines.shift()!.text.length
+      return { pauseMs: this.#pauseMs(from.peer) }
+    })
+    host.handle(JobLogRead, ({ job, keeper, after, task }) => {
+      const nothing = { keeper: '', lines: [], more: false, over: false }
+      const state = this.#stateOf(job)
+      if (state === 'unknown' || !host.overlay.owns(jobKey(job))) return { ...nothing, moved: true as const }
+      const over = state === 'over'
+      const log = this.#logs.get(job)
+      if (!log) return { ...nothing, over }
+      const from = keeper === log.name ? after : 0
+      const found = log.lines.filter((line) => line.seq > from && (task === undefined || line.task === task))
+      const lines = fitting(found)
+      return { keeper: log.name, lines, more: lines.length < found.length, over }
+    })
+  }
+
+  /** Now and then: what nobody adds to any more goes. */
+  inspect(): void {
+    const before = this.#host.now() - FORGET_MS
+    for (const [job, log] of this.#logs) {
+      if (log.touchedAtMs > before && this.#logs.size <= MAX_LOGGING_JOBS) return
+      this.#logs.delete(job)
+    }
+  }
+
+  #open(job: string): Log {
+    const now = this.#host.now()
+    const log = this.#logs.get(job) ?? {
+      name: `${this.#host.transport.peer}|${now}`,
+      lines: [],
+      chars: 0,
+      seq: 0,
+      touchedAtMs: 0,
+    }
+    log.touchedAtMs = now
+    this.#logs.delete(job)
+    this.#logs.set(job, log)
+    if (this.#logs.size > MAX_LOGGING_JOBS) this.inspect()
+    return log
+  }
+
+  /** The more there are who send, the longer each of them waits. */
+  #pauseMs(peer: string): number {
+    const senders = this.#senders
+    const now = this.#host.now()
+    if (senders.sinceMs + COUNT_MS <= now) this.#senders = { now: new Set(), before: senders.now.size, sinceMs: now }
+    this.#senders.now.add(peer)
+    const count = Math.max(this.#senders.now.size, this.#senders.before)
+    return Math.min(MAX_PAUSE_MS, Math.max(LEAST_PAUSE_MS, Math.ceil((count * 1000) / BATCHES_PER_SECOND)))
+  }
+}
+
+/** The first of them, as many as a message holds. */
+function fitting(lines: readonly KeptLine[]): KeptLine[] {
+  let chars = 0
+  let count = 0
+  for (const { text, host } of lines) {
+    chars += text.length + host.length
+    if (count === MAX_BATCH.lines || (count > 0 && chars > MAX_BATCH.chars)) break
+    count++
+  }
+  return lines.slice(0, count)
+}

@@ -1,0 +1,265 @@
+/** What people are told of a job, on a network that is given: its log, why it waits, why it failed, who contradicts whom. */
+import { describe, expect, test } from 'vitest'
+import { encode } from '../../../src/core/cbor.ts'
+import { hashKey } from '../../../src/core/ids.ts'
+import { MAX_LOG_LINES } from '../../../src/core/limits.ts'
+import { JobLog } from '../../../src/mapreduce/log-messages.ts'
+import { JobResults } from '../../../src/mapreduce/messages.ts'
+import { jobKey, segmentKey } from '../../../src/mapreduce/spec.ts'
+import type { JobLogLine, JobModule, JobView } from '../../../src/mapreduce/types.ts'
+import { expectedWaves, type FakeExecutorOptions, fakeExecutor, waves } from './fake-executor.ts'
+import { type FakeHost, FakeNetwork, type FakeOptions } from './fake-network.ts'
+
+const quiet = waves as unknown as JobModule
+const talking: JobModule = {
+  ...quiet,
+  map(task, context) {
+    context.log('task', task)
+    context.log({ done: true })
+    return quiet.map(task, context)
+  },
+}
+
+function ring(count: number, options: FakeOptions, executor: Partial<FakeExecutorOptions> = {}) {
+  const network = new FakeNetwork(options)
+  const make = fakeExecutor({ module: quiet, taskMs: () => 20, ...executor })
+  return { network, hosts: Array.from({ length: count }, () => network.add(make)) }
+}
+
+async function submit(network: FakeNetwork, host: FakeHost, tasks: number): Promise<string> {
+  const request = { module: 'builtin:waves', params: { tasks }, seed: 7 }
+  return (await network.time.until(host.service.jobs.submit(request), 10_000)).id
+}
+
+async function collect<T>(values: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const value of values) all.push(value)
+  return all
+}
+
+async function end(network: FakeNetwork, host: FakeHost, id: string, limitMs = 60_000): Promise<JobView> {
+  return (await network.time.until(collect(host.service.jobs.watch(id)), limitMs)).at(-1) as JobView
+}
+
+function show(network: FakeNetwork, host: FakeHost, id: string): Promise<JobView | undefined> {
+  return network.time.until(host.service.jobs.show(id), 5_000)
+}
+
+const pass = (network: FakeNetwork, ms: number) => network.time.until(network.time.sleep(ms), ms + 1)
+
+describe('logs', () => {
+  const wanted = (tasks: number) =>
+    Array.from({ length: tasks }, (_, task) => [`${task} task ${task}`, `${task} {"done":true}`]).flat()
+  const told = (lines: readonly JobLogLine[]) => lines.map(({ task, text }) => `${task} ${text}`)
+
+  test('every line is heard on any host, while the job runs and after it', async () => {
+    const { network, hosts } = ring(6, { seed: 1 }, { module: talking, taskMs: () => 50 })
+    const id = await submit(network, hosts[0]!, 100)
+    const [watcher, other] = hosts.filter((host) => host !== network.owner(jobKey(id)))
+    const followed = network.time.until(collect(watcher!.service.jobs.logs(id, { follow: true })), 60_000)
+    const lines = await followed
+    expect(await show(network, watcher!, id)).toMatchObject({ state: 'succeeded' })
+    expect(told(lines).sort()).toEqual(wanted(100).sort())
+    expect(lines.map(({ seq }) => seq)).toEqual(lines.map((_, i) => i + 1))
+    const peers = new Set(lines.map(({ host }) => host))
+    expect([...peers].sort()).toEqual(hosts.map((host) => host.contact.peer).sort())
+    const { jobs } = other!.service
+    expect(await network.time.until(collect(jobs.logs(id)), 5_000)).toEqual(lines)
+    const ofOne = await network.time.until(collect(jobs.logs(id, { task: 33 })), 5_000)
+    expect(told(ofOne)).toEqual(['33 task 33', '33 {"done":true}'])
+  })
+
+  test('of more lines than are kept the last ones are there, and the others are counted', async () => {
+    const module: JobModule = {
+      ...quiet,
+      map(task, context) {
+        for (let line = 0; line < 30; line++) context.log('x'.repeat(50), task, line)
+        return quiet.map(task, context)
+      },
+    }
+    const { network, hosts } = ring(4, { seed: 2 }, { module, taskMs: () => 5 })
+    const id = await submit(network, hosts[0]!, 2_000)
+    await end(network, hosts[0]!, id)
+    await pass(network, 3_000)
+    const lines = await network.time.until(collect(hosts[1]!.service.jobs.logs(id)), 10_000)
+    expect(lines.length).toBeGreaterThan(MAX_LOG_LINES / 2)
+    expect(lines.length).toBeLessThanOrEqual(MAX_LOG_LINES)
+    // Twenty lines of each task, and one that says that there were more.
+    expect(lines.at(-1)!.seq).toBeGreaterThan(2_000 * 21 * 0.95)
+    expect(lines.at(-1)!.seq).toBeLessThanOrEqual(2_000 * 21)
+    let sent = 0
+    for (const host of hosts) sent += host.sent.get('jobs/log') ?? 0
+    expect(sent).toBeLessThan(100)
+  })
+
+  test('whoever follows a job whose coordinator dies goes on at the next one', async () => {
+    const { network, hosts } = ring(6, { seed: 3 }, { module: talking, taskMs: () => 200 })
+    const id = await submit(network, hosts[0]!, 120)
+    const owner = network.owner(jobKey(id))
+    const watcher = hosts.find((host) => host !== owner)!
+    network.time.timer(2_000, () => network.kill(owner))
+    const lines = await network.time.until(collect(watcher.service.jobs.logs(id, { follow: true })), 60_000)
+    expect(await show(network, watcher, id)).toMatchObject({ state: 'succeeded', value: expectedWaves(120, 7) })
+    const heard = new Set(told(lines))
+    expect(wanted(120).filter((line) => !heard.has(line)).length).toBeLessThan(60)
+    expect(heard.has('119 task 119')).toBe(true)
+  })
+
+  test('a job that nobody knows has no log, and takes no lines', async () => {
+    const { network, hosts } = ring(3, { seed: 4 })
+    const id = `b${'a'.repeat(58)}`
+    const none = network.time.until(collect(hosts[0]!.service.jobs.logs(id)), 60_000)
+    await expect(none).rejects.toMatchObject({ code: 'not-found' })
+    const owner = network.owner(jobKey(id))
+    const stranger = hosts.find((host) => host !== owner)!
+    const message = { job: id, lines: [{ task: 0, text: 'x' }], lost: 0 }
+    const reply = await network.time.until(stranger.transport.request(owner.contact, JobLog, message), 5_000)
+    expect(reply.moved).toBe(true)
+  })
+})
+
+describe('why it failed', () => {
+  test.each([
+    [
+      'map',
+      { map: (task: number, context: never) => (task === 33 ? oops(context) : quiet.map(task, context)) },
+      { phase: 'map', task: 33, message: "the job's code failed in task 33: oops", log: ['one', 'two'] },
+    ],
+    ['reduce', { reduce: oops }, { phase: 'reduce', message: "the job's code failed in reduce: oops", log: [] }],
+    ['finish', { finish: oops }, { phase: 'finish', message: "the job's code failed in finish: oops", log: [] }],
+  ])('in %s', async (_, change, wanted) => {
+    const { network, hosts } = ring(4, { seed: 10 }, { module: { ...quiet, ...change } as JobModule })
+    const view = await end(network, hosts[0]!, await submit(network, hosts[0]!, 100))
+    expect(view).toMatchObject({ state: 'failed', reason: wanted.message, failure: wanted })
+    expect(hosts.map((host) => host.contact.peer)).toContain(view.failure!.host)
+  })
+
+  function oops(context: { log?: (text: string) => void }): never {
+    context.log?.('one')
+    context.log?.('two')
+    throw new Error('oops')
+  }
+
+  test('the longest failures of many segments at once still fit their messages', async () => {
+    const map = (_: number, { log }: { log: (text: string) => void }) => {
+      for (let line = 0; line < 20; line++) log('\u20ac'.repeat(400))
+      throw new Error('\u20ac'.repeat(9_000))
+    }
+    const { network, hosts } = ring(
+      3,
+      { seed: 11 },
+      { module: { ...quiet, map } as JobModule, taskMs: () => 1, cores: 8 },
+    )
+    const view = await end(network, hosts[0]!, await submit(network, hosts[0]!, 3_000))
+    expect(view.failure).toMatchObject({ phase: 'map', task: expect.any(Number) })
+    expect(view.failure!.log.length).toBeGreaterThan(1)
+  })
+})
+
+describe('why it waits', () => {
+  test('nobody lends', async () => {
+    const { network, hosts } = ring(4, { seed: 20 }, { cores: 0 })
+    const id = await submit(network, hosts[0]!, 40)
+    await pass(network, 6_000)
+    const view = await show(network, hosts[1]!, id)
+    expect(view).toMatchObject({ state: 'scheduled', reason: 'no host lends a core: 4 hosts are known, 0 lend' })
+    expect(view!.tasks).toMatchObject({ done: 0, queued: 40, running: 0 })
+    expect(view!.hosts!.reduce((sum, host) => sum + host.queued, 0)).toBe(40)
+    network.add(fakeExecutor({ module: quiet, taskMs: () => 5 }))
+    expect(await end(network, hosts[1]!, id)).toMatchObject({ state: 'succeeded' })
+  })
+
+  test('long tasks: how many wait, how many are under way, where, and how far they are', async () => {
+    const plain = fakeExecutor({ module: quiet, taskMs: () => 20_000 })
+    const network = new FakeNetwork({ seed: 21 })
+    const hosts = Array.from({ length: 3 }, () =>
+      network.add((env) => {
+        const executor = plain(env)
+        return {
+          ...executor,
+          run(run, options) {
+            const task = run.segment * 16 + Math.log2(run.mask)
+            void env.clock.sleep(3_000).then(() => options.notes?.progress(task, 0.25))
+            return executor.run(run, options)
+          },
+        }
+      }),
+    )
+    const id = await submit(network, hosts[0]!, 20)
+    await pass(network, 8_000)
+    const view = await show(network, hosts[1]!, id)
+    expect(view!.tasks).toMatchObject({ total: 20, done: 0, queued: 17, running: 3, partly: 0.75 })
+    expect(view!.reason).toMatch(/^3 tasks under way, 17 tasks in queues of [12] hosts?$/)
+    expect(view!.hosts!.reduce((sum, host) => sum + host.running, 0)).toBe(3)
+    const last = await end(network, hosts[1]!, id, 300_000)
+    expect(last).toMatchObject({ state: 'succeeded', value: expectedWaves(20, 7) })
+    expect(last.tasks).toEqual({ total: 20, done: 20, reassigned: 0 })
+  })
+})
+
+test('an alarm names the task, what came, and who brought it', async () => {
+  const { network, hosts } = ring(4, { seed: 30 }, { taskMs: (task) => (task > 300 ? 1_000 : 5) })
+  const id = await submit(network, hosts[0]!, 320)
+  await pass(network, 3_000)
+  const root = network.owner(segmentKey(id, 1, 0))
+  const liar = hosts.find((host) => host !== root) as FakeHost
+  const bytes = encode({ sum: 1, count: 16 })
+  const { peer } = liar.contact
+  const results = [{ level: 1, index: 0, bytes }]
+  const message = { job: id, segment: 0, grant: 1, more: false, results, tookMs: 1, worker: peer }
+  await network.time.until(liar.transport.request(root.contact, JobResults, message), 5_000)
+  const view = await end(network, hosts[0]!, id)
+  expect(view.state).toBe('succeeded')
+  const [first, second] = view.alarms![0]!.attempts
+  expect(view.alarms).toHaveLength(1)
+  expect(view.alarms![0]!.tasks).toEqual({ first: 0, end: 16 })
+  expect(second).toEqual({ digest: hashKey(bytes), host: peer })
+  expect(first!.digest).toMatch(/^[0-9a-f]{64}$/)
+  expect(first!.digest).not.toBe(second!.digest)
+  expect(hosts.map((host) => host.contact.peer)).toContain(first!.host)
+  // It is in the record, and so what another host says of it later.
+  expect((await show(network, hosts[2]!, id))!.alarms).toEqual(view.alarms)
+})
+
+test('once more: the same job, of another submitter, with all that its spec says', async () => {
+  let broken = true
+  const map: JobModule['map'] = (task, context) => {
+    if (broken && task === 5) throw new Error('for now')
+    return quiet.map(task, context)
+  }
+  const { network, hosts } = ring(4, { seed: 40 }, { module: { ...quiet, map } })
+  const id = await submit(network, hosts[0]!, 40)
+  const { jobs } = hosts[2]!.service
+  await expect(network.time.until(jobs.retry(id), 5_000)).rejects.toMatchObject({ code: 'usage' })
+  expect(await end(network, hosts[0]!, id)).toMatchObject({ state: 'failed' })
+  broken = false
+  const again = await network.time.until(jobs.retry(id), 5_000)
+  expect(again.id).not.toBe(id)
+  expect(await end(network, hosts[0]!, again.id)).toMatchObject({
+    state: 'succeeded',
+    value: expectedWaves(40, 7),
+    submitter: hosts[2]!.contact.peer,
+  })
+  const [before, after] = [id, again.id].map((one) => network.time.until(jobs.spec(one), 5_000))
+  const { submitter: _s, nonce: _n, submittedAtMs: _a, ...same } = (await before)!
+  expect(await after).toMatchObject(same)
+  await expect(network.time.until(jobs.retry(again.id), 5_000)).rejects.toMatchObject({ code: 'usage' })
+  const unknown = network.time.until(jobs.retry(`b${'a'.repeat(58)}`), 5_000)
+  await expect(unknown).rejects.toMatchObject({ code: 'not-found' })
+})
+
+test('where tasks would go, without a job', async () => {
+  const { network, hosts } = ring(4, { seed: 50 }, { cores: 2 })
+  network.add(fakeExecutor({ module: quiet, taskMs: () => 5, cores: 0 }))
+  const { jobs } = hosts[0]!.service
+  const request = { module: 'builtin:waves', params: {}, seed: 7 }
+  const plan = (tasks: number) => ({ request, plan: { name: 'waves', params: {}, engine: 'fake/1', tasks } })
+  const few = await network.time.until(jobs.place(plan(1_000)), 20_000)
+  expect(few).toMatchObject({ segments: 63, sampled: 63, lending: { asked: 5, hosts: 4, cores: 8, busy: 0 } })
+  expect(few.hosts.reduce((sum, { tasks }) => sum + tasks, 0)).toBe(1_000)
+  expect(few.hosts.map(({ tasks }) => tasks)).toEqual(few.hosts.map(({ tasks }) => tasks).sort((a, b) => b - a))
+  const many = await network.time.until(jobs.place(plan(100_000)), 20_000)
+  expect(many).toMatchObject({ segments: 6_250, sampled: 256 })
+  expect(many.hosts).toHaveLength(5)
+  expect(await network.time.until(jobs.list(), 5_000)).toEqual([])
+})
