@@ -37,6 +37,15 @@ function escaped(character: string): string {
   return [...character].map((part) => `\\u{${(part.codePointAt(0) ?? 0).toString(16)}}`).join('')
 }
 
+/** A text of a stranger's as one line, without what a terminal would obey. */
+export function plain(text: string): string {
+  return text.replace(/\s*[\t\n\r]\s*/g, ' ').replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '\ufffd')
+}
+
+export function logLine(task: number, text: string): string {
+  return `task ${task} | ${plain(text.replace(/\t/g, '    '))}`
+}
+
 export function span(ms: number): string {
   if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`
   if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`
@@ -60,6 +69,11 @@ export function instant(ms: number): string {
 export function percent(part: number, whole: number): string {
   // Never 100 % before the end.
   return whole > 0 ? `${Math.floor((part / whole) * 100)} %` : '0 %'
+}
+
+/** How much of a job is done, parts of its tasks included as far as they tell. */
+export function share({ done, partly = 0, total }: JobView['tasks']): string {
+  return percent(Math.min(total, done + partly), total)
 }
 
 /** Ids are long; twelve characters tell a few hundred jobs apart, the commands accept any unique prefix. */

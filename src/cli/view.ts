@@ -138,7 +138,7 @@ export function progressLine(progress: Progress): string {
   const estimate = format.value(job.estimate)
   const left = remainingMs(progress)
   return [
-    `${job.state} ${format.percent(job.tasks.done, job.tasks.total)}`,
+    `${job.state} ${format.share(job.tasks)}`,
     `${format.count(job.tasks.done)}/${format.count(job.tasks.total)} tasks`,
     format.some(nodes ?? job.workers, 'node'),
     `${job.tasks.reassigned} reassigned`,
@@ -160,9 +160,9 @@ export interface Screen {
 export function progressRows(progress: Progress, { width, unicode, paint }: Screen): string[] {
   const { job, nodes, elapsedMs } = progress
   const { done, total, reassigned } = job.tasks
-  const tail = ` ${format.percent(done, total)}  ${format.count(done)}/${format.count(total)} tasks`
+  const tail = ` ${format.share(job.tasks)}  ${format.count(done)}/${format.count(total)} tasks`
   const room = Math.max(8, Math.min(40, width - 11 - tail.length))
-  const full = total > 0 ? Math.floor((done / total) * room) : 0
+  const full = total > 0 ? Math.floor(((done + (job.tasks.partly ?? 0)) / total) * room) : 0
   const [on, off] = unicode ? ['█', '░'] : ['#', '.']
   const left = remainingMs(progress)
   const estimate = format.value(job.estimate)

@@ -1,5 +1,5 @@
 /** `chorale job`: its commands, and what they share. */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { RemoteHost } from '../../api/client.ts'
 import { ChoraleError, errorCode } from '../../core/errors.ts'
 import type { JobView } from '../../mapreduce/types.ts'
@@ -7,12 +7,18 @@ import type { Cli } from '../cli.ts'
 import { EXIT, exitCodeOfJob } from '../exit.ts'
 import * as format from '../format.ts'
 import { examples } from '../help.ts'
+import { integer } from '../values.ts'
 import { cancelCommand } from './cancel.ts'
 import { checkCommand } from './check.ts'
+import { jobEnd } from './facts.ts'
 import { listCommand } from './list.ts'
+import { logsCommand } from './logs.ts'
 import { newCommand } from './new.ts'
 import { isOver } from './over.ts'
+import { planCommand } from './plan.ts'
+import { replayCommand } from './replay.ts'
 import { resultCommand } from './result.ts'
+import { retryCommand } from './retry.ts'
 import { runCommand } from './run.ts'
 import { showCommand } from './show.ts'
 import { submitCommand } from './submit.ts'
@@ -20,18 +26,24 @@ import { watchCommand } from './watch.ts'
 
 export function jobCommand(cli: Cli): Command {
   const job = new Command('job')
-    .description('write, submit and follow jobs: new, check, run, submit, list, show, watch, result, cancel')
+    .description(
+      'write, submit and follow jobs: new, check, run, plan, submit, list, show, watch, logs, result, cancel, retry, replay',
+    )
     .addHelpText('after', examples('chorale job submit builtin:pi --samples 1e9 --wait', '', 'chorale job list', ''))
   for (const create of [
     newCommand,
     checkCommand,
     runCommand,
+    planCommand,
     submitCommand,
     listCommand,
     showCommand,
     watchCommand,
+    logsCommand,
     resultCommand,
     cancelCommand,
+    retryCommand,
+    replayCommand,
   ]) {
     job.addCommand(create(cli))
   }
@@ -89,12 +101,15 @@ export function printResult(cli: Cli, job: JobView): number {
     tasks: job.tasks,
     seed: job.seed,
     elapsedMs,
+    ...(job.failure && { failure: job.failure }),
+    ...(job.alarms && { alarms: job.alarms }),
   }
   if (job.state !== 'succeeded') {
     if (cli.flags.json) cli.emit('result', fields)
     cli.terminal.err(
       `chorale: the job ${job.state === 'cancelled' ? 'was cancelled' : 'failed'}: ${format.safeName(job.reason)}\n`,
     )
+    cli.note(jobEnd(cli, job))
     return exitCodeOfJob(job.state)
   }
   cli.print('result', fields, format.value(job.value) ?? 'no value')
@@ -105,26 +120,16 @@ export function printResult(cli: Cli, job: JobView): number {
   return EXIT.ok
 }
 
-export function jobFacts(cli: Cli, job: JobView): string {
-  const { done, total, reassigned } = job.tasks
-  const tint = job.state === 'succeeded' ? 'green' : job.state === 'failed' ? 'red' : 'yellow'
-  return format.facts([
-    ['job', job.id],
-    ['state', `${cli.paint(tint, job.state)}: ${format.safeName(job.reason)}`],
-    ['work', format.jobTitle(job)],
-    ['tasks', `${format.count(done)} of ${format.count(total)} done, ${reassigned} reassigned, ${job.workers} hosts`],
-    ['estimate', format.value(job.estimate)],
-    ['value', format.value(job.value)],
-    ['submitted', `${format.instant(job.submittedAtMs)} by ${job.submitter}`],
-    [
-      'finished',
-      job.finishedAtMs === undefined ? undefined : `after ${format.span(job.finishedAtMs - job.submittedAtMs)}`,
-    ],
-  ])
-}
-
 export async function requireJob(cli: Cli, host: RemoteHost, id: string): Promise<JobView> {
   const job = await host.jobs.show(id, { signal: cli.signal })
   if (job) return job
-  throw new ChoraleError('not-found', `nobody knows a job ${id}: chorale job list shows those that this node knows`)
+  throw noSuchJob(id)
+}
+
+export function noSuchJob(id: string): ChoraleError {
+  return new ChoraleError('not-found', `nobody knows a job ${id}: chorale job list shows those that this node knows`)
+}
+
+export function taskOption(description: string): Option {
+  return new Option('--task <n>', description).argParser(integer('--task', { min: 0, max: 2 ** 22 - 1, example: '17' }))
 }

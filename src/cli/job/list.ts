@@ -23,7 +23,7 @@ export function listCommand(cli: Cli): Command {
         const rows = jobs.map((job) => [
           format.shortId(job.id),
           job.state,
-          format.percent(job.tasks.done, job.tasks.total),
+          format.share(job.tasks),
           `${format.span(now - job.submittedAtMs)} ago`,
           format.value(job.value ?? job.estimate) ?? '-',
           format.jobTitle(job),

@@ -26,6 +26,33 @@ export function ownJobOptions(command: Command): Command {
     .addOption(paramOption())
 }
 
+export interface ModuleOptions extends OwnJobOptions {
+  readonly samples?: number
+}
+
+export const samples = integer('--samples', { min: 1, max: 1e15, example: '1e9' })
+
+/** For what takes a job's file or `builtin:NAME`. */
+export function moduleOptions(command: Command): Command {
+  return ownJobOptions(command.option('--samples <n>', 'short for --param samples=N', samples))
+}
+
+/** Throws `usage`. */
+export function paramsOf(module: string, options: ModuleOptions): Record<string, Json> {
+  const params: Record<string, Json> = Object.fromEntries(options.param)
+  if (options.samples !== undefined) params.samples = options.samples
+  if (module === 'builtin:pi' && params.samples === undefined) {
+    throw new ChoraleError('usage', '--samples is missing: try --samples 1e9')
+  }
+  return params
+}
+
+/** The CID of what a keyed job has made, as its value tells it. */
+export function outputOf(value: Json | undefined): string | undefined {
+  const output = typeof value === 'object' && value !== null && !Array.isArray(value) ? value.output : undefined
+  return typeof output === 'string' ? output : undefined
+}
+
 /** Of jobs that run on this machine alone. Throws `usage` or `io` unless it is a file that can be read. */
 export async function localInput(path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined

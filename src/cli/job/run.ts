@@ -9,7 +9,7 @@ import type { Cli } from '../cli.ts'
 import * as format from '../format.ts'
 import { examples } from '../help.ts'
 import { Landing } from '../local-files.ts'
-import { jobFile, localInput, type OwnJobOptions, ownJobOptions } from './own.ts'
+import { jobFile, localInput, type OwnJobOptions, outputOf, ownJobOptions } from './own.ts'
 
 /** Between two looks at how far it is. */
 const LINE_MS = 1000
@@ -53,9 +53,10 @@ async function run(cli: Cli, path: string, options: Options): Promise<number> {
     { file: resolve(path), params: Object.fromEntries(options.param), seed, input, cores: availableParallelism() },
     {
       signal: cli.signal,
+      onLog: (task, text) => cli.note(format.logLine(task, text)),
       onResult: async (result, store) => {
         if (!landing) return
-        await landing.file('', store.cat(outputOf(result)))
+        await landing.file('', store.cat(required(result)))
         await landing.finish()
       },
       onProgress: (done, total) => {
@@ -77,8 +78,8 @@ async function run(cli: Cli, path: string, options: Options): Promise<number> {
   return 0
 }
 
-function outputOf({ name, value }: LocalResult): string {
-  const output = typeof value === 'object' && value !== null && !Array.isArray(value) ? value.output : undefined
-  if (typeof output === 'string') return output
+function required({ name, value }: LocalResult): string {
+  const output = outputOf(value)
+  if (output !== undefined) return output
   throw new ChoraleError('usage', `${name} makes no output: -o is for jobs made by defineKeyedJob`)
 }

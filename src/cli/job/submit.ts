@@ -4,30 +4,28 @@ import { resolve } from 'node:path'
 import { Command } from 'commander'
 import type { RemoteHost } from '../../api/client.ts'
 import { ChoraleError } from '../../core/errors.ts'
-import type { Json } from '../../mapreduce/types.ts'
 import type { Cli } from '../cli.ts'
 import * as format from '../format.ts'
 import { examples } from '../help.ts'
-import { duration, integer } from '../values.ts'
+import { duration } from '../values.ts'
 import { showProgress } from '../view.ts'
 import { follow, printResult } from './job.ts'
-import { jobFile, type OwnJobOptions, ownJobOptions } from './own.ts'
+import { jobFile, type ModuleOptions, moduleOptions, paramsOf } from './own.ts'
+import { plan } from './plan.ts'
 
-interface Options extends OwnJobOptions {
-  readonly samples?: number
+interface Options extends ModuleOptions {
+  readonly dryRun?: boolean
   readonly wait?: boolean
   readonly timeout?: number
 }
-
-export const samples = integer('--samples', { min: 1, max: 1e15, example: '1e9' })
 
 export function submitCommand(cli: Cli): Command {
   const command = new Command('submit')
     .description('submit a job through the running node')
     .argument('<module>', 'builtin:pi, or a file of your own whose default export is made by defineJob')
+  return moduleOptions(command)
     .option('--input <cid>', 'a file in the store, for a job that works on one: chorale add FILE prints its CID')
-    .option('--samples <n>', 'short for --param samples=N', samples)
-  return ownJobOptions(command)
+    .option('--dry-run', 'submit nothing: tell how many tasks it has and where they would go, as chorale job plan does')
     .option('--wait', 'stay until it is done, and print the result')
     .option('--timeout <time>', 'with --wait: give up waiting after this long; the job goes on', duration('--timeout'))
     .addHelpText(
@@ -48,11 +46,11 @@ async function submit(cli: Cli, module: string, options: Options): Promise<numbe
   if (options.timeout !== undefined && !options.wait) {
     throw new ChoraleError('usage', '--timeout is for waiting: add --wait')
   }
-  const params: Record<string, Json> = Object.fromEntries(options.param)
-  if (options.samples !== undefined) params.samples = options.samples
-  if (module === 'builtin:pi' && params.samples === undefined) {
-    throw new ChoraleError('usage', '--samples is missing: try --samples 1e9')
+  if (options.dryRun) {
+    if (options.wait) throw new ChoraleError('usage', '--dry-run submits nothing to wait for: leave out --wait')
+    return plan(cli, module, options)
   }
+  const params = paramsOf(module, options)
   const host = await cli.connect()
   const code = module.startsWith('builtin:') ? module : await addCode(cli, host, module)
   const { input, seed = randomInt(2 ** 32) } = options

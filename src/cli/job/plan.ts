@@ -1,0 +1,109 @@
+/** `chorale job plan`, and `chorale job submit --dry-run`. */
+import { randomInt } from 'node:crypto'
+import { resolve } from 'node:path'
+import { Command } from 'commander'
+import type { RemoteHost } from '../../api/client.ts'
+import type { JobPlacement, JobRequest, PlannedJob } from '../../mapreduce/types.ts'
+import type { Cli } from '../cli.ts'
+import * as format from '../format.ts'
+import { examples } from '../help.ts'
+import { jobFile, type ModuleOptions, moduleOptions, paramsOf } from './own.ts'
+
+type JobPlan = PlannedJob['plan']
+type FileSize = NonNullable<Parameters<typeof import('../../job-replay.ts').planBuiltin>[2]>
+
+export interface PlanOptions extends ModuleOptions {
+  readonly input?: string
+}
+
+export function planCommand(cli: Cli): Command {
+  const command = new Command('plan')
+    .description('tell how many tasks a job has and where they would go; submits nothing')
+    .argument('<module>', 'builtin:pi, or a file of your own whose default export is made by defineJob')
+  return moduleOptions(command)
+    .option('--input <cid>', 'a file in the store, for a job that works on one')
+    .addHelpText(
+      'after',
+      examples(
+        'chorale job plan builtin:pi --samples 1e9',
+        '',
+        'chorale job plan birthdays.ts --param people=23',
+        'a job of your own',
+      ),
+    )
+    .action(cli.action((module: string, options: PlanOptions) => plan(cli, module, options)))
+}
+
+export async function plan(cli: Cli, module: string, options: PlanOptions): Promise<number> {
+  const { input } = options
+  const request: JobRequest = {
+    ...{ module, params: paramsOf(module, options), seed: options.seed ?? randomInt(2 ** 32) },
+    ...(input !== undefined && { input }),
+  }
+  const host = await cli.connect()
+  await host.status({ signal: cli.signal }) // without a node there is no place for tasks, and no need to look at the job
+  const file = input === undefined ? undefined : await sizeOf(cli, host, input)
+  const { plan, codeBytes } = await planOf(cli, request, file)
+  // What the store would call the code of a file is not known before it is there, and does not matter here.
+  const named = codeBytes === undefined ? request : { ...request, module: 'file' }
+  const placement = await host.jobs.place({ request: named, plan }, { signal: cli.signal })
+  const { name, params, tasks, engine } = plan
+  const fields = { ...request, name, params, tasks: { total: tasks }, engine, codeBytes: codeBytes ?? null, placement }
+  cli.print('plan', fields, planFacts({ ...plan, seed: request.seed }, codeBytes, placement))
+  cli.note('nothing was submitted; each submission has places of its own, and idle hosts take tasks from busy ones')
+  return 0
+}
+
+async function sizeOf(cli: Cli, { store }: RemoteHost, cid: string): Promise<FileSize> {
+  let bytes = 0
+  let blocks = 0
+  for await (const leaf of store.leaves(cid, { signal: cli.signal })) {
+    bytes += leaf.bytes
+    blocks++
+  }
+  return { cid, bytes, blocks }
+}
+
+async function planOf(
+  cli: Cli,
+  { module, params, seed }: JobRequest,
+  file: FileSize | undefined,
+): Promise<{ plan: JobPlan; codeBytes?: number }> {
+  if (module.startsWith('builtin:')) {
+    const { planBuiltin } = await import('../../job-replay.ts')
+    return { plan: await planBuiltin(module, params, file) }
+  }
+  await jobFile(module)
+  const { planJobFile } = await import('../../job-file.ts')
+  return await planJobFile({ file: resolve(module), params, seed, cores: 1 }, file, { signal: cli.signal })
+}
+
+function planFacts(
+  job: JobPlan & { seed: number },
+  codeBytes: number | undefined,
+  { segments, sampled, hosts, lending }: JobPlacement,
+): string {
+  const counted = hosts.reduce((sum, { tasks }) => sum + tasks, 0)
+  const exact = sampled === segments
+  const places = hosts.map(({ peer, address, tasks }) => [
+    format.shortPeer(peer),
+    address,
+    exact ? format.some(tasks, 'task') : `about ${format.count(Math.round((tasks / counted) * job.tasks))} tasks`,
+  ])
+  const { asked, cores, busy } = lending
+  const lent = `${cores} cores by ${lending.hosts} of ${format.some(asked, 'host')} asked, ${busy} of them at work`
+  return [
+    format.facts([
+      ['job', format.jobTitle(job)],
+      ['tasks', `${format.count(job.tasks)}, in ${format.some(segments, 'group')}`],
+      ['engine', job.engine],
+      ['code', codeBytes === undefined ? 'in the package' : format.bytes(codeBytes)],
+      ['lent', lent],
+    ]),
+    '',
+    format.columns([
+      ['HOST', 'ADDRESS', exact ? 'TASKS' : `TASKS (from ${sampled} of ${format.count(segments)} groups)`],
+      ...places,
+    ]),
+  ].join('\n')
+}

@@ -1,0 +1,26 @@
+/** `chorale job retry`. */
+import { Command } from 'commander'
+import type { Cli } from '../cli.ts'
+import * as format from '../format.ts'
+import { examples } from '../help.ts'
+import { requireJob } from './job.ts'
+
+export function retryCommand(cli: Cli): Command {
+  return new Command('retry')
+    .description('submit a job that failed or was cancelled once more, as a new job of this node, and print its id')
+    .argument(
+      '<job>',
+      'its id; a unique beginning is enough. Whoever submitted it: module, parameters and seed are the same',
+    )
+    .addHelpText('after', examples('chorale job retry bafyreib3k2', ''))
+    .action(
+      cli.action(async (prefix: string) => {
+        const host = await cli.connect()
+        const { id } = await requireJob(cli, host, prefix)
+        const job = await host.jobs.retry(id, { signal: cli.signal })
+        cli.print('job', { ...job, retryOf: id }, job.id)
+        cli.note(`follow it with chorale job watch ${format.shortId(job.id)}${cli.at}`)
+        return 0
+      }),
+    )
+}
