@@ -2,7 +2,8 @@
  * The last lines of the jobs that this host coordinates, in memory: what is lost with the host can be had again by doing
  * the task again (`chorale job replay`).
  */
-import { MAX_LOG_CHARS, MAX_LOG_LINES, MAX_LOGGING_JOBS } from '../core/limits.ts'
+import { MAX_KNOWN_PEERS, MAX_LOG_CHARS, MAX_LOG_LINES, MAX_LOGGING_JOBS } from '../core/limits.ts'
+import { CappedMap } from '../net/capped-map.ts'
 import type { JobsHost } from './host.ts'
 import { JobLog, JobLogRead, type KeptLine, MAX_BATCH, MAX_PAUSE_MS } from './log-messages.ts'
 import { jobKey } from './spec.ts'
@@ -22,6 +23,8 @@ interface Log {
   chars: number
   seq: number
   touchedAtMs: number
+  /** The last batch of each sender. */
+  readonly batches: CappedMap<string, number>
 }
 
 /** What the record of a job says, if this host has it. */
@@ -41,10 +44,13 @@ export class LogKeeper {
 
   start(): void {
     const host = this.#host
-    host.handle(JobLog, ({ job, lines, lost }, { from }) => {
+    host.handle(JobLog, ({ job, batch, lines, lost }, { from }) => {
       if (!host.overlay.owns(jobKey(job)) || this.#stateOf(job) === 'unknown')
         return { moved: true as const, pauseMs: 0 }
       const log = this.#open(job)
+      const pauseMs = this.#pauseMs(from.peer)
+      if ((log.batches.get(from.peer) ?? -1) >= batch) return { pauseMs }
+      log.batches.set(from.peer, batch)
       log.seq += lost
       const atMs = host.now()
       for (const { task, text } of lines) {
@@ -52,7 +58,7 @@ export class LogKeeper {
         log.chars += text.length
       }
       while (log.lines.length > MAX_LOG_LINES || log.chars > MAX_LOG_CHARS) log.chars -= log.lines.shift()!.text.length
-      return { pauseMs: this.#pauseMs(from.peer) }
+      return { pauseMs }
     })
     host.handle(JobLogRead, ({ job, keeper, after, task }) => {
       const nothing = { keeper: '', lines: [], more: false, over: false }
@@ -79,12 +85,13 @@ export class LogKeeper {
 
   #open(job: string): Log {
     const now = this.#host.now()
-    const log = this.#logs.get(job) ?? {
+    const log: Log = this.#logs.get(job) ?? {
       name: `${this.#host.transport.peer}|${now}`,
       lines: [],
       chars: 0,
       seq: 0,
-      touchedAtMs: 0,
+      touchedAtMs: now,
+      batches: new CappedMap(MAX_KNOWN_PEERS),
     }
     log.touchedAtMs = now
     this.#logs.delete(job)

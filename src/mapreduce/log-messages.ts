@@ -23,6 +23,8 @@ export type Line = Static<typeof Line>
 export const JobLog = defineMessage('jobs/log', {
   request: record({
     job: JobId,
+    /** Grows from batch to batch of one sender: what comes twice counts once. */
+    batch: Count,
     lines: Type.Array(Line, { maxItems: MAX_BATCH.lines }),
     /** Lines before these that were not sent: there were too many. */
     lost: Count,

@@ -9,11 +9,19 @@ const RETRY_MS = 1_000
 /** Of one batch, until it is given up. */
 const TRIES = 5
 
+interface Batch {
+  readonly batch: number
+  readonly lines: readonly Line[]
+  readonly lost: number
+}
+
 interface Outbox {
   readonly job: LiveJob
   lines: Line[]
   chars: number
   lost: number
+  /** On its way, or to be sent once more as it is. */
+  batch: Batch | undefined
   sending: boolean
   nextAtMs: number
   failures: number
@@ -22,6 +30,8 @@ interface Outbox {
 export class LogSender {
   readonly #host: JobsHost
   readonly #outboxes = new Map<string, Outbox>()
+  /** The number of the last batch; later ones are greater, also after a restart. */
+  #batches = 0
 
   constructor(host: JobsHost) {
     this.#host = host
@@ -30,7 +40,7 @@ export class LogSender {
   add(job: LiveJob, task: number, text: string): void {
     let outbox = this.#outboxes.get(job.root)
     if (!outbox) {
-      outbox = { job, lines: [], chars: 0, lost: 0, sending: false, nextAtMs: 0, failures: 0 }
+      outbox = { job, lines: [], chars: 0, lost: 0, batch: undefined, sending: false, nextAtMs: 0, failures: 0 }
       this.#outboxes.set(job.root, outbox)
     }
     outbox.lines.push({ task, text: text.toWellFormed() })
@@ -55,32 +65,38 @@ export class LogSender {
   }
 
   async #send(outbox: Outbox): Promise<void> {
-    const { job, lines, lost, chars } = outbox
-    if (lines.length === 0) {
+    const { job } = outbox
+    outbox.batch ??= this.#nextBatch(outbox)
+    const { batch } = outbox
+    if (!batch) {
       this.#outboxes.delete(job.root)
       return
     }
-    Object.assign(outbox, { sending: true, lines: [], chars: 0, lost: 0 })
+    outbox.sending = true
     let pauseMs = RETRY_MS
     let moved = true
     try {
       const keeper = await this.#host.ownerOf(job, jobKey(job.root))
-      const reply = await this.#host.ask(keeper, JobLog, { job: job.root, lines, lost })
+      const reply = await this.#host.ask(keeper, JobLog, { job: job.root, ...batch, lines: [...batch.lines] })
       moved = reply.moved === true
       if (!moved) pauseMs = reply.pauseMs
     } catch (error) {
       this.#host.log.debug('lines of a log did not arrive', { job: job.root, reason: errorMessage(error) })
     }
-    outbox.sending = false
-    outbox.failures = moved ? outbox.failures + 1 : 0
     if (moved) job.owners.delete(jobKey(job.root))
-    if (moved && outbox.failures < TRIES) {
-      outbox.lines.unshift(...lines)
-      outbox.chars += chars
-      outbox.lost += lost
-      trim(outbox)
-    } else if (moved) outbox.lost += lost + lines.length
+    outbox.failures = moved ? outbox.failures + 1 : 0
+    if (outbox.failures === TRIES) outbox.lost += batch.lost + batch.lines.length
+    if (!moved || outbox.failures === TRIES) outbox.batch = undefined
+    outbox.sending = false
     outbox.nextAtMs = this.#host.now() + pauseMs
+  }
+
+  #nextBatch(outbox: Outbox): Batch | undefined {
+    const { lines, lost } = outbox
+    if (lines.length === 0) return undefined
+    this.#batches = Math.max(this.#batches + 1, this.#host.now())
+    Object.assign(outbox, { lines: [], chars: 0, lost: 0, failures: 0 })
+    return { batch: this.#batches, lines, lost }
   }
 }
 

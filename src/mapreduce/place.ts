@@ -11,7 +11,7 @@ import { encodeSpec, type JobSpec, jobIdOf, segmentKey } from './spec.ts'
 import { surveyHosts } from './survey.ts'
 import type { JobPlacement } from './types.ts'
 
-/** Segments that are looked up; of more, as many are taken evenly. */
+/** Segments that are looked up; of more the first ones, which lie as scattered as any. */
 const MAX_LOOKED_UP = 256
 const LANES = 16
 
@@ -33,11 +33,10 @@ export async function placeOf(
   let next = 0
   const lane = async () => {
     for (let i = next++; i < sampled && !signal.aborted; i = next++) {
-      const index = Math.floor((i * segments) / sampled)
       try {
-        const contact = await ownerOf(host, keyOf(index), signal)
+        const contact = await ownerOf(host, keyOf(i), signal)
         const known = tasks.get(contact.peer) ?? { contact, tasks: 0 }
-        known.tasks += taskCount(spec, 1, index)
+        known.tasks += taskCount(spec, 1, i)
         tasks.set(contact.peer, known)
         found++
       } catch (error) {

@@ -105,6 +105,23 @@ describe('logs', () => {
     expect(heard.has('119 task 119')).toBe(true)
   })
 
+  test('what gets lost on the way is sent again, and what comes twice counts once', async () => {
+    const faults = { loss: 0.15, duplication: 0.15 }
+    const { network, hosts } = ring(5, { seed: 5, ...faults }, { module: talking, taskMs: () => 50 })
+    const id = await submit(network, hosts[0]!, 100)
+    const watcher = hosts.find((host) => host !== network.owner(jobKey(id)))!
+    await end(network, watcher, id, 120_000)
+    await pass(network, 8_000)
+    const lines = await network.time.until(collect(watcher.service.jobs.logs(id)), 20_000)
+    const heard = new Set(told(lines))
+    expect(wanted(100).filter((line) => !heard.has(line))).toEqual([])
+    // A task may be done twice; what it says then is said twice.
+    const { reassigned } = (await show(network, watcher, id))!.tasks
+    expect(lines.length).toBeLessThanOrEqual(2 * (100 + reassigned) + 40)
+    const batches = new Set(lines.map(({ atMs, host, task, text }) => `${host} ${task} ${text} ${atMs}`))
+    expect(batches.size).toBe(lines.length)
+  })
+
   test('a job that nobody knows has no log, and takes no lines', async () => {
     const { network, hosts } = ring(3, { seed: 4 })
     const id = `b${'a'.repeat(58)}`
@@ -112,7 +129,7 @@ describe('logs', () => {
     await expect(none).rejects.toMatchObject({ code: 'not-found' })
     const owner = network.owner(jobKey(id))
     const stranger = hosts.find((host) => host !== owner)!
-    const message = { job: id, lines: [{ task: 0, text: 'x' }], lost: 0 }
+    const message = { job: id, batch: 1, lines: [{ task: 0, text: 'x' }], lost: 0 }
     const reply = await network.time.until(stranger.transport.request(owner.contact, JobLog, message), 5_000)
     expect(reply.moved).toBe(true)
   })
@@ -191,10 +208,38 @@ describe('why it waits', () => {
     expect(view!.tasks).toMatchObject({ total: 20, done: 0, queued: 17, running: 3, partly: 0.75 })
     expect(view!.reason).toMatch(/^3 tasks under way, 17 tasks in queues of [12] hosts?$/)
     expect(view!.hosts!.reduce((sum, host) => sum + host.running, 0)).toBe(3)
-    const last = await end(network, hosts[1]!, id, 300_000)
+    const views = await network.time.until(collect(hosts[1]!.service.jobs.watch(id)), 300_000)
+    // What was told of those that have ended since is not told of the next ones, nor where they were.
+    const next = views.find(({ tasks }) => tasks.done === 3)!
+    expect(next.tasks.partly).toBeUndefined()
+    expect(next.hosts).toBeUndefined()
+    const last = views.at(-1)!
     expect(last).toMatchObject({ state: 'succeeded', value: expectedWaves(20, 7) })
     expect(last.tasks).toEqual({ total: 20, done: 20, reassigned: 0 })
   })
+})
+
+test('a second result for a task is an alarm that names both hosts, after the segment has been folded too', async () => {
+  const { network, hosts } = ring(1, { seed: 31 }, { taskMs: (task) => (task < 16 ? 5 : 100) })
+  const id = await submit(network, hosts[0]!, 64)
+  await pass(network, 1_500)
+  const liar = network.add(fakeExecutor({ module: quiet, taskMs: () => 5, cores: 0 }), { leaf: true })
+  const { peer } = liar.contact
+  const results = [{ level: 0, index: 3, bytes: encode({ sum: 1, count: 1 }) }]
+  const message = { job: id, segment: 0, grant: 1, more: false, results, tookMs: 1, worker: peer }
+  await network.time.until(liar.transport.request(hosts[0]!.contact, JobResults, message), 5_000)
+  const { alarms } = await end(network, hosts[0]!, id)
+  expect(alarms![0]!.tasks).toEqual({ first: 3, end: 4 })
+  expect(alarms![0]!.attempts.map(({ host }) => host)).toEqual([hosts[0]!.contact.peer, peer])
+})
+
+test('long tasks that tell nothing are counted all the same, also those that were taken late', async () => {
+  const { network, hosts } = ring(3, { seed: 22 }, { cores: 0 })
+  const id = await submit(network, hosts[0]!, 20)
+  await pass(network, 3_000)
+  network.add(fakeExecutor({ module: quiet, taskMs: () => 20_000 }))
+  await pass(network, 5_000)
+  expect((await show(network, hosts[1]!, id))!.tasks).toMatchObject({ done: 0, queued: 19, running: 1 })
 })
 
 test('an alarm names the task, what came, and who brought it', async () => {
