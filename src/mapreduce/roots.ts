@@ -154,10 +154,7 @@ export class Roots {
   renew(worker: string, ids: readonly number[], shares: readonly (readonly [number, number])[] = []): void {
     for (const id of ids) {
       const lease = this.#leases.get(id)
-      if (lease?.worker !== worker) continue
-      // What takes this long is worth telling.
-      if (lease.renewedAtMs === lease.grantedAtMs) lease.segment.dirty = true
-      lease.renewedAtMs = this.#now()
+      if (lease?.worker === worker) lease.renewedAtMs = this.#now()
     }
     for (const [id, share] of shares) {
       const lease = this.#leases.get(id)

@@ -234,12 +234,19 @@ test('a second result for a task is an alarm that names both hosts, after the se
 })
 
 test('long tasks that tell nothing are counted all the same, also those that were taken late', async () => {
-  const { network, hosts } = ring(3, { seed: 22 }, { cores: 0 })
+  const network = new FakeNetwork({ seed: 22 })
+  const lent = { cores: 0 }
+  const hosts = Array.from({ length: 3 }, () =>
+    network.add((env) => {
+      const executor = fakeExecutor({ module: quiet, taskMs: () => 20_000 })(env)
+      return Object.defineProperty(executor, 'cores', { get: () => lent.cores })
+    }),
+  )
   const id = await submit(network, hosts[0]!, 20)
   await pass(network, 3_000)
-  network.add(fakeExecutor({ module: quiet, taskMs: () => 20_000 }))
+  lent.cores = 1
   await pass(network, 5_000)
-  expect((await show(network, hosts[1]!, id))!.tasks).toMatchObject({ done: 0, queued: 19, running: 1 })
+  expect((await show(network, hosts[1]!, id))!.tasks).toMatchObject({ done: 0, queued: 17, running: 3 })
 })
 
 test('an alarm names the task, what came, and who brought it', async () => {
