@@ -49,7 +49,7 @@ export default defineJob({
   // How many tasks there are. Some hundred, of a tenth of a second or more, keep many nodes busy.
   split: ({ groups }) => Math.ceil(groups / 1000),
 
-  // One task. random() is a stream of its own for each.
+  // One task. random() is a stream of its own for each; log(...) of the same context says what a task is doing.
   map(task, { params, random }) {
     let shared = 0
     for (let group = 0; group < 1000; group++) {

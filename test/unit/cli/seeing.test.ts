@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { ChoraleError } from '../../../src/core/errors.ts'
 import { localSpec } from '../../../src/mapreduce/spec.ts'
-import type { JobLogLine, JobView } from '../../../src/mapreduce/types.ts'
+import type { JobLogLine, JobView, PlannedJob } from '../../../src/mapreduce/types.ts'
 import { type Bench, bench, jobView, runCli } from './fake-host.ts'
 
 const A = jobView().id
@@ -205,6 +205,38 @@ test('replay: the same bytes, other bytes, one task, none', async () => {
   expect(beyond).toMatchObject({ code: 2, err: expect.stringMatching(/20 tasks, from 0 on: there is no task 20/) })
   expect(await b.chorale('job', 'replay', 'bafyreix')).toMatchObject({ code: 2 })
 })
+
+test('a job over a stored file is planned, and done again from what the node reads', async () => {
+  await using b = await bench()
+  const text = 'to be or not to be\n'.repeat(40_000)
+  const { cid } = await b.host.files.addFile(pieces(text))
+  const input = String(cid)
+  const args = ['builtin:wordcount', '--input', input, '--param', 'taskBlocks=1']
+  const planned = JSON.parse((await b.chorale('job', 'plan', ...args, '--json')).out)
+  expect(planned).toMatchObject({ tasks: { total: 3 }, input })
+  const [{ request, plan }] = b.host.requests as [PlannedJob]
+  expect(request.input).toBe(input)
+  const spec = localSpec(request, plan, { cid: input, bytes: text.length, blocks: 3 })
+  b.host.specs.set(A, spec)
+  b.host.add(jobView({ module: 'builtin:wordcount', state: 'succeeded' }))
+  const whole = await b.chorale('job', 'replay', A, '--json')
+  const { digest, value } = JSON.parse(whole.out)
+  expect(value).toMatchObject({ words: 4 })
+  b.host.add(jobView({ module: 'builtin:wordcount', state: 'succeeded', digest, value }))
+  expect(await b.chorale('job', 'replay', A)).toMatchObject({ code: 0, err: expect.stringMatching(/same bytes/) })
+  expect(await b.chorale('job', 'replay', A, '--task', '2', '--json')).toMatchObject({ code: 0 })
+  // What a keyed job has made goes into a file as it is.
+  const made = 'be 80000\n'
+  const output = String((await b.host.files.addFile(pieces(made))).cid)
+  b.host.add(jobView({ module: 'builtin:wordcount', state: 'succeeded', value: { output } }))
+  const file = join(folder(), 'counts.txt')
+  expect(await b.chorale('job', 'result', A, '-o', file)).toMatchObject({ code: 0 })
+  expect(readFileSync(file, 'utf8')).toBe(made)
+})
+
+async function* pieces(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text)
+}
 
 test.each(['logs', 'plan', 'retry', 'replay', 'result', 'show'])('job %s --help has examples', async (verb) => {
   const { code, out } = await runCli(['job', verb, '--help'])
