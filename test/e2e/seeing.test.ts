@@ -15,7 +15,7 @@ export default defineJob({
     const first = random()
     log('first', first)
     for (let i = 0; params.slow && i < 20; i++) {
-      for (let j = 0; j < 2e6; j++) random()
+      for (let j = 0; j < 4e7; j++) random()
       progress(i / 20)
     }
     if (task === params.bad) throw new Error('unlucky')
