@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 
 const BENCHES: Readonly<Record<string, string>> = {
   lookup: 'lookups per second on 100 nodes, against hyperdht and kad-dht   --nodes 100 --seconds 10 --only NAME',
-  tasks: 'tasks that do nothing, per second, on real processes            --nodes 4 --tasks 10000 --runs 3',
+  tasks: 'tasks that do nothing, per second, on real processes            --nodes 4 --tasks 10000 --runs 3 --sandbox',
   pi: 'a pi job on 2 nodes of one core each, against plain Node',
   sandbox: 'the kernel of pi in a sandbox, against plain Node               --seconds 3',
   wordcount: 'words of a stored file counted on 4 nodes, against plain Node   --bytes 200MB --runs 3 --only sandbox',

@@ -18,32 +18,39 @@ const UNITS: Readonly<Record<string, number>> = {
   GB: 1e9,
 }
 
-export interface Options<N extends string> {
+export interface Options<N extends string, F extends string = never> {
+  /** Those that are given or not. */
+  readonly flags: Readonly<Record<F, boolean>>
   readonly numbers: Readonly<Record<N, number>>
   readonly json: boolean
   /** `--only NAME`: a part of the measurement. */
   readonly only: string | undefined
 }
 
-export function readOptions<N extends string>(known: Readonly<Record<N, NumberOption>>): Options<N> {
+export function readOptions<N extends string, F extends string = never>(
+  known: Readonly<Record<N, NumberOption>>,
+  given: readonly F[] = [],
+): Options<N, F> {
   const names = Object.keys(known) as N[]
   try {
     const { values } = parseArgs({
       options: {
         ...Object.fromEntries(names.map((name) => [name, { type: 'string' as const }])),
+        ...Object.fromEntries(given.map((name) => [name, { type: 'boolean' as const, default: false }])),
         json: { type: 'boolean', default: false },
         only: { type: 'string' },
       },
     })
-    const given = values as Readonly<Record<string, string | boolean | undefined>>
+    const told = values as Readonly<Record<string, string | boolean | undefined>>
     const numbers = {} as Record<N, number>
     for (const name of names) {
       const { default: usual, min, max, bytes } = known[name]
-      const value = given[name] === undefined ? usual : numberOf(String(given[name]), bytes)
+      const value = told[name] === undefined ? usual : numberOf(String(told[name]), bytes)
       if (!(value >= min && value <= max)) throw new Error(`--${name} is a number from ${min} to ${max}`)
       numbers[name] = value
     }
-    return { numbers, json: given.json === true, only: values.only }
+    const flags = Object.fromEntries(given.map((name) => [name, told[name] === true])) as Record<F, boolean>
+    return { flags, numbers, json: told.json === true, only: values.only }
   } catch (error) {
     console.error(`bench: ${(error as Error).message.split('\n')[0]}`)
     process.exit(2)

@@ -4,6 +4,7 @@
  * take turns, three each; medians. And how long the first task of a job takes that this process has not run before.
  */
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { silentLogger } from '../src/core/env.ts'
 import { systemClock } from '../src/core/system.ts'
@@ -17,6 +18,8 @@ import { stopOnSignal } from './stop.ts'
 
 const { numbers, json } = readOptions({ seconds: { default: 3, min: 1, max: 600 } })
 const TURNS = 3
+/** Between two jobs. */
+const PAUSE_MS = 2000
 const stop = stopOnSignal()
 const path = (name: string) => fileURLToPath(new URL(`sandbox/${name}`, import.meta.url))
 
@@ -58,10 +61,11 @@ const js = ends.adopt(start(code), (executor) => executor.stop())
 const wasm = ends.adopt(start(new Uint8Array(readFileSync(path('kernel.wasm')))), (executor) => executor.stop())
 const [jsSpec, wasmSpec] = [await specOf(js), await specOf(wasm)]
 
-// Another job: its own process, in a sandbox that is warm as a node's is that has run others.
+// Another job: its own process, in a sandbox that is warm as a node's is that has run others a while ago.
 const first: number[] = []
 for (let turn = 0; turn < 5; turn++) {
   const spec = await specOf(js, turn + 1)
+  await sleep(PAUSE_MS)
   const begin = performance.now()
   await js.run({ spec, segment: 0, mask: 1 }, { signal: stop.signal })
   first.push(performance.now() - begin)
