@@ -12,9 +12,8 @@ import { type CheckResult, checkJob } from './mapreduce/check.ts'
 import { type LocalOptions, type LocalPorts, type LocalResult, runLocally } from './mapreduce/local.ts'
 import { createLocalStore, type LocalStore } from './mapreduce/local-store.ts'
 import type { FileSize, JobPlan } from './mapreduce/ports.ts'
-import { runnerFiles, whyNoBubblewrap } from './mapreduce/sandbox/command.ts'
 import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
-import type { SandboxState } from './mapreduce/sandbox/sandbox.ts'
+import { inspectMachine, type Machine } from './mapreduce/sandbox/sandbox.ts'
 import type { JobRequest } from './mapreduce/types.ts'
 
 export type { Bundle, LocalResult }
@@ -82,7 +81,7 @@ async function withJobFile<T>(
     return await work({ executor, store }, { module: file, params, seed, input }, bundle)
   } catch (error) {
     if (signal.aborted) throw signal.reason
-    throw error instanceof ChoraleError ? inOwnFiles(error, bundle.map) : error
+    throw inOwnFiles(error, bundle.map)
   } finally {
     signal.removeEventListener('abort', onAbort)
     await executor.stop()
@@ -90,14 +89,14 @@ async function withJobFile<T>(
 }
 
 /** How this machine can run foreign code. Rejects with `config` when it cannot. */
-export async function inspectSandbox(): Promise<SandboxState> {
-  const why = await whyNoBubblewrap(await runnerFiles())
-  return why === undefined ? { level: 'os' } : { level: 'process', why }
+export async function inspectSandbox(): Promise<Pick<Machine, 'level' | 'why'>> {
+  const { level, why } = await inspectMachine()
+  return { level, why }
 }
 
 /** `at map (job:3:120)` as `at map (wordcount.ts:17:5)`. */
-function inOwnFiles(error: ChoraleError, map: string | undefined): ChoraleError {
-  if (map === undefined) return error
+export function inOwnFiles<E>(error: E, map: string | undefined): E | ChoraleError {
+  if (map === undefined || !(error instanceof ChoraleError)) return error
   let sources: SourceMap | undefined
   const message = error.message.replace(/job:(\d+):(\d+)/g, (place, line: string, column: string) => {
     sources ??= new SourceMap(JSON.parse(map) as SourceMapPayload)

@@ -22,8 +22,9 @@ import { builtinModule } from './job-modules.ts'
 import { keepMembers } from './leaf.ts'
 import { chooseExecutor, createThreadExecutor } from './mapreduce/executor.ts'
 import { createJobStore } from './mapreduce/job-store.ts'
+import { isOwnJob } from './mapreduce/own-job.ts'
+import type { SandboxState } from './mapreduce/sandbox/admission.ts'
 import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
-import type { SandboxState } from './mapreduce/sandbox/sandbox.ts'
 import { createJobsService } from './mapreduce/service.ts'
 import type { Jobs } from './mapreduce/types.ts'
 import type { Contact } from './net/contact.ts'
@@ -68,6 +69,10 @@ export interface HostOptions {
   readonly slots?: number
   /** CPU cores lent to jobs; 0: none. */
   readonly lendCores: number
+  /** Runs JavaScript of strangers also where the operating system does not wall it in (level `process`). Default false. */
+  readonly allowNative?: boolean
+  /** Runs code of strangers also as root. Default false: a host of root takes none but its own user's. */
+  readonly lendAsRoot?: boolean
   /** Bytes of blocks that this host keeps, in the home. Default 10 GiB; the disk may need up to half as much again. */
   readonly storeBytes?: number
   /** Default: nothing is logged. */
@@ -88,7 +93,7 @@ export interface HostStatus {
     readonly cores: number
     readonly busy: number
     readonly tasksDone: number
-    /** How foreign code is run; as soon as some has been. */
+    /** How foreign code is run, and whose; absent where that could not be found out yet. */
     readonly sandbox?: SandboxState
   }
   readonly store: StoreStatus
@@ -169,6 +174,20 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const upSinceMs = env.clock.now()
   const home = parts.adopt(openHome(options.home, upSinceMs), (opened) => opened.close())
   const key = await hostKeyOf(home)
+  const signer = { peer: key.peer, sign: signerOf(key), verify: verifySignature }
+  const running = { cores: options.lendCores, clock: env.clock, log: env.log.child('executor') }
+  const foreign = parts.adopt(
+    createSandboxExecutor({
+      ...running,
+      codeOf: (cid) => codeOf(files, cid),
+      isOwn: (spec) => isOwnJob(signer, spec),
+      allowNative: options.allowNative,
+      asRoot: !options.lendAsRoot && process.getuid?.() === 0,
+    }),
+    (executor) => executor.stop(),
+  )
+  // Takes a while, in a process of its own. Where it fails, the status says it once it is known.
+  const inspected = foreign.inspect().catch(() => {})
   const { successors = 4, slots = 1, replicas: copies = Math.min(DEFAULT_BLOCK_REPLICAS, successors + 1) } = options
   const replicas = Math.min(Math.max(DEFAULT_REPLICAS, copies), successors + 1)
   if (copies > successors + 1) {
@@ -208,16 +227,10 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     kept: home.pins(),
     keep: (list) => home.keepPins(list),
   })
-  const running = { cores: options.lendCores, clock: env.clock, log: env.log.child('executor') }
   const builtin = parts.adopt(createThreadExecutor({ ...running, modules: builtinModule }), (executor) =>
     executor.stop(),
   )
-  const foreign = parts.adopt(
-    createSandboxExecutor({ ...running, codeOf: (cid: string) => codeOf(files, cid) }),
-    (executor) => executor.stop(),
-  )
   const executor = chooseExecutor(options.lendCores, (module) => (module.startsWith('builtin:') ? builtin : foreign))
-  const signer = { peer: key.peer, sign: signerOf(key), verify: verifySignature }
   const records = new Records({ env, registers, signer, network })
   const jobStore = createJobStore(blocks, files)
   const service = createJobsService({ env, transport, overlay, registers, executor, store: jobStore, signer })
@@ -244,6 +257,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     const ports = { env, transport, overlay, members: seeds, places: known, placeOf: placeName, onChange }
     parts.defer(await keepMembers(ports))
   }
+  await inspected
   const started = parts.move()
   let leaving: Promise<void> | undefined
   const storeStat = (): StoreView => {

@@ -254,21 +254,11 @@ export class Cluster implements AsyncDisposable {
       replicas === undefined ? [] : ['--replicas', `${replicas}`, '--successors', `${Math.max(4, replicas)}`]
     const share = Math.max(1, Math.floor(availableParallelism() / nodes))
     // Those that start first fill the cache, which only pays when others come later.
+    // All nodes are one user's: none is a stranger to the other.
+    const own = ['--allow-native', '--lend-as-root']
+    const lend = ['--lend', `${share}`, ...own]
     const node = this.#ports.spawn(
-      [
-        '--home',
-        home,
-        '--tied',
-        this.root,
-        '--listen',
-        '127.0.0.1:0',
-        '--network',
-        'demo',
-        '--lend',
-        `${share}`,
-        ...copies,
-        '-v',
-      ],
+      ['--home', home, '--tied', this.root, '--listen', '127.0.0.1:0', '--network', 'demo', ...lend, ...copies, '-v'],
       { log, stdin: 'pipe', cache: nodes > AT_ONCE ? join(this.root, 'cache') : undefined },
     )
     closeSync(log)

@@ -66,8 +66,8 @@ function readObject(file: string): object {
 function parse(option: Option, value: unknown, bad: (why: string) => ChoraleError): unknown {
   let parsed: unknown
   for (const each of option.variadic && Array.isArray(value) ? (value as unknown[]) : [value]) {
-    if (typeof each !== 'string' && typeof each !== 'number')
-      throw bad(`must be text or a number, as for ${option.long}`)
+    const fits = ['string', 'number', ...(option.optional ? ['boolean'] : [])].includes(typeof each)
+    if (!fits) throw bad(`must be text or a number, as for ${option.long}`)
     try {
       parsed = option.parseArg?.(String(each), parsed)
     } catch (error) {

@@ -80,8 +80,9 @@ async function checkSandbox(): Promise<Finding> {
   try {
     const { inspectSandbox } = await import('../job-file.ts')
     const { level, why } = await inspectSandbox()
-    if (why === undefined) return { check, level: 'ok', message: `foreign code runs at level ${level}` }
-    return { check, level: 'warn', message: `foreign code runs at level ${level} only: ${why}` }
+    const root = process.getuid?.() === 0 ? '; as root a node takes that of others with --lend-as-root only' : ''
+    if (why === undefined) return { check, level: 'ok', message: `foreign code runs at level ${level}${root}` }
+    return { check, level: 'warn', message: `foreign code runs at level ${level} only: ${why}${root}` }
   } catch (error) {
     return { check, level: 'warn', message: `jobs of people's own cannot run here: ${errorMessage(error)}` }
   }

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { ChoraleError, ERROR_CODES } from '../core/errors.ts'
+import type { HostStatus } from '../node.ts'
 
 /** What a node prints when it is ready (`up --json`). */
 export interface Ready {
@@ -10,6 +11,8 @@ export interface Ready {
   /** ip:port; undefined for a leaf. */
   readonly address: string | undefined
   readonly socket: string
+  /** How it runs foreign code. */
+  readonly sandbox?: HostStatus['lend']['sandbox']
 }
 
 export interface NodeProcess {

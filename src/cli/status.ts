@@ -4,6 +4,7 @@ import type { HostStatus } from '../node.ts'
 import type { Cli } from './cli.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
+import { sandboxLine } from './sandbox.ts'
 import { formatEndpoint } from './values.ts'
 
 export function statusCommand(cli: Cli): Command {
@@ -29,11 +30,6 @@ function keeps(cli: Cli, role: HostStatus['role'], store: HostStatus['store']): 
   return `${format.some(blocks, 'block')}, ${format.bytes(bytes)} of ${format.bytes(capacityBytes)}${state}; ${pinned}`
 }
 
-/** How foreign code is kept in. */
-export function sandboxLine({ level, why }: { level: string; why?: string }): string {
-  return `level ${level}${why === undefined ? '' : `: ${why}`}`
-}
-
 function describe(cli: Cli, status: HostStatus): string {
   const { address, ring, lend, store, memoryBytes } = status
   const node = ring.nodes[0]
@@ -55,7 +51,7 @@ function describe(cli: Cli, status: HostStatus): string {
         ? `${lend.busy} of ${lend.cores} cores busy, ${format.some(lend.tasksDone, 'task')} done`
         : 'nothing',
     ],
-    ['sandbox', lend.sandbox && sandboxLine(lend.sandbox)],
+    ['code', lend.sandbox && sandboxLine(lend.sandbox)],
     ['keeps', keeps(cli, status.role, store)],
     ['memory', `${format.bytes(memoryBytes.rss)}, ${format.bytes(memoryBytes.heapUsed)} of it objects`],
     [

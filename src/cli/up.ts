@@ -13,9 +13,10 @@ import type { Host } from '../node.ts'
 import type { Cli } from './cli.ts'
 import { EXIT } from './exit.ts'
 import { examples } from './help.ts'
+import { sandboxLine } from './sandbox.ts'
 import { type Ready, spawnNode } from './spawn.ts'
 import { tieTo } from './tie.ts'
-import { bytes, cores, type Endpoint, endpoint, formatEndpoint, integer, networkName } from './values.ts'
+import { bytes, cores, type Endpoint, endpoint, formatEndpoint, integer, networkName, yes } from './values.ts'
 
 /** Start, join and the dial-back; a node that needs longer has a problem that it should tell. */
 const READY_PATIENCE_MS = 60_000
@@ -27,6 +28,8 @@ interface Options {
   readonly listen?: Endpoint
   readonly network: string
   readonly lend: number
+  readonly allowNative?: boolean
+  readonly lendAsRoot?: boolean
   readonly store: number
   readonly successors: number
   readonly replicas: number
@@ -65,6 +68,20 @@ export function upCommand(cli: Cli): Command {
       option('--lend <cores>', 'LEND', 'cores for jobs of others and your own, as 2cpu; 0 lends nothing')
         .argParser(cores('--lend', availableParallelism()))
         .default(availableParallelism(), 'all'),
+    )
+    .addOption(
+      option(
+        '--allow-native [yes]',
+        'ALLOW_NATIVE',
+        'take JavaScript of others also without bubblewrap (level process); WebAssembly is taken anyway',
+      )
+        .argParser(yes('--allow-native'))
+        .preset('yes'),
+    )
+    .addOption(
+      option('--lend-as-root [yes]', 'LEND_AS_ROOT', 'take code of others also as root')
+        .argParser(yes('--lend-as-root'))
+        .preset('yes'),
     )
     .addOption(
       option('--store <size>', 'STORE', 'disk for blocks of others and your own, as 10GiB; 0 keeps nothing')
@@ -146,9 +163,10 @@ async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo>
     const bootstrap = tie ? await tie.bootstrap : (options.bootstrap ?? [])
     const [{ startHost }, { serveApi }] = await loading
     const listen = options.listen ?? { ip: await addressToward(bootstrap), port: 0 }
-    const { network, successors, replicas, slots, lend, store } = options
+    const { network, successors, replicas, slots, lend, store, allowNative = false, lendAsRoot = false } = options
+    const lent = { lendCores: lend, allowNative, lendAsRoot, storeBytes: store }
     const running = await startHost(
-      { home, listen, bootstrap, network, successors, replicas, slots, lendCores: lend, storeBytes: store, log },
+      { home, listen, bootstrap, network, successors, replicas, slots, ...lent, log },
       { signal: stop.signal },
     )
     host = running
@@ -168,12 +186,14 @@ async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo>
 }
 
 function announce(cli: Cli, host: Host, socket: string): void {
-  const { peer, address, role, network } = host.status()
+  const { peer, address, role, network, lend } = host.status()
+  const { sandbox } = lend
   const where = address && formatEndpoint(address)
-  const ready: Ready = { pid: process.pid, peer, address: where, socket }
+  const ready: Ready = { pid: process.pid, peer, address: where, socket, ...(sandbox && { sandbox }) }
   const join = where === undefined ? '' : `; others join with: chorale up --bootstrap ${where}`
   const as = where === undefined ? 'a leaf: no node can dial it' : where
   cli.print('ready', { ...ready, role, network, home: cli.flags.home }, `ready: ${as}, network ${network}${join}`)
+  if (sandbox) cli.note(`foreign code: ${sandboxLine(sandbox)}`)
   cli.note('Ctrl-C leaves politely, a second Ctrl-C at once')
 }
 
@@ -207,6 +227,8 @@ async function upInBackground(cli: Cli, options: Options): Promise<number> {
   const args = ['--home', home, '--network', network, '--lend', `${lend}`, '--successors', `${successors}`]
   args.push('--replicas', `${replicas}`)
   args.push('--slots', `${slots}`, '--store', `${options.store}`)
+  if (options.allowNative) args.push('--allow-native')
+  if (options.lendAsRoot) args.push('--lend-as-root')
   if (listen) args.push('--listen', formatEndpoint(listen))
   if (bootstrap) args.push('--bootstrap', ...bootstrap)
   for (let i = 0; i < Math.max(1, cli.flags.verbose); i++) args.push('--verbose') // there is a file to fill
@@ -257,6 +279,7 @@ function printBackground(cli: Cli, ready: Ready, logFile: string): void {
     { ...ready, home, log: logFile },
     `ready: ${ready.address ?? 'a leaf: no node can dial it'}, in the background as process ${ready.pid}`,
   )
+  if (ready.sandbox) cli.note(`  foreign code  ${sandboxLine(ready.sandbox)}`)
   if (ready.address) cli.note(`  others join   chorale up --bootstrap ${ready.address}`)
   cli.note(`  look          chorale status${cli.at}`)
   cli.note(`  stop          chorale down${cli.at}`)

@@ -86,6 +86,15 @@ export interface Endpoint {
   readonly port: number
 }
 
+/** `yes` or `no`, also as 1 and 0, for a setting that may come from a variable. */
+export function yes(flag: string): (text: string) => boolean {
+  return (text) => {
+    if (/^(yes|true|1)$/i.test(text)) return true
+    if (/^(no|false|0|)$/i.test(text)) return false
+    throw usage(`${flag} must be yes or no, not '${text}': try ${flag}`)
+  }
+}
+
 /** `ip:port`, `[ipv6]:port`, `/ip4/.../tcp/...`, or `localhost:port`. */
 export function endpoint(flag: string, options: { anyPort: boolean }): (text: string) => Endpoint {
   return (text) => {

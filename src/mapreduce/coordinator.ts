@@ -6,7 +6,7 @@
 import { decode, encode } from '../core/cbor.ts'
 import { errorMessage } from '../core/errors.ts'
 import { hashKey, type Key } from '../core/ids.ts'
-import { MAX_JOB_VALUE_BYTES, MAX_WAITERS } from '../core/limits.ts'
+import { MAX_WAITERS } from '../core/limits.ts'
 import type { RegisterKind } from '../dht/registers.ts'
 import { CappedMap } from '../net/capped-map.ts'
 import { rangeCover } from './cover.ts'
@@ -120,14 +120,12 @@ export class Coordinator {
     if (coordination.job !== job || coordination.concluding) return
     this.#hear(coordination, inAll(coordination, summary))
     try {
-      const options = { signal: job.ended.signal }
-      const after = await this.#host.compute(job, () => this.#host.work.after(job.spec, total, options))
+      const after = await this.#host.errands.after(job, total, (waits) => {
+        coordination.summary = { ...coordination.summary, waits }
+        this.#notify(job.root)
+      })
       if ('stage' in after) return await this.#advance(coordination, after.stage)
       const value = encode(after.value)
-      if (value.length > MAX_JOB_VALUE_BYTES) {
-        const reason = `the job's value has ${value.length} bytes, the most is ${MAX_JOB_VALUE_BYTES}`
-        return await this.#fail(job, this.#failure('finish', reason))
-      }
       await this.#conclude(job, { state: 'succeeded', reason: 'all tasks are done', value, digest: hashKey(total) })
     } catch (error) {
       if (job.ended.signal.aborted || this.#host.signal.aborted) return
@@ -273,7 +271,7 @@ export class Coordinator {
   }
 
   async #estimate(job: LiveJob, coordination: Coordination, bytes: Uint8Array | undefined): Promise<void> {
-    if (!bytes) return
+    if (!bytes || !job.runsHere) return
     try {
       coordination.estimate = await this.#host.work.finish(job.spec, bytes, { signal: job.ended.signal })
     } catch {

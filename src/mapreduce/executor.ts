@@ -131,6 +131,10 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
 
   return {
     cores,
+    async refusal({ module, engine }) {
+      if (engine !== ENGINE) return `the job is for the engine ${engine}, this host has ${ENGINE}`
+      return modules(module) ? undefined : `this host has no module "${module}"`
+    },
     async plan(name, params, input) {
       const module = await load(name)
       return { name: module.name, ...module.plan(params, input), engine: ENGINE }
@@ -159,6 +163,7 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
 export function chooseExecutor(cores: number, of: (module: string) => Executor): Executor {
   return {
     cores,
+    refusal: async (spec) => of(spec.module).refusal(spec),
     plan: async (module, params, input) => of(module).plan(module, params, input),
     run: async (run, options) => of(run.spec.module).run(run, options),
     fold: async (spec, partials) => of(spec.module).fold(spec, partials),

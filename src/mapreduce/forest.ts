@@ -18,6 +18,7 @@ import {
   type KeptCommit,
   type LiveJob,
   newSegment,
+  noteAble,
   placeKey,
   placeName,
   placeOf,
@@ -86,6 +87,7 @@ export class Forest {
       }
       const segment = job.segments.get(name)
       if (!segment) return table.hasEnded(job.id) ? { ended: true as const } : { moved: true as const }
+      if (message.failure === undefined) noteAble(job, from.contact)
       await this.#onResults(segment, message, from.peer)
       return {}
     })
@@ -93,6 +95,7 @@ export class Forest {
       const job = table.open(message.job, message.spec)
       if (job === 'need') return { need: true as const, moved: [] }
       if (job === 'ended') return { ended: true as const, moved: [] }
+      if (message.items.some(({ bytes }) => bytes)) noteAble(job, from.contact)
       return { moved: message.items.filter((item) => !this.#onUp(job, item, from.peer)).map(placeOf) }
     })
     this.#commits.start()
@@ -351,8 +354,7 @@ export class Forest {
     const { job, level, index } = segment
     try {
       const partials = segment.children.map((child) => child.bytes as Uint8Array)
-      const options = { signal: job.ended.signal }
-      const fold = () => this.#host.compute(job, () => this.#host.work.fold(job.spec, partials, options))
+      const fold = () => this.#host.errands.fold(job, segment.key, partials, (why) => this.#reports.wait(segment, why))
       const total = level > job.top ? (partials[0] as Uint8Array) : await fold()
       if (job.ended.signal.aborted || segment.total) return
       if (level > job.top) segment.total = total

@@ -12,6 +12,7 @@ import type { Contact } from '../net/contact.ts'
 import type { MessageKind } from '../net/message.ts'
 import type { Delivery, Handler, RequestOptions, Transport } from '../net/transport.ts'
 import { type Attempt, mergeAlarms } from './alarm.ts'
+import { Errands } from './errands.ts'
 import { JobTable, type LiveJob, needsFile, type Segment } from './job-table.ts'
 import type { Executor, JobStore, Signer } from './ports.ts'
 import { Work } from './work.ts'
@@ -20,7 +21,7 @@ import { Work } from './work.ts'
 const OWNER_FRESH_MS = 5_000
 
 /** Errors of an executor that another try may mend. */
-const HOSTS_FAULT: ReadonlySet<ErrorCode> = new Set([
+const PASSING: ReadonlySet<ErrorCode> = new Set([
   'io',
   'not-found',
   'no-route',
@@ -31,6 +32,15 @@ const HOSTS_FAULT: ReadonlySet<ErrorCode> = new Set([
 ])
 const TRIES = 6
 const PAUSE_MS = 500
+/** A host that could not run a job's code leaves it to others for so long. */
+const REFUSES_MS = 30_000
+const MAX_REASON = 400
+
+/** Not the fault of the job's code: another host may be able to. */
+export function isHostsFault(error: unknown): boolean {
+  const code = errorCode(error)
+  return PASSING.has(code) || code === 'unsupported' || code === 'config'
+}
 
 const NAMES = [
   'alarms', // two different results for one segment
@@ -65,6 +75,7 @@ export class JobsHost {
   readonly signer: Signer
   readonly log: Logger
   readonly table: JobTable
+  readonly errands: Errands
   readonly counters = Object.fromEntries(NAMES.map((name) => [name, 0])) as Record<JobCounter, number>
   readonly #stopped = new AbortController()
   /** Under way: sixteen children ask for one parent at the same time. */
@@ -82,6 +93,7 @@ export class JobsHost {
     this.signer = ports.signer
     this.log = ports.env.log.child('jobs')
     this.table = new JobTable(() => this.now())
+    this.errands = new Errands(this)
   }
 
   /** Aborts when the service stops. */
@@ -166,7 +178,7 @@ export class JobsHost {
       try {
         return await work()
       } catch (error) {
-        if (!HOSTS_FAULT.has(errorCode(error)) || tries === TRIES) throw error
+        if (!PASSING.has(errorCode(error)) || tries === TRIES) throw error
         if (job.ended.signal.aborted || this.signal.aborted) throw error
         this.log.warn('could not run the code of a job', { job: job.id, tries, reason: errorMessage(error) })
         await this.env.clock.sleep(PAUSE_MS * tries, { signal: this.signal })
@@ -187,6 +199,39 @@ export class JobsHost {
       throw new ChoraleError('bad-message', `${input.cid} has ${file.blocks} blocks, the job says ${input.blocks}`)
     }
     job.file = file
+  }
+
+  /** Finds out whether this host runs a job's code. */
+  async assess(job: LiveJob): Promise<boolean> {
+    if (job.runsHere || job.refusal !== undefined) return job.runsHere
+    const why = await this.executor.refusal(job.spec)
+    if (why === undefined) job.runsHere = true
+    else this.#refuse(job, why, Number.POSITIVE_INFINITY)
+    return job.runsHere
+  }
+
+  /** It could not be run here. Others may, and later this host may. */
+  leave(job: LiveJob, error: unknown): void {
+    this.log.warn('a job is left to others', { job: job.id, reason: errorMessage(error) })
+    this.#refuse(job, errorMessage(error), this.now() + REFUSES_MS)
+  }
+
+  #refuse(job: LiveJob, why: string, untilMs: number): void {
+    job.runsHere = false
+    job.refusal = why.slice(0, MAX_REASON)
+    job.refusesUntilMs = untilMs
+    for (const segment of job.segments.values()) segment.dirty = true // so that the reason goes up
+  }
+
+  /** Every second: jobs that may be tried here again. Returns true when there are any. */
+  tryAgain(): boolean {
+    let any = false
+    for (const job of this.table.live.values()) {
+      if (job.refusal === undefined || job.refusesUntilMs > this.now()) continue
+      job.refusal = undefined
+      job.runsHere = any = true
+    }
+    return any
   }
 
   /** Two different results: counted and named in what is told of the segment. */

@@ -47,6 +47,8 @@ export interface Segment {
   /** The first of them. */
   named: readonly Alarm[]
   failure: Failure | undefined
+  /** Why it is not folded: no host that was asked takes the job's code. */
+  waits: string | undefined
   // Level 1 only: the queue's bookkeeping (roots.ts).
   /** Tasks that wait. */
   todo: number
@@ -84,6 +86,7 @@ export function newSegment(
     alarms: 0,
     named: [],
     failure: undefined,
+    waits: undefined,
     todo: 0,
     again: 0,
     reassigned: 0,
@@ -119,6 +122,14 @@ export interface LiveJob {
   readonly ended: AbortController
   /** Of a pass over stored input, once it has been looked up: says where its tasks are. */
   file: StoredFile | undefined
+  /** Does this host run its code? Not before that is known. */
+  runsHere: boolean
+  /** Why not. */
+  refusal: string | undefined
+  /** Infinity: as long as the host is as it is. */
+  refusesUntilMs: number
+  /** Hosts that brought something of it, and so run its code, or know who does. By peer id. */
+  readonly able: Map<string, Contact>
   /** When somebody spoke of it last. */
   touchedAtMs: number
   /** When this host asked last whether it is over. */
@@ -150,6 +161,19 @@ export function needsFile(spec: JobSpec): boolean {
 function inputKey({ file, spec }: LiveJob, task: number): Key {
   invariant(file && spec.input, 'the input of a job is looked up before its tasks are')
   return file.keyOf(task * spec.input.taskBlocks)
+}
+
+const MAX_ABLE = 8
+
+/** A host has brought something of the job. */
+export function noteAble({ able }: LiveJob, contact: Contact | undefined): void {
+  if (!contact || able.get(contact.peer)?.incarnation === contact.incarnation) return
+  able.delete(contact.peer)
+  able.set(contact.peer, contact)
+  for (const oldest of able.keys()) {
+    if (able.size <= MAX_ABLE) break
+    able.delete(oldest)
+  }
 }
 
 export class JobTable {
@@ -196,6 +220,10 @@ export class JobTable {
       owners: new CappedMap(4096),
       ended: new AbortController(),
       file: undefined,
+      runsHere: false,
+      refusal: undefined,
+      refusesUntilMs: Number.POSITIVE_INFINITY,
+      able: new Map(),
       touchedAtMs: this.#now(),
       askedAtMs: this.#now(),
     }
@@ -206,6 +234,13 @@ export class JobTable {
 
   hasEnded(id: string): boolean {
     return this.#ended.get(id) === true
+  }
+
+  /** For who is asked for tasks: the jobs whose spec is here, and those whose code this host does not run. */
+  told(most: number): { knows: string[]; refuses: string[] } {
+    const live = [...this.live.values()]
+    const refused = live.filter(({ refusal }) => refusal !== undefined)
+    return { knows: live.slice(-most).map(({ id }) => id), refuses: refused.slice(-most).map(({ id }) => id) }
   }
 
   /** A pass is over, here and everywhere. */

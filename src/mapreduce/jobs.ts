@@ -7,6 +7,7 @@ import type { Coordinator } from './coordinator.ts'
 import type { JobsHost } from './host.ts'
 import { JobLogRead } from './log-messages.ts'
 import { JobWatch } from './messages.ts'
+import { ownNonce } from './own-job.ts'
 import { placeOf } from './place.ts'
 import type { FileSize } from './ports.ts'
 import {
@@ -60,13 +61,14 @@ export class JobsFacade implements Jobs {
     const { executor, store } = this.#host
     const input = sizeOf(request.input === undefined ? undefined : await store.file(request.input))
     const plan = await executor.plan(request.module, request.params, input)
-    return this.#register(specOf(request, plan, input, this.#stamp()), options)
+    return this.#register(specOf(request, plan, input, this.#stamp(request.module)), options)
   }
 
   /** What tells a submission from every other one. */
-  #stamp(): Pick<JobSpec, 'submitter' | 'nonce' | 'submittedAtMs'> {
-    const nonce = Buffer.from(this.#host.env.random.bytes(16)).toString('hex')
-    return { submitter: this.#host.signer.peer, nonce, submittedAtMs: this.#host.now() }
+  #stamp(module: string): Pick<JobSpec, 'submitter' | 'nonce' | 'submittedAtMs'> {
+    const { signer, env } = this.#host
+    const nonce = ownNonce(signer, module, env.random)
+    return { submitter: signer.peer, nonce, submittedAtMs: this.#host.now() }
   }
 
   async #register(spec: JobSpec, options: Options): Promise<JobView> {
@@ -91,12 +93,13 @@ export class JobsFacade implements Jobs {
     const state = terminalState(record)
     if (!state) throw new ChoraleError('usage', `the job has not ended: cancel it first, or wait for it`)
     if (state === 'succeeded') throw new ChoraleError('usage', `the job has succeeded: see "chorale job result"`)
-    return this.#register({ ...parseSpec(id, record.spec), ...this.#stamp() }, options)
+    const spec = parseSpec(id, record.spec)
+    return this.#register({ ...spec, ...this.#stamp(spec.module) }, options)
   }
 
   async place({ request, plan }: PlannedJob, options: Options = {}): Promise<JobPlacement> {
     const file = request.input === undefined ? undefined : await this.#host.store.file(request.input)
-    const spec = specOf(request, plan, sizeOf(file), this.#stamp())
+    const spec = specOf(request, plan, sizeOf(file), this.#stamp(request.module))
     return placeOf(this.#host, spec, file, options.signal ?? this.#host.signal)
   }
 

@@ -15,6 +15,8 @@ const MAX_HOPS = 3
 const REPEAT_MS = 1_000
 /** Hearsay about a host that was found empty is not believed for so long; what it says itself is. */
 const EMPTY_MS = 500
+/** A host whose tasks are not taken here is not asked for so long; others hear of it all the same. */
+const AVOID_MS = 1_000
 
 interface Known {
   readonly load: Load
@@ -26,6 +28,7 @@ interface Known {
 export class Loads {
   readonly #known = new Map<Key, Known>()
   readonly #emptyUntilMs = new CappedMap<Key, number>(2 * MAX_KNOWN_LOADS)
+  readonly #avoidUntilMs = new CappedMap<Key, number>(2 * MAX_KNOWN_LOADS)
   readonly #now: () => number
   readonly #self: string
 
@@ -54,13 +57,19 @@ export class Loads {
     this.#emptyUntilMs.set(contact.id, this.#now() + EMPTY_MS)
   }
 
+  /** It has tasks, but none for this host. */
+  avoid(contact: Contact): void {
+    this.#avoidUntilMs.set(contact.id, this.#now() + AVOID_MS)
+  }
+
   /** One of those known, the busier the likelier, so that idle hosts do not all run to the same. */
   pick(random: Random): Contact | undefined {
     this.#fade()
-    let sum = 0
-    for (const { load } of this.#known.values()) sum += load.queued
-    let rest = random.next() * sum
-    for (const { load } of this.#known.values()) {
+    const some = [...this.#known.values()].filter(
+      ({ load }) => (this.#avoidUntilMs.get(load.contact.id) ?? 0) <= this.#now(),
+    )
+    let rest = random.next() * some.reduce((sum, { load }) => sum + load.queued, 0)
+    for (const { load } of some) {
       rest -= load.queued
       if (rest < 0) return load.contact
     }

@@ -6,7 +6,7 @@ import { type Static, Type } from 'typebox'
 import { MAX_FRAME_BYTES, MAX_JOB_TASKS, MAX_KNOWN_LOADS, MAX_PARTIAL_BYTES, MAX_SPEC_BYTES } from '../core/limits.ts'
 import { BytesSchema, ContactSchema, defineMessage, record } from '../net/message.ts'
 import { Alarms } from './alarm.ts'
-import { FailureSchema } from './failure.ts'
+import { FailureSchema, FailureText } from './failure.ts'
 import { SKETCH_SIZE } from './sketch.ts'
 import { FAN_IN, JobId } from './spec.ts'
 
@@ -18,6 +18,8 @@ export const MAX_GRANTS = 64
 export const MAX_ESTIMATE_BYTES = 1024
 /** Forwardings of a bundle; whoever asked for it asks again when it gets lost. */
 export const MAX_BUNDLE_HOPS = 40
+/** Hosts that who is asked for an errand may name. */
+export const MAX_OTHERS = 4
 export const MAX_WATCH_WAIT_MS = 20_000
 
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
@@ -59,6 +61,8 @@ export const SummarySchema = record({
   estimate: Type.Optional(BytesSchema(MAX_ESTIMATE_BYTES)),
   /** Why the job's code cannot go on. */
   failure: Type.Optional(FailureSchema),
+  /** Why some of it waits for another host. */
+  waits: Type.Optional(FailureText),
 })
 export type Summary = Static<typeof SummarySchema>
 
@@ -111,6 +115,8 @@ export const JobPull = defineMessage('jobs/pull', {
     cores: Type.Integer({ minimum: 1, maximum: 1024 }),
     /** Jobs whose spec the asker has. */
     knows: Type.Array(JobId, { maxItems: MAX_GRANTS }),
+    /** Jobs whose code the asker does not run. */
+    refuses: Type.Array(JobId, { maxItems: MAX_GRANTS }),
     /** A leaf waits here for news. */
     waitMs: Type.Integer({ minimum: 0, maximum: MAX_WATCH_WAIT_MS }),
   }),
@@ -178,6 +184,32 @@ export type Up = Static<typeof Up>
 export const JobUp = defineMessage('jobs/up', {
   request: record({ job: JobId, spec: Spec, items: Type.Array(Up, { maxItems: MAX_ITEMS }) }),
   reply: record({ ...Status, moved: Type.Array(Place, { maxItems: MAX_ITEMS }) }),
+})
+
+/**
+ * "Fold these, or say what follows this total, for me": from a host that does not run the job's code. The parts come in order, in as many
+ * messages as they need. Who does not run it either names some that may.
+ */
+export const JobErrand = defineMessage('jobs/errand', {
+  request: record({
+    job: JobId,
+    spec: Spec,
+    work: Type.Union([Type.Literal('fold'), Type.Literal('after')]),
+    /** Of the asker's. */
+    errand: GrantId,
+    parts: Type.Array(Partial, { maxItems: FAN_IN }),
+    /** More parts follow. */
+    more: Type.Boolean(),
+  }),
+  reply: record({
+    ...Status,
+    refused: Yes,
+    others: Type.Array(ContactSchema, { maxItems: MAX_OTHERS }),
+    /** The partial; or what follows the total, as dag-cbor. */
+    bytes: Type.Optional(Partial),
+    /** The job's code failed. */
+    failure: Type.Optional(FailureText),
+  }),
 })
 
 /** The view of a job from the owner of its key, as soon as its digest is another than the one seen. */

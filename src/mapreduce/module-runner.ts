@@ -2,7 +2,7 @@
  * Runs the functions of a job's module on encoded partials: what an executor does, whatever thread it does it on.
  * Every partial goes through its encoding before it is folded, so that a fold gives the same bytes wherever it is done.
  */
-import { decode, encode } from '../core/cbor.ts'
+import { decode } from '../core/cbor.ts'
 import { ChoraleError, errorMessage } from '../core/errors.ts'
 import { MAX_RESULT_BYTES } from '../core/limits.ts'
 import { emitted, merged, written } from './pairs.ts'
@@ -12,6 +12,7 @@ import type { JobSpec } from './spec.ts'
 import { TaskNotes } from './task-notes.ts'
 import { NO_TASK, nextRandom, reseed } from './task-random.ts'
 import type { FinishContext, JobModule, Json, KeyedModule } from './types.ts'
+import { encodeValue } from './values.ts'
 
 /** What of a spec the code of its job may depend on. */
 export interface RunSpec extends Pick<JobSpec, 'seed' | 'params' | 'tasks' | 'fanIn' | 'leaf' | 'partitions'> {
@@ -25,7 +26,7 @@ type Context = FinishContext<JobSpec['params']>
 const text = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** How the message of a failure in `map` and in `reduce` begins: it is a text that comes out of threads and sandboxes. */
-const FAILED_IN = "the job's code failed in "
+export const FAILED_IN = "the job's code failed in "
 export const FAILED_IN_REDUCE = `${FAILED_IN}reduce`
 
 /** The task that such a message names. */
@@ -44,7 +45,10 @@ export function isJobModule(value: unknown): value is JobModule {
   )
 }
 
-/** The tasks of a mask in a level-1 segment: one partial for the whole segment, else one for each task. */
+/**
+ * The tasks of a mask in a level-1 segment: one partial for the whole segment, else one for each task. `onStep` is called
+ * before each task, and before they are folded.
+ */
 export function runTasks(
   module: JobModule,
   spec: RunSpec,
@@ -52,11 +56,13 @@ export function runTasks(
   mask: number,
   given: Given = {},
   notes?: RunNotes,
+  onStep: () => void = () => {},
 ): RunResult['partials'] {
   const said = new TaskNotes(notes)
   const partials = tasksOfMask(spec, segment, mask).map((index, i) => {
     reseed(spec.seed, index)
     said.begin(index)
+    onStep()
     try {
       const bytes = userCode(`task ${index}`, () => runTask(module, spec, index, given.inputs?.[i], given.state, said))
       return { level: 0 as const, index, bytes }
@@ -67,6 +73,7 @@ export function runTasks(
   if (mask !== fullMask(spec, 1, segment)) return partials
   const [first] = partials
   if (spec.leaf === 1 && first) return [{ level: 1, index: segment, bytes: first.bytes }]
+  onStep()
   const bytes = foldPartials(
     module,
     spec,
@@ -120,7 +127,11 @@ export function foldPartials(module: JobModule, spec: RunSpec, partials: readonl
 
 export function finishJob(module: JobModule, spec: RunSpec, total: Uint8Array, state?: Uint8Array): Json {
   reseed(spec.seed, NO_TASK)
-  return userCode('finish', () => module.finish(decode(total), Object.freeze(contextOf(spec, state))))
+  return userCode('finish', () => {
+    const value = module.finish(decode(total), Object.freeze(contextOf(spec, state)))
+    encodeValue(value) // tells what is wrong with it
+    return value
+  })
 }
 
 /** Of a keyed job: pairs of several runs, in the order of tasks, as few. */
@@ -161,7 +172,7 @@ function frozen<T>(value: T): T {
 }
 
 function encodePartial(value: unknown): Uint8Array {
-  const bytes = encode(value)
+  const bytes = encodeValue(value)
   if (bytes.length > MAX_RESULT_BYTES) {
     throw new ChoraleError(
       'limit',

@@ -66,11 +66,16 @@ export interface JobPlan extends JobShape {
 /**
  * Runs the code of jobs. Partials go in and out as canonical dag-cbor. `run` never works on the thread that answers the
  * network. Everything here rejects with code `user-code` when the job's own code fails, and with `usage` when
- * the parameters do not fit it; with `unsupported` when the job is for another engine.
+ * the parameters do not fit it; with `unsupported` when this host does not run the job's code (`refusal`).
  */
 export interface Executor {
   /** Cores that are lent: so many runs may be under way at once. */
   readonly cores: number
+  /**
+   * Why this host leaves the job to others: its code is for another engine, or is not taken here. Undefined: it runs it.
+   * Never rejects.
+   */
+  refusal(spec: JobSpec): Promise<string | undefined>
   plan(module: string, params: { readonly [name: string]: Json }, input?: FileSize): Promise<JobPlan>
   run(run: TaskRun, options: RunOptions): Promise<RunResult>
   /** Folds partials in the order given. */

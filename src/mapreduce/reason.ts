@@ -3,7 +3,7 @@ import type { Summary } from './messages.ts'
 import type { HostStanding } from './survey.ts'
 
 export interface Heard {
-  readonly summary: Pick<Summary, 'queued' | 'running'>
+  readonly summary: Pick<Summary, 'queued' | 'running' | 'waits'>
   /** Has the owner of its top segment reported to this coordinator? */
   readonly reported: boolean
   /** Of hosts that were asked because nothing comes of it. */
@@ -14,7 +14,8 @@ export function reasonOf(heard: Heard | undefined, job: { started: boolean; begu
   if (!job.started) return 'just submitted'
   if (!heard) return job.begun ? job.work : 'its tasks are in queues'
   if (!heard.reported) return 'a host has just become its coordinator, and has not heard of its tasks yet'
-  const { queued, running } = heard.summary
+  const { queued, running, waits: refusal } = heard.summary
+  if (refusal !== undefined && running === 0) return `it waits for a host that takes its code: ${refusal}`
   const { hosts } = heard
   if (hosts?.every(({ cores }) => cores === 0)) {
     return `no host lends a core: ${hosts.length === 1 ? '1 host is' : `${hosts.length} hosts are`} known, 0 lend`

@@ -43,6 +43,12 @@ export class Reports {
     if (!segment.sending && segment.retryAtMs <= this.#host.now()) void this.#report(segment)
   }
 
+  /** Why it takes long. */
+  wait(segment: Segment, why: string): void {
+    segment.waits = why.slice(0, 500)
+    this.soon(segment)
+  }
+
   forget(segment: Segment): void {
     this.#dirty.delete(segment)
   }
@@ -104,8 +110,8 @@ export class Reports {
       const part = child.bytes ?? child.summary?.estimate
       if (part && part.length <= MAX_ESTIMATE_BYTES && !isLink(part)) parts.push(part)
     }
-    if (parts.length === 0) return undefined
     // A reduce that fails here fails in the fold too, and that is what must be told.
+    if (parts.length === 0 || !job.runsHere) return undefined
     return this.#host.executor.fold(job.spec, parts).catch(() => undefined)
   }
 

@@ -31,6 +31,10 @@ export interface Lease {
   share: number
 }
 
+/** Which jobs' tasks a worker takes. */
+type Takes = (job: LiveJob) => boolean
+const all: Takes = () => true
+
 /** The tasks of one job that this host is root of. */
 interface JobQueue {
   readonly job: LiveJob
@@ -98,20 +102,21 @@ export class Roots {
     return count
   }
 
-  /** Tasks that wait; not the late ones. */
-  waiting(): number {
+  /** Tasks that wait, of the jobs that `takes` says; not the late ones. */
+  waiting(takes: Takes = all): number {
     let count = 0
-    for (const queue of this.#queues.values()) count += queue.waiting
+    for (const queue of this.#queues.values()) if (takes(queue.job)) count += queue.waiting
     return count
   }
 
   /**
    * Tasks for a worker with so many free cores, and at most so many grants. Bigger from a busier root: a quarter of what
-   * waits, or what keeps the cores busy for a while, whichever is less. All of one job.
+   * waits, or what keeps the cores busy for a while, whichever is less. All of one job, of those that it takes.
    */
-  grant(worker: string, cores: number, maxGrants: number): Lease[] {
+  grant(worker: string, cores: number, maxGrants: number, takes: Takes = all): Lease[] {
     const leases: Lease[] = []
     for (const queue of [...this.#queues.values()]) {
+      if (!takes(queue.job)) continue
       if (leases.length >= maxGrants) break
       if (queue.waiting > 0) this.#grantWaiting(queue, worker, cores, maxGrants, leases)
       if (queue.waiting > 0) {
@@ -122,7 +127,7 @@ export class Roots {
       if (leases.length > 0) return leases
     }
     for (const queue of this.#queues.values()) {
-      if (queue.waiting > 0) continue
+      if (queue.waiting > 0 || !takes(queue.job)) continue
       if (leases.length > 0) return leases
       for (const late of [...this.#late(queue, worker)]) {
         if (leases.length >= Math.min(cores, maxGrants)) return leases

@@ -66,7 +66,10 @@ export function createJobsService(options: JobsServiceOptions): JobsService {
   let resting = true
   let stopping: Promise<void> | undefined
 
-  host.table.onOpen = () => wake()
+  host.table.onOpen = (job) => {
+    wake()
+    void host.assess(job).then(() => worker.newWork())
+  }
   host.table.onDrop = (job) => {
     forest.dropJob(job)
     worker.dropJob(job)
@@ -126,6 +129,7 @@ export function createJobsService(options: JobsServiceOptions): JobsService {
       forest.start()
       worker.start()
       coordinator.start()
+      host.errands.start()
       keeper.start()
       host.handle(JobStanding, ({ job }) => {
         const counts = job === undefined ? { queued: roots.waiting(), running: 0 } : roots.countsOf(job)

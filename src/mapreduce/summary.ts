@@ -20,6 +20,8 @@ export function summarize(segment: Segment): Summary {
   let running = 0
   let partly = segment.partly
   const first = firstChild(tree, segment.level, segment.index)
+  // Of level 1: its owner keeps a queue that it does not work on itself.
+  let waits = segment.waits ?? (segment.todo !== 0 ? segment.job.refusal : undefined)
   segment.children.forEach((child, i) => {
     const index = first + i
     if (child.bytes || child.digest) done += taskCount(tree, segment.level - 1, index)
@@ -34,10 +36,12 @@ export function summarize(segment: Segment): Summary {
     alarms += child.summary?.alarms ?? 0
     failure ??= child.summary?.failure
     named = mergeAlarms(named, child.summary?.named)
+    if (!child.bytes && !child.digest) waits ??= child.summary?.waits
     if (child.summary) workers = mergeSketches(workers, child.summary.workers)
   })
   if (segment.total) done = segment.level > segment.job.top ? tree.tasks : taskCount(tree, segment.level, segment.index)
   partly = Math.round(partly * 100) / 100
+  if (segment.total) waits = undefined
   if (segment.total) queued = running = partly = 0
   else if (segment.level === 1) running -= queued
   return {
@@ -50,11 +54,12 @@ export function summarize(segment: Segment): Summary {
     ...(partly > 0 && { partly }),
     ...(named.length > 0 && { named: [...named] }),
     ...(failure && { failure }),
+    ...(waits !== undefined && { waits }),
   }
 }
 
 /** Upper bound of its encoding, bytes. */
-export function summaryBytes({ workers, estimate, failure, named }: Summary): number {
-  const rest = (failure ? failureBytes(failure) : 0) + 512 * (named?.length ?? 0)
+export function summaryBytes({ workers, estimate, failure, named, waits }: Summary): number {
+  const rest = (failure ? failureBytes(failure) : 0) + 512 * (named?.length ?? 0) + 3 * (waits?.length ?? 0)
   return 192 + workers.length * 5 + (estimate?.length ?? 0) + rest
 }

@@ -8,23 +8,13 @@ import { MAX_WAITERS } from '../core/limits.ts'
 import type { Contact } from '../net/contact.ts'
 import type { RequestOf } from '../net/message.ts'
 import type { Failure } from './failure.ts'
+import { inFrames } from './frames.ts'
 import { GrantNotes } from './grant-notes.ts'
-import type { JobsHost } from './host.ts'
+import { isHostsFault, type JobsHost } from './host.ts'
 import { type LiveJob, placeKey } from './job-table.ts'
 import type { Loads } from './loads.ts'
 import type { LogSender } from './log-sender.ts'
-import {
-  type Grant,
-  JobLoads,
-  JobPull,
-  JobRenew,
-  JobResults,
-  type Load,
-  MAX_GRANTS,
-  MAX_ITEMS,
-  MAX_ITEMS_BYTES,
-  type Result,
-} from './messages.ts'
+import { type Grant, JobLoads, JobPull, JobRenew, JobResults, type Load, MAX_GRANTS, MAX_ITEMS } from './messages.ts'
 import type { RunResult } from './ports.ts'
 import type { Lease, Roots } from './roots.ts'
 import { countBits, fullMask, hasSegment, tasksOfMask } from './segments.ts'
@@ -86,10 +76,11 @@ export class Worker {
 
   start(): void {
     this.#host.handle(JobPull, async (message, { from }) => {
-      let leases = this.#stopped ? [] : this.#roots.grant(from.peer, message.cores, MAX_GRANTS)
+      const takes = ({ id }: LiveJob) => !message.refuses.includes(id)
+      let leases = this.#stopped ? [] : this.#roots.grant(from.peer, message.cores, MAX_GRANTS, takes)
       if (leases.length === 0 && message.waitMs > 0 && this.#loads.hints(1).length === 0) {
         await this.#wait(message.waitMs)
-        if (!this.#stopped) leases = this.#roots.grant(from.peer, message.cores, MAX_GRANTS)
+        if (!this.#stopped) leases = this.#roots.grant(from.peer, message.cores, MAX_GRANTS, takes)
       }
       return this.#pullReply(leases, message.knows)
     })
@@ -124,7 +115,7 @@ export class Worker {
       this.#running.add(work)
       void this.#run(work)
     }
-    if (cores > 0 && !this.#pulling && this.#roots.waiting() === 0 && this.#isLow(cores)) void this.#pull()
+    if (cores > 0 && !this.#pulling && this.#roots.waiting(runsHere) === 0 && this.#isLow(cores)) void this.#pull()
   }
 
   /** Is there too little in the buffer? Whoever takes more than that only keeps it from others. */
@@ -157,6 +148,7 @@ export class Worker {
 
   /** Every second: the roots keep what they gave to this host. */
   renew(): void {
+    if (this.#host.tryAgain()) this.newWork()
     const held = [...this.#buffer, ...this.#running, ...this.#delivering]
     for (const renewal of this.#renewals(held, false)) renewal.catch(() => {})
     const own = [...this.#running].filter(({ root }) => !root)
@@ -196,7 +188,7 @@ export class Worker {
   }
 
   #ownWork(): Work | undefined {
-    const lease = this.#roots.grant(this.#host.transport.peer, 1, 1)[0]
+    const lease = this.#roots.grant(this.#host.transport.peer, 1, 1, runsHere)[0]
     if (!lease) return undefined
     const { job, index } = lease.segment
     return { grant: { id: lease.id, job: job.id, segment: index, mask: lease.mask }, job, root: undefined }
@@ -254,21 +246,28 @@ export class Worker {
       for (;;) {
         const { root, waitMs } = this.#whomToAsk()
         if (!root || this.#stopped) return
-        const knows = [...this.#host.table.live.keys()].slice(-MAX_GRANTS)
+        const { knows, refuses } = this.#host.table.told(MAX_GRANTS)
         const cores = Math.max(1, this.#host.executor.cores)
         const timeoutMs = waitMs > 0 ? waitMs + 5_000 : undefined
         try {
-          const reply = await this.#host.ask(root, JobPull, { cores, knows, waitMs }, { timeoutMs })
+          const reply = await this.#host.ask(root, JobPull, { cores, knows, refuses, waitMs }, { timeoutMs })
           if (reply.queued === 0) this.#loads.forget(root)
           else this.#loads.note({ contact: root, queued: reply.queued, hops: 0 })
           for (const load of reply.loads) this.#loads.note(load)
           const specs = new Map(reply.specs.map(({ job, spec }) => [job, spec]))
-          for (const grant of reply.grants) this.#take(grant, specs.get(grant.job), root)
-          if (reply.grants.length > 0) {
+          const back: number[] = []
+          for (const grant of reply.grants) {
+            if (!(await this.#take(grant, specs.get(grant.job), root))) back.push(grant.id)
+          }
+          if (back.length > 0)
+            void this.#host.ask(root, JobRenew, { held: [], dropped: back, shares: [] }).catch(() => {})
+          if (reply.grants.length > back.length) {
             this.#pulling = false
             return this.pump()
           }
-          if (reply.queued > 0) this.#loads.forget(root) // others were quicker; it will say when there is more
+          if (reply.queued > 0 && refuses.length > 0) this.#loads.avoid(root)
+          else if (reply.queued > 0) this.#loads.forget(root) // others were quicker; it will say when there is more
+          if (waitMs > 0 && refuses.length > 0) await this.#host.env.clock.sleep(1_000, { signal: this.#host.signal })
         } catch (error) {
           this.#loads.forget(root)
           if (this.#host.signal.aborted) return
@@ -290,10 +289,13 @@ export class Worker {
     return { root: members[random.int(members.length)], waitMs: LEAF_WAIT_MS }
   }
 
-  #take(grant: Grant, spec: Uint8Array | undefined, root: Contact): void {
+  /** False: this host does not take it, and the next pull says so. */
+  async #take(grant: Grant, spec: Uint8Array | undefined, root: Contact): Promise<boolean> {
     const job = this.#host.table.open(grant.job, spec)
-    if (typeof job === 'string' || !hasSegment(job.tree, 1, grant.segment)) return
+    if (typeof job === 'string' || !hasSegment(job.tree, 1, grant.segment)) return true // it is over, or nonsense
+    if (!(await this.#host.assess(job))) return false
     if ((grant.mask & ~fullMask(job.tree, 1, grant.segment)) === 0) this.#buffer.push({ grant, job, root })
+    return true
   }
 
   async #run(work: Work): Promise<void> {
@@ -311,6 +313,9 @@ export class Worker {
       const eachMs = result.tookMs / tasks
       this.#meanTaskMs = this.#meanTaskMs === undefined ? eachMs : this.#meanTaskMs + (eachMs - this.#meanTaskMs) / 8
     } catch (error) {
+      if (isHostsFault(error) && !job.ended.signal.aborted && !this.#host.signal.aborted) {
+        return this.#giveBack(work, error)
+      }
       if (!job.ended.signal.aborted && !this.#host.signal.aborted) {
         this.#host.counters.failedRuns++
         const failed = tasksOfMask(job.tree, grant.segment, grant.mask)
@@ -328,10 +333,20 @@ export class Worker {
     this.pump()
   }
 
+  /** What this host cannot run is for others, and no failure of the job. */
+  #giveBack(work: Work, error: unknown): void {
+    const { job, root, grant } = work
+    this.#running.delete(work)
+    this.#host.leave(job, error)
+    if (root) void Promise.allSettled(this.#renewals([work], true))
+    else if (this.#roots.release(this.#host.transport.peer, [grant.id]) > 0) this.newWork()
+    this.pump()
+  }
+
   /** Keeps the results until the owner of the segment has committed them, whoever that is by then. */
   async #deliver(work: Work, result: RunResult, failure: Failure | undefined): Promise<void> {
     const { grant, job } = work
-    const parts = inFrames(result.partials)
+    const parts = inFrames(result.partials, ({ bytes }) => 48 + bytes.length)
     for (const [i, results] of parts.entries()) {
       await this.#deliverPart(work, {
         job: job.id,
@@ -371,24 +386,13 @@ export class Worker {
   }
 }
 
+function runsHere(job: LiveJob): boolean {
+  return job.runsHere
+}
+
 /** Of the grants whose code tells how far it is. */
 function sharesOf(works: readonly Work[]): [number, number][] {
   return works.flatMap(({ grant, notes }): [number, number][] =>
     notes?.share === undefined ? [] : [[grant.id, notes.share]],
   )
-}
-
-/** As many as a frame holds, and at least one message: also a grant that brought nothing is answered. */
-function inFrames(partials: readonly Result[]): Result[][] {
-  const frames: Result[][] = [[]]
-  let bytes = 0
-  for (const partial of partials) {
-    bytes += 48 + partial.bytes.length
-    if (bytes > MAX_ITEMS_BYTES) {
-      frames.push([])
-      bytes = 48 + partial.bytes.length
-    }
-    frames.at(-1)?.push(partial)
-  }
-  return frames
 }

@@ -61,6 +61,18 @@ test('a job of its user gives the same value on one machine and on three nodes',
   const local = await bench.run('job', 'run', '--local', file, '--param', 'people=13')
   expect(local.code).toBe(5)
   expect(local.err).toMatch(/failed in task 5: unlucky at Object.map \(birthdays.ts:9:\d+\)/)
+  const early = join(bench.root, 'early.ts')
+  writeFileSync(
+    early,
+    `import { defineJob } from 'chorale/job'\n\nconst none: string[] = []\nnone[1]!.trim()\nexport default 1`,
+  )
+  for (const how of [
+    ['run', '--local', early],
+    ['submit', early, '--home', homes[1]!],
+  ]) {
+    const ended = await bench.run('job', ...how)
+    expect(ended).toMatchObject({ code: 5, err: expect.stringMatching(/reading 'trim'\).* early.ts:4:\d+/s) })
+  }
   const wrong = await bench.run(...submit('--param', 'peeple=13'))
   expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('birthdays has no parameter "peeple"') })
 })

@@ -75,6 +75,6 @@ test('a job of its user runs, on the same engine as from the sources', async () 
   const out = await run('npx', ['--no-install', 'chorale', 'job', 'run', '--local', 'job.ts', '--seed', '1', '--json'])
   expect(JSON.parse(out)).toMatchObject({ status: 'succeeded', value: 210, tasks: { total: 20 } })
   const inside = join(folder, 'node_modules/chorale/dist/src/mapreduce/sandbox/executor.js')
-  const code = `import(${JSON.stringify(inside)}).then(async ({ engineName }) => console.log(await engineName()))`
-  expect(await run(process.execPath, ['--eval', code])).toBe(`${await engineName()}\n`)
+  const code = `import(${JSON.stringify(inside)}).then(async ({ engineName }) => console.log(await engineName('js')))`
+  expect(await run(process.execPath, ['--eval', code])).toBe(`${await engineName('js')}\n`)
 })

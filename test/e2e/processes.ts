@@ -53,6 +53,9 @@ export class Bench implements AsyncDisposable {
         TMPDIR: this.root,
         CHORALE_HOME: join(this.root, 'home'),
         XDG_CONFIG_HOME: this.root,
+        // All nodes of a test are one user's, who may be root.
+        CHORALE_ALLOW_NATIVE: 'yes',
+        CHORALE_LEND_AS_ROOT: 'yes',
         NO_COLOR: '1',
       },
     })

@@ -13,8 +13,8 @@ import { silentLogger } from '../../src/core/env.ts'
 import { systemClock } from '../../src/core/system.ts'
 import { Child } from '../../src/mapreduce/sandbox/child.ts'
 import { type Command, commandOf, type Level, runnerFiles } from '../../src/mapreduce/sandbox/command.ts'
-import { Sandbox } from '../../src/mapreduce/sandbox/sandbox.ts'
-import { levels, noBubblewrap } from './sandboxed.ts'
+import { inspectMachine } from '../../src/mapreduce/sandbox/sandbox.ts'
+import { levels, MemoryWatch, noBubblewrap } from './sandboxed.ts'
 
 const LIMITS = { heapMb: 64, cpuSeconds: 20, dataMb: 128 }
 
@@ -45,7 +45,7 @@ const SAY = `
   }
 `
 
-test.skipIf(noBubblewrap !== undefined)('inside bubblewrap even the whole of Node finds nothing', async () => {
+test.skipIf(noBubblewrap !== undefined)('12. inside bubblewrap even the whole of Node finds nothing', async () => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => void server.close())
@@ -94,7 +94,7 @@ test.skipIf(noBubblewrap !== undefined)('inside bubblewrap even the whole of Nod
 })
 
 test.each(levels.filter((level) => level === 'process' || noBubblewrap === undefined))(
-  'a process that breaks the protocol is ended: level %s',
+  '14. a process that breaks the protocol is ended: level %s',
   async (level) => {
     const forms = [
       `writeSync(1, Buffer.from('no frame at all, but long enough to look like one'))`,
@@ -151,7 +151,7 @@ test('what cannot be started is an error, for whoever asks', async () => {
   await child.gone
 })
 
-test('a flood of output and of complaints grows nothing here', async () => {
+test('14. a flood of output and of complaints grows nothing here', async () => {
   const child = start(
     await hostile(
       'process',
@@ -161,23 +161,24 @@ test('a flood of output and of complaints grows nothing here', async () => {
     ),
   )
   await child.up
-  const before = process.memoryUsage().rss
+  const memory = new MemoryWatch()
   await expect(child.request({ op: 'call' }, new Uint8Array(0), { timeoutMs: 10_000 })).rejects.toMatchObject({
     code: 'user-code',
   })
   await child.gone
-  expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20)
+  expect(memory.end()).toBeLessThan(64 * 2 ** 20)
 })
 
 test.each(levels.filter((level) => level === 'process' || noBubblewrap === undefined))(
-  'a node that is killed leaves no process behind: level %s',
+  '13. a node that is killed leaves no process behind: level %s',
   async (level) => {
     const script = `
       import { silentLogger } from './src/core/env.ts'
       import { systemClock } from './src/core/system.ts'
-      import { Sandbox } from './src/mapreduce/sandbox/sandbox.ts'
+      import { inspectMachine, Sandbox } from './src/mapreduce/sandbox/sandbox.ts'
       import { encode } from './src/core/cbor.ts'
-      const sandbox = await Sandbox.open({ level: '${level}', cores: 1, clock: systemClock, log: silentLogger })
+      const options = { cores: 1, clock: systemClock, log: silentLogger }
+      const sandbox = await Sandbox.open(options, await inspectMachine('${level}'))
       const code = new TextEncoder().encode('export default { plan() { for (;;); }, map() {}, reduce() {}, finish() {} }')
       sandbox.call('job', code, 'plan', encode({}), { timeoutMs: 60_000 }).catch(() => {})
       setInterval(() => console.log(sandbox.pids.join(' ')), 200)`
@@ -202,14 +203,11 @@ test.each(levels.filter((level) => level === 'process' || noBubblewrap === undef
   },
 )
 
-test('without bubblewrap the lower level is taken, and said; asked for, it is refused', async () => {
+test('16. without bubblewrap the lower level is taken, and said; asked for, it is refused', async () => {
   vi.stubEnv('PATH', '/nowhere')
   onTestFinished(() => void vi.unstubAllEnvs())
-  const options = { cores: 1, clock: systemClock, log: silentLogger }
   const files = await runnerFiles()
   expect(files.node).toBe(process.execPath)
-  const sandbox = await Sandbox.open(options)
-  onTestFinished(() => sandbox.stop())
-  expect(sandbox.state).toMatchObject({ level: 'process', why: expect.stringContaining('bubblewrap') })
-  await expect(Sandbox.open({ ...options, level: 'os' })).rejects.toMatchObject({ code: 'config' })
+  expect(await inspectMachine()).toMatchObject({ level: 'process', why: expect.stringContaining('bubblewrap') })
+  await expect(inspectMachine('os')).rejects.toMatchObject({ code: 'config' })
 })

@@ -55,7 +55,7 @@ export function sandboxed(
     tasks: 16,
     fanIn: 16,
     leaf: 16,
-    engine: await engineName(),
+    engine: await engineName(typeof code === 'string' ? 'js' : 'wasm'),
     submitter: 'somebody',
     nonce: '0'.repeat(32),
     submittedAtMs: 0,
@@ -70,5 +70,23 @@ export function sandboxed(
       return executor.finish(await spec(), partials[0]!.bytes)
     },
     fold: async (...partials: Json[]) => executor.fold(await spec(), partials.map(encode)),
+  }
+}
+
+/** The memory of this process, which stands for a node's, while others do harm. */
+export class MemoryWatch {
+  readonly #before = process.memoryUsage.rss()
+  #most = this.#before
+  readonly #timer = setInterval(() => this.#look(), 10)
+
+  #look(): void {
+    this.#most = Math.max(this.#most, process.memoryUsage.rss())
+  }
+
+  /** The most bytes above those at the beginning. */
+  end(): number {
+    clearInterval(this.#timer)
+    this.#look()
+    return this.#most - this.#before
   }
 }

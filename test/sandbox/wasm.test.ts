@@ -3,12 +3,12 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { Bench } from '../e2e/processes.ts'
 import { i64, tinyWasm } from '../unit/mapreduce/tiny-wasm.ts'
-import { noBubblewrap, sandboxed } from './sandboxed.ts'
+import { MemoryWatch, noBubblewrap, sandboxed } from './sandboxed.ts'
 
 const PI = new URL('pi-job.wasm', import.meta.url)
 const level = noBubblewrap === undefined ? 'os' : 'process'
 
-test('a job in WebAssembly, with the values of its kernel in JavaScript', async () => {
+test('11. a job in WebAssembly, with the values of its kernel in JavaScript', async () => {
   await using bench = new Bench()
   const run = (...args: string[]) => bench.json('job', 'run', '--local', PI.pathname, '--seed', '5', ...args)
   let [hits, points] = [0, 0]
@@ -45,6 +45,8 @@ const fills = [
   0x0b,
   ...i64(0),
 ]
+/** `v128.const` of zeros. */
+const v128 = [0xfd, 12, ...new Array<number>(16).fill(0)]
 test.each([
   ['that grows its memory for ever', { map: grows }, /longer than|memory/],
   ['that grows and fills its memory', { map: fills }, /longer than|memory|trapped/],
@@ -54,18 +56,19 @@ test.each([
   ['whose result is too large', { map: i64(600_000 * 2 ** 32), memory: [0, 16] }, /the most is 524288/],
   ['without finish', { exports: ['alloc', 'split', 'map', 'reduce'] }, /must export the function finish/],
   ['that imports more', { imports: ['env', 'clock'] }, /it imports env.clock/],
+  ['with relaxed SIMD', { map: [...v128, ...v128, 0xfd, 0x80, 0x02, 0x1a, ...i64(0)] }, /relaxed SIMD/],
   ['with shared memory', { memory: [3, 1, 4] }, /its memory is shared/],
-] as const)('a module %s is no job', async (_, options, message) => {
-  const before = process.memoryUsage().rss
+] as const)('11. a module %s is no job', async (_, options, message) => {
+  const memory = new MemoryWatch()
   const { task } = sandboxed(tinyWasm(options as never), { level, taskMs: 1500, heapMb: 64 })
   await expect(task()).rejects.toMatchObject({
     code: expect.stringMatching(/^(user-code|limit)$/),
     message: expect.stringMatching(message),
   })
-  expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20)
+  expect(memory.end()).toBeLessThan(64 * 2 ** 20)
 })
 
-test('nothing is left in memory from one task to the next', async () => {
+test('11. nothing is left in memory from one task to the next', async () => {
   // Adds one to what is at 0, and gives it.
   const map = [0x41, 0, 0x41, 0, 0x28, 2, 0, 0x41, 1, 0x6a, 0x36, 2, 0, ...i64(4 * 2 ** 32)]
   const { executor, spec } = sandboxed(tinyWasm({ map }), { level })

@@ -52,10 +52,14 @@ async function submit(cli: Cli, module: string, options: Options): Promise<numbe
   }
   const params = paramsOf(module, options)
   const host = await cli.connect()
-  const code = module.startsWith('builtin:') ? module : await addCode(cli, host, module)
+  const { code, explain } = module.startsWith('builtin:')
+    ? ({ code: module } as Added)
+    : await addCode(cli, host, module)
   const { input, seed = randomInt(2 ** 32) } = options
   const request = { module: code, params, seed, ...(input !== undefined && { input }) }
-  const job = await host.jobs.submit(request, { signal: cli.signal })
+  const job = await host.jobs.submit(request, { signal: cli.signal }).catch((error: unknown) => {
+    throw explain ? explain(error) : error
+  })
   if (!options.wait) {
     cli.print('job', job, job.id)
     cli.note(`follow it with chorale job watch ${format.shortId(job.id)}`)
@@ -72,13 +76,19 @@ async function submit(cli: Cli, module: string, options: Options): Promise<numbe
   }
 }
 
-/** Puts the code of a file into the overlay, from where the hosts that run it get it. Returns its CID. */
-async function addCode(cli: Cli, { store }: RemoteHost, path: string): Promise<string> {
+interface Added {
+  readonly code: string
+  /** An error with the places of the user's own files. */
+  readonly explain?: (error: unknown) => unknown
+}
+
+/** Puts the code of a file into the overlay, from where the hosts that run it get it by its CID. */
+async function addCode(cli: Cli, { store }: RemoteHost, path: string): Promise<Added> {
   await jobFile(path)
-  const { bundleJob } = await import('../../job-file.ts')
-  const { code } = await bundleJob(resolve(path))
+  const { bundleJob, inOwnFiles } = await import('../../job-file.ts')
+  const { code, map } = await bundleJob(resolve(path))
   const { cid } = await store.addFile(oncePiece(code), { pin: false, signal: cli.signal })
-  return cid
+  return { code: cid, explain: (error) => inOwnFiles(error, map) }
 }
 
 async function* oncePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -10,6 +10,7 @@ import { MAX_KEYED_BYTES, MAX_RESULT_BYTES } from '../../core/limits.ts'
 import { FAN_IN } from '../spec.ts'
 import type { Command } from './command.ts'
 import { encodeFrame, type Frame, FrameReader } from './frames.ts'
+import { residentBytes } from './resident.ts'
 
 /** Answers of one call: sixteen results, or what a keyed task emits, and what is around them. */
 export const MAX_ANSWER_BYTES = Math.max(FAN_IN * MAX_RESULT_BYTES, MAX_KEYED_BYTES) + 64 * 1024
@@ -19,21 +20,32 @@ const MAX_STDERR = 2000
 const MAX_MESSAGE = 2000
 const START_MS = 10_000
 
+/** How often its memory is looked at while it works. */
+const WATCH_MS = 100
+/** What a system and V8 say when memory ends, of which the process then dies. */
+const OUT_OF_MEMORY = /out of memory|heap limit|allocation fail|last few gcs|bad_alloc/i
+const NO_MEMORY = 'the job needs more memory than it may have'
+
 /** Hears what a call says before its answer. Throws when that is not what it may say, which ends the process. */
 export type OnNote = (task: unknown, said: unknown) => void
 
-export interface CallOptions {
-  readonly timeoutMs: number
-  readonly signal?: AbortSignal | undefined
-  readonly onNote?: OnNote | undefined
-}
-
 interface Pending {
   readonly id: number
+  /** It has begun the next steps, so many in all. Throws when it cannot be so. */
+  at(step: number): void
   readonly onNote: OnNote | undefined
   notes: number
   resolve(body: Uint8Array): void
   reject(error: ChoraleError): void
+}
+
+export interface RequestOptions {
+  /** Of the whole, or of each step. */
+  readonly timeoutMs: number
+  /** What it does one after the other, for the message when one takes too long. */
+  readonly steps?: readonly string[] | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly onNote?: OnNote | undefined
 }
 
 export class Child {
@@ -42,6 +54,7 @@ export class Child {
   /** Resolves when the process is gone. */
   readonly gone: Promise<void>
   readonly #process: ChildProcess
+  readonly #maxBytes: number
   readonly #clock: Clock
   readonly #log: Logger
   #pending: Pending | undefined
@@ -50,7 +63,9 @@ export class Child {
   /** Why it was ended, as those hear who ask it for something. */
   #end: ChoraleError | undefined
 
-  constructor({ file, args, filter }: Command, clock: Clock, log: Logger) {
+  /** `maxBytes`: that it may keep in memory, with all below it. */
+  constructor({ file, args, filter }: Command, clock: Clock, log: Logger, maxBytes = Number.POSITIVE_INFINITY) {
+    this.#maxBytes = maxBytes
     this.#clock = clock
     this.#log = log
     const stdio = ['pipe', 'pipe', 'pipe', ...(filter ? (['pipe'] as const) : [])] as const
@@ -88,7 +103,10 @@ export class Child {
     this.gone = new Promise((resolve) => {
       const onEnd = (reason: string) => {
         const why = reason === 'exit code 137' || reason === 'SIGKILL' ? ': it may have needed too much memory' : ''
-        this.#end ??= new ChoraleError('user-code', `the job's process ended by itself (${reason})${why}`)
+        const message = OUT_OF_MEMORY.test(this.#stderr)
+          ? NO_MEMORY
+          : `the job's process ended by itself (${reason})${why}`
+        this.#end ??= new ChoraleError('user-code', message)
         if (this.#stderr) this.#log.debug('what a sandbox wrote', { text: this.#stderr })
         isNotUp(new ChoraleError('io', `cannot start a sandbox: ${this.#stderr.split('\n')[0] || this.#end.message}`))
         this.#settle()?.reject(this.#end)
@@ -113,25 +131,54 @@ export class Child {
   async request(
     head: Frame['head'],
     body: Uint8Array,
-    { timeoutMs, signal, onNote }: CallOptions,
+    { timeoutMs, steps = [], signal, onNote }: RequestOptions,
   ): Promise<Uint8Array> {
     if (this.#end) throw this.#end
     if (this.#pending) throw new ChoraleError('internal', 'a sandbox does one thing at a time')
     if (signal?.aborted) throw new ChoraleError('aborted', 'given up')
     const id = this.#nextId++
+    let step = 0
+    const onLate = () => {
+      const what = steps[step - 1] ?? "the job's code"
+      this.kill(new ChoraleError('user-code', `${what} took longer than ${timeoutMs / 1000} s`))
+    }
+    let cancel = this.#clock.timer(timeoutMs, onLate)
+    const at = (next: number) => {
+      if (!(next > step && next <= steps.length)) throw new Error('a step that there is not')
+      step = next
+      cancel()
+      cancel = this.#clock.timer(timeoutMs, onLate)
+    }
     const answer = new Promise<Uint8Array>((resolve, reject) => {
-      this.#pending = { id, onNote, notes: 0, resolve, reject }
+      this.#pending = { id, at, onNote, notes: 0, resolve, reject }
     })
     const onAbort = () => this.kill(new ChoraleError('aborted', 'given up'))
-    const late = new ChoraleError('user-code', `the job's code took longer than ${timeoutMs / 1000} s`)
-    const cancel = this.#clock.timer(timeoutMs, () => this.kill(late))
     signal?.addEventListener('abort', onAbort, { once: true })
+    const unwatch = this.#watchMemory()
     this.#process.stdin?.write(encodeFrame({ ...head, id }, body))
     try {
       return await answer
     } finally {
       cancel()
+      unwatch()
       signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** RLIMIT_DATA is one wall, this is another: it counts what is kept in memory, whatever it is. */
+  #watchMemory(): () => void {
+    let over = false
+    let cancel = () => {}
+    const look = async () => {
+      const bytes = await residentBytes(this.#process.pid as number)
+      if (over) return
+      if (bytes !== undefined && bytes > this.#maxBytes) this.kill(new ChoraleError('user-code', NO_MEMORY))
+      else cancel = this.#clock.timer(WATCH_MS, () => void look())
+    }
+    if (this.#process.pid !== undefined) cancel = this.#clock.timer(WATCH_MS, () => void look())
+    return () => {
+      over = true
+      cancel()
     }
   }
 
@@ -153,14 +200,15 @@ export class Child {
 
   #onAnswer({ head, body }: Frame): void {
     if (!this.#pending || head.id !== this.#pending.id) throw new Error('an answer to nothing')
-    if (head.op === 'note') {
+    if (head.op === 'at' && typeof head.step === 'number') this.#pending.at(head.step)
+    else if (head.op === 'note') {
       if (++this.#pending.notes > MAX_NOTES) throw new Error('it says too much')
       this.#pending.onNote?.(head.task, head.said)
     } else if (head.op === 'done') this.#settle()?.resolve(body)
     else if (head.op === 'failed' && typeof head.message === 'string') {
       const code = head.kind === 'usage' ? 'usage' : 'user-code'
       if (head.kind !== 'memory') this.#settle()?.reject(new ChoraleError(code, head.message.slice(0, MAX_MESSAGE)))
-      else this.kill(new ChoraleError('user-code', 'the job needs more memory than it may have'))
+      else this.kill(new ChoraleError('user-code', NO_MEMORY))
     } else throw new Error('an answer of no kind')
   }
 }

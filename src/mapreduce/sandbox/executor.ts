@@ -2,18 +2,19 @@
 import { Type } from 'typebox'
 import { decode, encode } from '../../core/cbor.ts'
 import { type Checker, checker } from '../../core/codec.ts'
-import { ChoraleError, errorMessage } from '../../core/errors.ts'
+import { ChoraleError, errorCode, errorMessage } from '../../core/errors.ts'
 import { MAX_JOB_TASKS, MAX_KEYED_BYTES, MAX_PARTITIONS, MAX_RESULT_BYTES, MAX_TASK_BLOCKS } from '../../core/limits.ts'
 import { BytesSchema, record } from '../../net/message.ts'
-import type { RunSpec } from '../module-runner.ts'
+import { FAILED_IN, type RunSpec } from '../module-runner.ts'
 import type { Executor } from '../ports.ts'
-import { countBits, fullMask, tasksOfMask } from '../segments.ts'
+import { fullMask, tasksOfMask } from '../segments.ts'
 import { FAN_IN, JobName, type JobSpec } from '../spec.ts'
 import { hear, MAX_LINE_CHARS } from '../task-notes.ts'
 import type { Json } from '../types.ts'
+import { type AdmissionOptions, type CodeKind, refusalOf, type SandboxState, stateOf } from './admission.ts'
 import type { OnNote } from './child.ts'
 import { loadPrelude } from './prelude.ts'
-import { Sandbox, type SandboxOptions, type SandboxState } from './sandbox.ts'
+import { type CallOptions, inspectMachine, Sandbox, type SandboxOptions } from './sandbox.ts'
 import { checkWasm, isWasm } from './wasm-check.ts'
 
 /** What the code of one task, and of anything else, may take. */
@@ -63,24 +64,60 @@ function partialsOf(bytes: typeof ResultBytes) {
   })
 }
 
-export interface SandboxExecutorOptions extends SandboxOptions {
+export interface SandboxExecutorOptions extends SandboxOptions, AdmissionOptions {
   /** The code of a module, checked against its name. */
   readonly codeOf: (module: string) => Promise<Uint8Array>
   /** What the code of one task may take, ms. */
   readonly taskMs?: number
+  /** Was it submitted through this host? Default: every job is its user's own. */
+  readonly isOwn?: (spec: JobSpec) => boolean
 }
 
 export interface SandboxExecutor extends Executor {
-  /** Undefined as long as no foreign code has been run. */
+  /** Whose code runs here and how; undefined until `inspect` has found it out. */
   readonly state: SandboxState | undefined
+  /** Rejects with `io` when it could not be found out: another time it may be. */
+  inspect(): Promise<SandboxState>
 }
 
 export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxExecutor {
-  const { cores, clock, codeOf, taskMs = TASK_MS } = options
+  const { cores, clock, codeOf, taskMs = TASK_MS, isOwn = () => true } = options
   const codes = new Map<string, Promise<Uint8Array>>()
-  let opening: Promise<Sandbox> | undefined
-  let open: Sandbox | undefined
+  const rest = { timeoutMs: Math.min(REST_MS, taskMs) }
+  let state: SandboxState | undefined
   let stopped = false
+
+  /** Undefined: this machine cannot run foreign code. */
+  const machine = kept(async () => {
+    try {
+      const found = await inspectMachine(options.level)
+      state = stateOf(found, options)
+      return found
+    } catch (error) {
+      if (errorCode(error) !== 'config') throw error
+      state = stateOf({ level: 'none', why: errorMessage(error) }, options)
+      return undefined
+    }
+  })
+
+  const sandbox = kept(async () => {
+    const found = await machine()
+    if (!found) throw new ChoraleError('config', `foreign code cannot be run here: ${state?.why}`)
+    return Sandbox.open(options, found)
+  })
+
+  async function inspect(): Promise<SandboxState> {
+    await machine()
+    return state as SandboxState
+  }
+
+  async function refusal(spec: JobSpec): Promise<string | undefined> {
+    const kind: CodeKind = spec.engine.startsWith('wasm/') ? 'wasm' : 'js'
+    const engine = await engineName(kind)
+    if (spec.engine !== engine) return `the job is for the engine ${spec.engine}, this host has ${engine}`
+    const found = await inspect()
+    return refusalOf(found, kind, found.strangers !== 'any' && isOwn(spec)) // which takes a signature to find out
+  }
 
   function code(module: string): Promise<Uint8Array> {
     const known = codes.get(module)
@@ -100,57 +137,48 @@ export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxE
     job: string,
     name: string,
     input: unknown,
-    timeoutMs: number,
-    signal?: AbortSignal,
-    onNote?: OnNote,
+    options: CallOptions,
   ): Promise<Uint8Array> {
     if (stopped) throw new ChoraleError('aborted', 'the host stops')
-    opening ??= Sandbox.open(options).catch((error: unknown) => {
-      opening = undefined // another time it may be possible
-      throw error
-    })
-    const [sandbox, bytes] = await Promise.all([opening, code(module)])
-    open = sandbox
-    return sandbox.call(job, bytes, name, encode(input), { timeoutMs, signal, onNote })
+    const [open, bytes] = await Promise.all([sandbox(), code(module)])
+    return open.call(job, bytes, name, encode(input), options)
   }
 
-  async function callFor(
-    spec: JobSpec,
-    name: string,
-    input: unknown,
-    timeoutMs: number,
-    signal?: AbortSignal,
-    onNote?: OnNote,
-  ) {
-    const engine = await engineName()
-    if (spec.engine !== engine) {
-      throw new ChoraleError('unsupported', `the job is for the engine ${spec.engine}, this host has ${engine}`)
+  async function callFor(spec: JobSpec, name: string, input: unknown, options: CallOptions) {
+    const why = await refusal(spec)
+    if (why !== undefined) throw new ChoraleError('unsupported', why)
+    // A spec that says WebAssembly and names JavaScript would be a way around the refusal.
+    if (spec.engine !== (await engineName(kindOf(await code(spec.module))))) {
+      throw new ChoraleError('user-code', "the job's code is not what its spec says that it is")
     }
-    return call(spec.module, jobOf(spec), name, input, timeoutMs, signal, onNote)
+    return call(spec.module, jobOf(spec), name, input, options)
   }
 
   return {
     cores,
     get state() {
-      return open?.state
+      return state
     },
+    inspect,
+    // What could not be found out now is found out when it is to be run, which is tried again.
+    refusal: (spec) => refusal(spec).catch(() => undefined),
     async plan(module, params, file) {
       const input = { params, ...(file && { file }) }
-      const plan = parsed(answers.plan, await call(module, `plan|${module}`, 'plan', input, Math.min(REST_MS, taskMs)))
-      return { ...plan, engine: await engineName() }
+      const plan = parsed(answers.plan, await call(module, `plan|${module}`, 'plan', input, { ...rest, stacks: true }))
+      return { ...plan, engine: await engineName(kindOf(await code(module))) }
     },
     async run({ spec, segment, mask, inputs, state }, { signal, notes }) {
       const before = clock.now()
       const input = { spec: inputOf(spec), segment, mask, ...(inputs && { inputs }), ...(state && { state }) }
-      const timeoutMs = taskMs * countBits(mask)
-      const checks = spec.partitions === undefined ? answers.run : answers.runKeyed
       const tasks = tasksOfMask(spec, segment, mask)
+      const steps = [...tasks.map((task) => `task ${task}`), 'reduce'].map((step) => `${FAILED_IN}${step}: it`)
+      const checks = spec.partitions === undefined ? answers.run : answers.runKeyed
       const onNote: OnNote = (task, said) => {
         const known = tasks.find((one) => one === task)
         if (known === undefined) throw new ChoraleError('bad-message', 'a note of another task')
         hear(notes, known, notesSchema.parse(said))
       }
-      const answer = parsed(checks, await callFor(spec, 'run', input, timeoutMs, signal, onNote))
+      const answer = parsed(checks, await callFor(spec, 'run', input, { timeoutMs: taskMs, steps, signal, onNote }))
       const whole = mask === fullMask(spec, 1, segment)
       const wanted = whole ? [segment] : tasks
       const partials = answer.map(({ index, bytes }) => ({ level: whole ? (1 as const) : (0 as const), index, bytes }))
@@ -160,27 +188,37 @@ export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxE
       return { partials, tookMs: clock.now() - before }
     },
     async fold(spec, partials) {
-      return parsed(
-        answers.fold,
-        await callFor(spec, 'fold', { spec: inputOf(spec), partials }, Math.min(REST_MS, taskMs)),
-      )
+      return parsed(answers.fold, await callFor(spec, 'fold', { spec: inputOf(spec), partials }, rest))
     },
     async merge(spec, runs) {
-      return parsed(answers.merge, await callFor(spec, 'merge', { spec: inputOf(spec), runs }, taskMs))
+      return parsed(answers.merge, await callFor(spec, 'merge', { spec: inputOf(spec), runs }, { timeoutMs: taskMs }))
     },
     async next(spec, total, state) {
       const input = { spec: inputOf(spec), total, ...(state && { state }) }
-      return parsed(answers.next, await callFor(spec, 'next', input, Math.min(REST_MS, taskMs)))[0]
+      return parsed(answers.next, await callFor(spec, 'next', input, rest))[0]
     },
     async finish(spec, total, state) {
       const input = { spec: inputOf(spec), total, ...(state && { state }) }
-      return parsed(answers.finish, await callFor(spec, 'finish', input, Math.min(REST_MS, taskMs)))
+      return parsed(answers.finish, await callFor(spec, 'finish', input, rest))
     },
     async stop() {
       stopped = true
-      await (await opening?.catch(() => undefined))?.stop()
+      await (await sandbox.made()?.catch(() => undefined))?.stop()
     },
   }
+}
+
+/** Made at the first call, and again after a failure: another time it may be possible. `made`: without making it. */
+function kept<T>(make: () => Promise<T>): (() => Promise<T>) & { made(): Promise<T> | undefined } {
+  let made: Promise<T> | undefined
+  const get = () => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined
+      throw error
+    })
+    return made
+  }
+  return Object.assign(get, { made: () => made })
 }
 
 /** An answer that is none is the fault of the code, which may own the process. */
@@ -199,10 +237,17 @@ function checked(code: Uint8Array): Uint8Array {
   return code
 }
 
-/** V8 decides what code means, and the prelude what it has: both are part of every job. */
-export async function engineName(): Promise<string> {
+function kindOf(code: Uint8Array): CodeKind {
+  return isWasm(code) ? 'wasm' : 'js'
+}
+
+/**
+ * V8 decides what code means, and the prelude what it has: both are part of every job. And which kind of code it is, for
+ * some hosts take only one.
+ */
+export async function engineName(kind: CodeKind): Promise<string> {
   const { digest } = await loadPrelude()
-  return `v8-${process.versions.v8.split('.').slice(0, 2).join('.')}/${digest}`
+  return `${kind}/v8-${process.versions.v8.split('.').slice(0, 2).join('.')}/${digest}`
 }
 
 /** Two jobs never share a process, though their code be the same. */

@@ -38,8 +38,8 @@ async function measure(
   const child = new Child(commandOf('process', files, limits, undefined), clock, log)
   try {
     await child.up
-    const head = { op: 'init', heapMb: limits.heapMb, stacks: false, preludeBytes: code.length }
-    await child.request(head, Buffer.concat([code, NOTHING]), { timeoutMs: 10_000 })
+    await child.request({ op: 'start', heapMb: limits.heapMb }, code, { timeoutMs: 10_000 })
+    await child.request({ op: 'load', stacks: false }, NOTHING, { timeoutMs: 10_000 })
     const kilobytes = /VmData:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]
     return kilobytes === undefined ? undefined : Number(kilobytes)
   } finally {

@@ -14,16 +14,17 @@ const MAX_MESSAGE = 2000
 /** How a module of WebAssembly begins. */
 const WASM = [0x00, 0x61, 0x73, 0x6d]
 
-interface Init {
-  readonly heapMb: number
-  /** Stack traces, to find the line of an error: what a job sees of them is no part of a result. */
-  readonly stacks: boolean
-  /** Of the body; what follows is the job's module. */
-  readonly preludeBytes: number
-}
+/** How often it is told which task it is at, for those that take long. */
+const STEP_MS = 250
 
-/** The prelude's function that calls the job's. */
-type Call = ivm.Reference<(name: string, bytes: ArrayBuffer) => unknown>
+/** What the prelude gives: functions that harden the realm, take the job's code and call it. */
+interface Guest {
+  readonly isolate: ivm.Isolate
+  readonly context: ivm.Context
+  readonly harden: ivm.Reference<(stacks: boolean) => void>
+  readonly take: ivm.Reference<(job: unknown) => void>
+  readonly call: ivm.Reference<(name: string, bytes: ArrayBuffer) => unknown>
+}
 
 const isolated = (createRequire(import.meta.url)(process.argv[2] as string) as { ivm: typeof ivm }).ivm
 
@@ -38,45 +39,39 @@ function send(head: Frame['head'], body?: Uint8Array): void {
 }
 
 function text(error: unknown): string {
-  const message = error instanceof Error ? error.message : ''
-  return message.slice(0, MAX_MESSAGE) || 'no message'
+  if (!(error instanceof Error)) return 'no message'
+  const where = /\n\s+at [^\n]*job:\d+:\d+\)?/.exec(error.stack ?? '')?.[0] ?? ''
+  return error.message.slice(0, MAX_MESSAGE - 200) + where.slice(0, 200) || 'no message'
 }
 
-/** The call that is at work. */
-let current: unknown
-
-function note(task: unknown, said: unknown): void {
-  send({ op: 'note', id: current, task, said })
-}
-
-async function init({ heapMb, stacks, preludeBytes }: Init, body: Uint8Array): Promise<Call> {
+/** An isolate with the prelude in it and no code of a job. */
+async function start(heapMb: number, prelude: Uint8Array): Promise<Guest> {
   const isolate = new isolated.Isolate({ memoryLimit: heapMb, onCatastrophicError: end })
   const context = await isolate.createContext()
-  const decoder = new TextDecoder()
-  const prelude = decoder.decode(body.subarray(0, preludeBytes))
   const guest = await context.evalClosure(
-    `${prelude}\nreturn __prelude.start($0, $1)`,
-    [stacks, new isolated.Callback(note)],
-    {
-      filename: 'chorale:prelude',
-      result: { reference: true },
-    },
+    `${new TextDecoder().decode(prelude)}\nreturn __prelude.start($0, $1)`,
+    [new isolated.Callback(onStep, { ignored: true }), new isolated.Callback(note)],
+    { filename: 'chorale:prelude', result: { reference: true } },
   )
-  const take = await guest.get('take', { reference: true })
-  const call = await guest.get('call', { reference: true })
-  const code = body.subarray(preludeBytes)
+  const functionOf = (name: string) => guest.get(name, { reference: true })
+  const [harden, take, call] = [await functionOf('harden'), await functionOf('take'), await functionOf('call')]
+  return { isolate, context, harden, take, call }
+}
+
+/** `stacks`: stack traces, to find the line of an error; what a job sees of them is no part of a result. */
+async function load({ isolate, context, harden, take }: Guest, code: Uint8Array, stacks: boolean): Promise<void> {
+  await harden.apply(undefined, [stacks])
   if (WASM.every((byte, i) => code[i] === byte)) {
     await take.apply(undefined, [copied(code)])
-    return call
+    return
   }
-  const module = await isolate.compileModule(decoder.decode(code), { filename: 'job' })
+  const module = await isolate.compileModule(new TextDecoder().decode(code), { filename: 'job' })
   await module.instantiate(context, (specifier: string) => {
     throw new Error(`a job is one module, it cannot import ${specifier.slice(0, 100)}`)
   })
   await module.evaluate()
   const job = await module.namespace.get('default', { reference: true })
   await take.apply(undefined, [job.derefInto()])
-  return call
 }
 
 /** Bytes that go into the isolate. */
@@ -85,26 +80,52 @@ function copied(bytes: Uint8Array) {
   return new isolated.ExternalCopy(own, { transferOut: true }).copyInto({ release: true, transferIn: true })
 }
 
-let call: Call | undefined
+let guest: Guest | undefined
+let current = 0
+let step = 0
+let telling: NodeJS.Timeout | undefined
+
+function note(task: unknown, said: unknown): void {
+  send({ op: 'note', id: current, task, said })
+}
+
+/** In a run of short tasks nothing is told. */
+function onStep(): void {
+  step++
+  telling ??= setTimeout(() => {
+    telling = undefined
+    send({ op: 'at', id: current, step })
+  }, STEP_MS)
+}
+
+function quiet(): void {
+  clearTimeout(telling)
+  telling = undefined
+}
 
 async function onFrame({ head, body }: Frame): Promise<void> {
   const id = head.id as number
+  quiet()
   current = id
+  step = 0
   try {
-    if (head.op === 'init') {
-      call = await init(head as unknown as Init, body)
-      send({ op: 'done', id })
-      return
+    let answer: unknown
+    if (head.op === 'start') guest = await start(head.heapMb as number, body)
+    else if (head.op === 'load') await load(guest as Guest, body, head.stacks === true)
+    else {
+      const input = [head.name as string, copied(body)] as const
+      answer = await guest?.call.apply(undefined, [...input], { result: { copy: true } })
     }
-    const input = [head.name as string, copied(body)] as const
-    const answer: unknown = await call?.apply(undefined, [...input], { result: { copy: true } })
-    if (answer instanceof ArrayBuffer) send({ op: 'done', id }, new Uint8Array(answer))
+    quiet()
+    if (answer === undefined) send({ op: 'done', id })
+    else if (answer instanceof ArrayBuffer) send({ op: 'done', id }, new Uint8Array(answer))
     else {
       // `kind message`: the text of an error that the prelude caught.
       const [kind, ...words] = String(answer).slice(0, MAX_MESSAGE).split(' ')
       send({ op: 'failed', id, kind, message: words.join(' ') })
     }
   } catch (error) {
+    quiet()
     const message = text(error)
     const kind = /memory limit|Array buffer allocation failed/.test(message) ? 'memory' : 'user-code'
     send({ op: 'failed', id, kind, message })

@@ -4,7 +4,7 @@
  */
 import type { Clock, Logger } from '../../core/env.ts'
 import { ChoraleError } from '../../core/errors.ts'
-import { type CallOptions, Child } from './child.ts'
+import { Child, type RequestOptions } from './child.ts'
 import { commandOf, type Level, type Limits, type RunnerFiles, runnerFiles, whyNoBubblewrap } from './command.ts'
 import { idleDataKb } from './idle-data.ts'
 import { loadPrelude, type Prelude } from './prelude.ts'
@@ -14,8 +14,14 @@ const LIMITS: Limits = { heapMb: 256, cpuSeconds: 24 * 3600, dataMb: 384 }
 const IDLE_MS = 4_000
 /** Jobs whose processes are kept, idle but for those of one. */
 const MOST_JOBS = 4
-/** Loading the code, top level included. */
+/** Loading the prelude, and the code, its top level included. */
 const INIT_MS = 10_000
+/** A process is started ahead for the job to come when nothing has been at work for so long. */
+const SPARE_AFTER_MS = 500
+/** It is ended when no job has come for so long. */
+const SPARE_IDLE_MS = 60_000
+/** Node and the prelude, above what the job's code may have. */
+const BASE_MB = 128
 
 export interface SandboxOptions {
   readonly clock: Clock
@@ -29,6 +35,11 @@ export interface SandboxOptions {
   readonly stacks?: boolean
 }
 
+export interface CallOptions extends RequestOptions {
+  /** Errors tell the line of the job's code. Only of the first call of a job. */
+  readonly stacks?: boolean
+}
+
 interface Seat {
   readonly job: string
   readonly child: Child
@@ -38,21 +49,43 @@ interface Seat {
   keep: () => void
 }
 
+/** A process with the prelude in it, and no code of a job. */
+interface Started {
+  readonly child: Child
+  readonly ready: Promise<unknown>
+}
+
 interface Waiting {
   readonly job: string
   readonly code: Uint8Array
+  readonly stacks: boolean
   resolve(seat: Seat): void
   reject(error: ChoraleError): void
 }
 
-export interface SandboxState {
+/** How this machine runs foreign code. */
+export interface Machine {
+  readonly files: RunnerFiles
   readonly level: Level
   /** Why not `os`. */
-  readonly why?: string
+  readonly why: string | undefined
+}
+
+/**
+ * Rejects with `config` when foreign code cannot be run on this machine, or not at the level that is asked for, and with `io`
+ * when that could not be found out.
+ */
+export async function inspectMachine(asked?: Level): Promise<Machine> {
+  const files = await runnerFiles()
+  const why = asked === 'process' ? undefined : await whyNoBubblewrap(files)
+  if (why !== undefined && asked === 'os') {
+    throw new ChoraleError('config', `foreign code cannot be run at level os: ${why}`)
+  }
+  return { files, level: asked ?? (why === undefined ? 'os' : 'process'), why }
 }
 
 export class Sandbox {
-  readonly state: SandboxState
+  readonly #level: Level
   readonly #options: SandboxOptions
   readonly #files: RunnerFiles
   readonly #limits: Limits
@@ -60,33 +93,29 @@ export class Sandbox {
   #idleKb: number | undefined
   readonly #seats = new Set<Seat>()
   readonly #waiting = new Set<Waiting>()
+  #spare: Started | undefined
+  #cancelSpare = () => {}
   #stopped = false
 
-  private constructor(options: SandboxOptions, files: RunnerFiles, prelude: Prelude, state: SandboxState) {
+  private constructor(options: SandboxOptions, { files, level }: Machine, prelude: Prelude) {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
     this.#files = files
     this.#prelude = prelude
-    this.state = state
+    this.#level = level
   }
 
-  /** Rejects with `config` when foreign code cannot be run on this machine, or not at the level that is asked for. */
-  static async open(options: SandboxOptions): Promise<Sandbox> {
-    const [files, prelude] = await Promise.all([runnerFiles(), loadPrelude()])
-    const { level } = options
-    const why = level === 'process' ? undefined : await whyNoBubblewrap(files)
-    if (why !== undefined && level === 'os') {
-      throw new ChoraleError('config', `foreign code cannot be run at level os: ${why}`)
-    }
-    const state = { level: level ?? (why === undefined ? 'os' : 'process'), ...(why !== undefined && { why }) } as const
-    const sandbox = new Sandbox(options, files, prelude, state)
-    sandbox.#idleKb = await idleDataKb(files, prelude, options)
+  /** Rejects with `io` when no process can be started. */
+  static async open(options: SandboxOptions, machine: Machine): Promise<Sandbox> {
+    const prelude = await loadPrelude()
+    const sandbox = new Sandbox(options, machine, prelude)
+    sandbox.#idleKb = await idleDataKb(machine.files, prelude, options)
     return sandbox
   }
 
   /** Its processes, of all jobs. */
   get pids(): number[] {
-    return [...this.#seats].flatMap(({ child }) => child.pid ?? [])
+    return this.#children().flatMap(({ pid }) => pid ?? [])
   }
 
   /**
@@ -101,7 +130,7 @@ export class Sandbox {
     input: Uint8Array,
     options: CallOptions,
   ): Promise<Uint8Array> {
-    const seat = await this.#seat(job, code, options.signal)
+    const seat = await this.#seat(job, code, options)
     try {
       await seat.ready
       return await seat.child.request({ op: 'call', name }, input, options)
@@ -111,15 +140,17 @@ export class Sandbox {
       const idle = () => seat.child.kill(new ChoraleError('aborted', 'it was idle'))
       if (!seat.child.hasEnded) seat.keep = clock.timer(IDLE_MS, idle)
       this.#serve()
+      this.#planSpare()
     }
   }
 
-  #seat(job: string, code: Uint8Array, signal: AbortSignal | undefined): Promise<Seat> {
+  #seat(job: string, code: Uint8Array, { signal, stacks = false }: CallOptions): Promise<Seat> {
     return new Promise((resolve, reject) => {
       const onAbort = () => waiting.reject(new ChoraleError('aborted', 'given up'))
       const waiting: Waiting = {
         job,
         code,
+        stacks,
         resolve: (seat) => {
           signal?.removeEventListener('abort', onAbort)
           resolve(seat)
@@ -158,16 +189,18 @@ export class Sandbox {
   }
 
   /** Undefined: there are as many as there may be, of which one that idles for another job now makes room. */
-  #start({ job, code }: Waiting): Seat | undefined {
-    const { clock, log, cores } = this.#options
+  #start({ job, code, stacks }: Waiting): Seat | undefined {
+    const { cores } = this.#options
     if (this.#seats.size >= (cores + 1) * MOST_JOBS) {
       const other = [...this.#seats].find(({ busy, child }) => !busy && !child.hasEnded)
       other?.child.kill(new ChoraleError('aborted', 'another job needs the room'))
       return undefined
     }
-    const child = new Child(commandOf(this.state.level, this.#files, this.#limits, this.#idleKb), clock, log)
-    const seat: Seat = { job, child, ready: this.#begin(child, code), busy: true, keep: () => {} }
-    seat.ready.catch(() => {}) // whoever waits for it hears of it
+    const started = this.#takeSpare() ?? this.#startChild()
+    const { child } = started
+    const ready = this.#load(started, code, stacks || (this.#options.stacks ?? false))
+    const seat: Seat = { job, child, ready, busy: true, keep: () => {} }
+    ready.catch(() => {}) // whoever waits for it hears of it
     this.#seats.add(seat)
     void child.gone.then(() => {
       seat.keep()
@@ -177,28 +210,59 @@ export class Sandbox {
     return seat
   }
 
-  async #begin(child: Child, code: Uint8Array): Promise<void> {
-    const prelude = this.#prelude
+  #startChild(): Started {
+    const { clock, log } = this.#options
+    const { heapMb, dataMb } = this.#limits
+    const command = commandOf(this.#level, this.#files, this.#limits, this.#idleKb)
+    const child = new Child(command, clock, log, (dataMb + BASE_MB) * 2 ** 20)
+    const start = { op: 'start', heapMb }
+    const ready = child.up.then(() => child.request(start, this.#prelude.code, { timeoutMs: INIT_MS }))
+    ready.catch(() => child.kill(new ChoraleError('aborted', 'it did not start')))
+    return { child, ready }
+  }
+
+  async #load({ child, ready }: Started, code: Uint8Array, stacks: boolean): Promise<void> {
     try {
-      await child.up
-      const head = {
-        op: 'init',
-        heapMb: this.#limits.heapMb,
-        stacks: this.#options.stacks ?? false,
-        preludeBytes: prelude.code.length,
-      }
-      await child.request(head, Buffer.concat([prelude.code, code]), { timeoutMs: INIT_MS })
+      await ready
+      await child.request({ op: 'load', stacks }, code, { timeoutMs: INIT_MS })
     } catch (error) {
       child.kill(new ChoraleError('aborted', 'its code could not be loaded'))
       throw error
     }
   }
 
+  /** Jobs come one after the other: the next need not wait for a process. Each is used for one job and no other. */
+  #planSpare(): void {
+    const { clock } = this.#options
+    this.#cancelSpare()
+    if (this.#stopped) return
+    this.#cancelSpare = clock.timer(SPARE_AFTER_MS, () => {
+      if ([...this.#seats].some(({ busy }) => busy)) return // its end plans again
+      if (!this.#spare || this.#spare.child.hasEnded) this.#spare = this.#startChild()
+      this.#cancelSpare = clock.timer(SPARE_IDLE_MS, () => {
+        this.#takeSpare()?.child.kill(new ChoraleError('aborted', 'no job has come'))
+      })
+    })
+  }
+
+  #takeSpare(): Started | undefined {
+    const spare = this.#spare
+    this.#spare = undefined
+    return spare?.child.hasEnded ? undefined : spare
+  }
+
+  #children(): Child[] {
+    const children = [...this.#seats].map(({ child }) => child)
+    if (this.#spare) children.push(this.#spare.child)
+    return children
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
     for (const waiting of this.#waiting) waiting.reject(new ChoraleError('aborted', 'the host stops'))
-    const seats = [...this.#seats]
-    for (const { child } of seats) child.kill(new ChoraleError('aborted', 'the host stops'))
-    await Promise.all(seats.map(({ child }) => child.gone))
+    this.#cancelSpare()
+    const children = this.#children()
+    for (const child of children) child.kill(new ChoraleError('aborted', 'the host stops'))
+    await Promise.all(children.map(({ gone }) => gone))
   }
 }

@@ -14,6 +14,8 @@ export interface FakeExecutorOptions {
   readonly taskMs: (task: number, env: Env) => number
   /** A machine that cannot always: what is thrown instead of the work. */
   readonly trouble?: () => ChoraleError | undefined
+  /** A host that leaves the job to others, and why. */
+  readonly refusal?: string
   /** A host that lies. */
   readonly bend?: (partials: RunResult['partials']) => RunResult['partials']
 }
@@ -21,12 +23,13 @@ export interface FakeExecutorOptions {
 export function fakeExecutor(options: FakeExecutorOptions): (env: Env) => Executor & { tasksRun: number } {
   const { module } = options
   const trouble = () => {
-    const error = options.trouble?.()
+    const error = options.refusal ? new ChoraleError('unsupported', options.refusal) : options.trouble?.()
     if (error) throw error
   }
   return (env) => ({
     cores: options.cores ?? 1,
     tasksRun: 0,
+    refusal: async () => options.refusal,
     plan: async (_name, params, input) => ({ name: module.name, ...module.plan(params, input), engine: 'fake/1' }),
     async run({ spec, segment, mask, ...given }, { signal, notes }) {
       trouble()

@@ -43,6 +43,7 @@ function segmentOf(job: LiveJob, index: number): Segment {
     graceUntilMs: 0,
     alarms: 0,
     failure: undefined,
+    waits: undefined,
     todo: 0,
     again: 0,
     reassigned: 0,

@@ -1,41 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { encode } from '../../../src/core/cbor.ts'
-import type { Env } from '../../../src/core/env.ts'
 import { ChoraleError, errorCode } from '../../../src/core/errors.ts'
 import { JobDispatch, JobResults } from '../../../src/mapreduce/messages.ts'
 
 import { jobKey, segmentKey } from '../../../src/mapreduce/spec.ts'
-import type { JobModule, JobView } from '../../../src/mapreduce/types.ts'
+import type { JobModule } from '../../../src/mapreduce/types.ts'
 import { seeds } from '../../nightly.ts'
-import { expectedWaves, type FakeExecutorOptions, fakeExecutor, waves } from './fake-executor.ts'
-import { type FakeHost, FakeNetwork, type FakeOptions } from './fake-network.ts'
-
-const module = waves as unknown as JobModule
-const someTime = (_task: number, env: Env) => (env.random.next() < 0.01 ? 500 : 5 + env.random.next() * 30)
-
-function ring(count: number, options: FakeOptions, executor: Partial<FakeExecutorOptions> = {}) {
-  const make = fakeExecutor({ module, taskMs: () => 20, ...executor })
-  const network = new FakeNetwork(options)
-  const hosts = Array.from({ length: count }, () => network.add(make))
-  return { network, hosts, make }
-}
-
-async function submit(network: FakeNetwork, host: FakeHost, tasks: number): Promise<string> {
-  const request = { module: 'builtin:waves', params: { tasks }, seed: 7 }
-  const view = await network.time.until(host.service.jobs.submit(request), 10_000)
-  expect(view).toMatchObject({ state: 'waiting', tasks: { total: tasks, done: 0, reassigned: 0 } })
-  return view.id
-}
-
-async function collect(views: AsyncIterable<JobView>): Promise<JobView[]> {
-  const all: JobView[] = []
-  for await (const view of views) all.push(view)
-  return all
-}
-
-async function end(network: FakeNetwork, host: FakeHost, id: string, limitMs = 60_000): Promise<JobView> {
-  return (await network.time.until(collect(host.service.jobs.watch(id)), limitMs)).at(-1) as JobView
-}
+import { expectedWaves, fakeExecutor } from './fake-executor.ts'
+import { type FakeHost, FakeNetwork } from './fake-network.ts'
+import { collect, end, module, ring, someTime, submit } from './fake-ring.ts'
 
 describe('a quiet network', () => {
   test.each([1, 2, 16, 17, 300])('one host alone runs a job of %i tasks', async (tasks) => {
@@ -281,24 +254,6 @@ describe('bad code and bad hosts', () => {
     const view = await end(network, hosts[0]!, await submit(network, hosts[0]!, 60))
     expect(view).toMatchObject({ state: 'succeeded', value: expectedWaves(60, 7) })
     expect(times).toBeGreaterThan(10)
-  })
-
-  test('a host that can never do it ends the job, and says why', async () => {
-    const { network, hosts } = ring(3, { seed: 68 }, { trouble: () => new ChoraleError('io', 'no room for a process') })
-    const view = await end(network, hosts[0]!, await submit(network, hosts[0]!, 20))
-    expect(view).toMatchObject({ state: 'failed', reason: 'no room for a process' })
-  })
-
-  test('work that fails at once on one host does not keep it from hearing that the job is over', async () => {
-    let times = 0
-    const trouble = () => {
-      if (times++ > 10_000) throw new Error('it is given out again and again')
-      return new ChoraleError('config', 'no sandbox here')
-    }
-    const { network, hosts } = ring(4, { seed: 69 }, { trouble })
-    const view = await end(network, hosts[0]!, await submit(network, hosts[0]!, 300))
-    expect(view).toMatchObject({ state: 'failed', reason: 'no sandbox here' })
-    expect(times).toBeLessThan(500)
   })
 
   test('a partial that is too large is refused with what to do about it', async () => {

@@ -19,10 +19,13 @@ import {
 import type { FileSize } from '../../ports.ts'
 import type { JobModule, Json } from '../../types.ts'
 import { replaceMath } from './math.ts'
+import { watchMemory } from './memory.ts'
+import { replaceNaN } from './nan.ts'
 import { hardenRealm } from './realm.ts'
 import { wasmJob } from './wasm-job.ts'
 
 const MAX_MESSAGE = 2000
+const OUT_OF_MEMORY = 'memory an allocation failed'
 
 interface Run {
   readonly spec: RunSpec
@@ -38,10 +41,14 @@ interface Total {
   readonly state?: Uint8Array
 }
 
-/** `note`: takes a line of a task's log, or how much of the task is done. No object of the job's gets to it. */
-export function start(stacks: boolean, note: (task: number, said: string | number) => void) {
+/**
+ * `onStep`: is called when a task begins, and when tasks are folded. `note`: takes a line of a task's log, or how much of
+ * the task is done. No object of the job's gets to it.
+ */
+export function start(onStep: () => void, note: (task: number, said: string | number) => void) {
   replaceMath()
-  hardenRealm(stacks)
+  replaceNaN()
+  const hasFailed = watchMemory()
   let job: JobModule | undefined
 
   const notes = { log: note, progress: note }
@@ -56,7 +63,7 @@ export function start(stacks: boolean, note: (task: number, said: string | numbe
         ...(rounds && { rounds }),
       }
     },
-    run: ({ spec, segment, mask, ...given }: Run) => runTasks(job!, spec, segment, mask, given, notes),
+    run: ({ spec, segment, mask, ...given }: Run) => runTasks(job!, spec, segment, mask, given, notes, onStep),
     fold: ({ spec, partials }: { spec: RunSpec; partials: Uint8Array[] }) => foldPartials(job!, spec, partials),
     merge: ({ spec, runs }: { spec: RunSpec; runs: Uint8Array[] }) => mergeRuns(job!, spec, runs),
     next: ({ spec, total, state }: Total) => {
@@ -66,6 +73,8 @@ export function start(stacks: boolean, note: (task: number, said: string | numbe
     finish: ({ spec, total, state }: Total) => finishJob(job!, spec, total, state),
   }
   return {
+    /** Before any code of the job. */
+    harden: hardenRealm,
     /** A module's default export, or the bytes of WebAssembly. */
     take(module: unknown): void {
       if (module instanceof ArrayBuffer) {
@@ -78,11 +87,12 @@ export function start(stacks: boolean, note: (task: number, said: string | numbe
     call(name: string, input: ArrayBuffer): ArrayBuffer | string {
       try {
         const bytes = encode(calls[name]!(decode(new Uint8Array(input)) as never))
+        if (hasFailed()) return OUT_OF_MEMORY
         const out = new ArrayBuffer(bytes.length)
         new Uint8Array(out).set(bytes)
         return out
       } catch (error) {
-        return describe(error)
+        return hasFailed() ? OUT_OF_MEMORY : describe(error)
       }
     },
   }
