@@ -47,7 +47,7 @@ test('a job is planned, waits, logs, fails, is done again, and its result is che
     type: 'plan',
     name: 'talk',
     tasks: { total: 100 },
-    engine: expect.stringMatching(/^v8-/),
+    engine: expect.stringMatching(/^js\/v8-/),
   })
   expect(plan.placement).toMatchObject({ segments: 7, sampled: 7, lending: { asked: 2, hosts: 0, cores: 0 } })
   expect((await at(0, 'list')).out).toBe('')
