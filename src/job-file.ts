@@ -12,9 +12,9 @@ import { type CheckResult, checkJob } from './mapreduce/check.ts'
 import { type LocalOptions, type LocalPorts, type LocalResult, runLocally } from './mapreduce/local.ts'
 import { createLocalStore, type LocalStore } from './mapreduce/local-store.ts'
 import type { FileSize, JobPlan } from './mapreduce/ports.ts'
-import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
+import { createSandboxExecutor, type SandboxExecutor } from './mapreduce/sandbox/executor.ts'
 import { inspectMachine, type Machine } from './mapreduce/sandbox/sandbox.ts'
-import type { JobRequest } from './mapreduce/types.ts'
+import type { JobRequest, Json } from './mapreduce/types.ts'
 
 export type { Bundle, LocalResult }
 export { bundleJob }
@@ -49,9 +49,31 @@ export function runJobFile(
 }
 
 /** Tries a job's file (`checkJob`). Rejects likewise, and with `user-code` when it is not what the overlay relies on. */
-export function checkJobFile(run: JobFileRun, { signal }: { signal: AbortSignal }): Promise<CheckResult> {
+export function checkJobFile(
+  run: JobFileRun,
+  { signal }: { signal: AbortSignal },
+): Promise<CheckResult & { readonly tests: number }> {
   const random = seededRandom(run.seed)
-  return withJobFile(run, signal, (ports, request) => checkJob(ports, request, { random, signal }))
+  return withJobFile(run, signal, async (ports, request) => {
+    const { executor, store } = ports
+    const { module } = request
+    const tests = await executor.tests(module)
+    const texts = tests.map(({ input }) => (input === undefined ? undefined : store.addText(input)))
+    const checked = await checkJob(ports, { ...request, input: request.input ?? texts[0] }, { random, signal })
+    for (const [i, { what, params, seed }] of tests.entries()) {
+      const { value } = await runLocally(ports, { module, params, seed, input: texts[i] ?? request.input }, { signal })
+      await executor.check(module, what, value, await outputOf(value, store))
+    }
+    return { ...checked, tests: tests.length }
+  })
+}
+
+/** What a keyed job has written, if its value names it. */
+async function outputOf(value: Json, store: LocalStore): Promise<string> {
+  const output = typeof value === 'object' && value !== null && !Array.isArray(value) ? value.output : undefined
+  const pieces: Uint8Array[] = []
+  if (typeof output === 'string') for await (const piece of store.cat(output)) pieces.push(piece)
+  return Buffer.concat(pieces).toString()
 }
 
 /** What a job's file comes to, and the size of its code. Rejects likewise. */
@@ -66,10 +88,15 @@ export function planJobFile(
   }))
 }
 
+interface FilePorts extends LocalPorts {
+  readonly executor: SandboxExecutor
+  readonly store: LocalStore
+}
+
 async function withJobFile<T>(
   { file, params, seed, input, cores, log = silentLogger }: JobFileRun,
   signal: AbortSignal,
-  work: (ports: LocalPorts & { store: LocalStore }, request: JobRequest, bundle: Bundle) => Promise<T>,
+  work: (ports: FilePorts, request: JobRequest, bundle: Bundle) => Promise<T>,
 ): Promise<T> {
   const bundle = await bundleJob(file)
   const codeOf = async () => bundle.code

@@ -5,7 +5,7 @@
 import { ChoraleError } from '../core/errors.ts'
 import { MAX_JOB_TASKS, MAX_PARTITIONS, MAX_TASK_BLOCKS } from '../core/limits.ts'
 import { type ParamSpec, paramsOf } from './params.ts'
-import type { FinishContext, InputKind, JobModule, Json, MapContext } from './types.ts'
+import type { FinishContext, InputKind, JobModule, JobTest, Json, MapContext } from './types.ts'
 
 export type { ParamSpec } from './params.ts'
 export type { Json } from './types.ts'
@@ -52,6 +52,8 @@ interface Tasks<S extends { [name: string]: ParamSpec }, I extends InputKind | u
    * that begin in them.
    */
   readonly input?: I
+  /** `chorale job check` runs them: by what they show. */
+  readonly tests?: { readonly [what: string]: JobTest }
   /** Neighbouring blocks that make one task, 1 to 32. Default 1. */
   readonly taskBlocks?: number | ((params: ParamsOf<S>, input: FileBytes) => number)
 }
@@ -96,6 +98,7 @@ export function defineJob<
     reduce: (left, right) => job.reduce(left, right),
     finish: (total, context) => (job.finish ? job.finish(total, context as never) : (total as Json)),
     ...(next && { next: (total, context) => next(total, context as never) }),
+    ...(job.tests && { tests: job.tests }),
   }
 }
 
@@ -148,6 +151,7 @@ export function defineKeyedJob<
     },
     map: (task, context) => job.map(task, context as never) as never,
     reduce: (left) => left, // of no use: pairs are combined by key
+    ...(job.tests && { tests: job.tests }),
     finish: (output, { params }) => (job.finish ? job.finish(output, { params }) : { ...output }),
     keyed: {
       partition: (key, partitions, params) =>
@@ -173,7 +177,7 @@ function planOf<S extends { [name: string]: ParamSpec }>(
   const params = paramsOf(job.name, job.params ?? {}, given)
   const { input: as, taskBlocks: wanted = 1 } = job
   if (as) {
-    if (!input) throw new ChoraleError('usage', `${job.name} works on a file in the store: name it with --input CID`)
+    if (!input) throw new ChoraleError('usage', `${job.name} works on a file: name it with --input`)
     const taskBlocks = typeof wanted === 'number' ? wanted : asUsage(() => wanted(params as ParamsOf<S>, input))
     requireCount('taskBlocks', taskBlocks, MAX_TASK_BLOCKS)
     return { params, tasks: Math.ceil(input.blocks / taskBlocks), input: { as, taskBlocks } }

@@ -9,6 +9,8 @@ import { createJobStore } from './job-store.ts'
 import type { JobStore, StoredFile } from './ports.ts'
 
 export interface LocalStore extends JobStore, AsyncDisposable {
+  /** An input that is in no file. Returns its name. */
+  addText(text: string): string
   /** The bytes of what the job has made. */
   cat(cid: string): AsyncIterable<Uint8Array>
 }
@@ -28,25 +30,33 @@ export function createLocalStore(): LocalStore {
   }
   const files = lazyFiles(io)
   const handles = new Map<string, Promise<FileHandle>>()
+  const texts = new Map<string, Uint8Array>()
+  const cut = (cid: string, bytes: number, read: StoredFile['read']): StoredFile => ({
+    ...{ cid, bytes, blocks: Math.max(1, Math.ceil(bytes / LEAF_BYTES)), read },
+    keyOf() {
+      throw new ChoraleError('internal', 'a file on this machine has no place in the overlay')
+    },
+  })
   return {
     ...createJobStore(io, files),
-    async file(path): Promise<StoredFile> {
+    addText(text) {
+      const name = `text ${texts.size + 1}`
+      texts.set(name, Buffer.from(text))
+      return name
+    },
+    async file(path) {
+      const text = texts.get(path)
+      if (text) return cut(path, text.length, async (i) => text.subarray(i * LEAF_BYTES, (i + 1) * LEAF_BYTES))
       const opening = handles.get(path) ?? open(path)
       handles.set(path, opening)
       const handle = await opening
       const { size } = await handle.stat()
-      return {
-        ...{ cid: path, bytes: size, blocks: Math.max(1, Math.ceil(size / LEAF_BYTES)) },
-        keyOf() {
-          throw new ChoraleError('internal', 'a file on this machine has no place in the overlay')
-        },
-        async read(index) {
-          const bytes = Buffer.allocUnsafe(Math.min(LEAF_BYTES, size - index * LEAF_BYTES))
-          const { bytesRead } = await handle.read(bytes, 0, bytes.length, index * LEAF_BYTES)
-          if (bytesRead < bytes.length) throw new ChoraleError('io', `${path} has become shorter while it was read`)
-          return bytes
-        },
-      }
+      return cut(path, size, async (index) => {
+        const bytes = Buffer.allocUnsafe(Math.min(LEAF_BYTES, size - index * LEAF_BYTES))
+        const { bytesRead } = await handle.read(bytes, 0, bytes.length, index * LEAF_BYTES)
+        if (bytesRead < bytes.length) throw new ChoraleError('io', `${path} has become shorter while it was read`)
+        return bytes
+      })
     },
     cat: (cid) => files.cat(cid),
     async [Symbol.asyncDispose]() {

@@ -20,6 +20,13 @@ export interface RunSpec extends Pick<JobSpec, 'seed' | 'params' | 'tasks' | 'fa
   readonly stage?: { readonly number: number; readonly reduce?: true | undefined } | undefined
 }
 
+export interface TestRun {
+  readonly what: string
+  readonly params: JobSpec['params']
+  readonly seed: number
+  readonly input?: string
+}
+
 type Given = Pick<TaskRun, 'inputs' | 'state'>
 type Context = FinishContext<JobSpec['params']>
 
@@ -151,6 +158,20 @@ export function nextRound(
   return userCode('next', () => {
     const next = module.next?.(decode(total), Object.freeze(contextOf(spec, state)))
     return next === undefined ? undefined : encodePartial(next)
+  })
+}
+
+/** Tests of a job, without what checks them. */
+export function testsOf({ tests = {} }: JobModule): TestRun[] {
+  return Object.entries(tests).map(([what, { params = {}, seed = 42, input }]) => {
+    return { what, params, seed, ...(input !== undefined && { input }) }
+  })
+}
+
+/** Throws unless the value is what the test wants. */
+export function checkTest({ tests = {} }: JobModule, what: string, value: Json, output: string): void {
+  userCode(`the test ${JSON.stringify(what)}`, () => {
+    if (tests[what]?.check(value, output) === false) throw new Error('check gave false')
   })
 }
 

@@ -173,6 +173,19 @@ export interface KeyedModule {
   write(key: string, value: Json): string
 }
 
+/** A whole run of a job on one machine, and what its value must be. */
+export interface JobTest {
+  readonly params?: { readonly [name: string]: Json }
+  readonly seed?: number
+  /** What it works on: a text. */
+  readonly input?: string
+  /**
+   * False, or an error thrown: the job is wrong. `output`: of a keyed job, what it has written.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: the value is what this very job's finish gives
+  check(value: any, output: string): boolean | undefined
+}
+
 /**
  * A job's code. Pure: a result is a function of (params, input, seed, task), never of host or attempt. Values are what
  * dag-cbor can hold.
@@ -194,6 +207,8 @@ export interface JobModule<Params extends { [name: string]: Json } = { [name: st
   /** The state of the next round; undefined: this was the last. */
   next?(total: Partial, context: FinishContext<Params>): Json | undefined
   readonly keyed?: KeyedModule
+  /** By what they show. */
+  readonly tests?: { readonly [what: string]: JobTest }
 }
 
 /** The part of a node that people submit jobs to. */

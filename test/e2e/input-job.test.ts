@@ -21,6 +21,9 @@ export default defineKeyedJob({
   },
   combine: (left: number, right: number) => Math.max(left, right),
   write: (start, length) => start + ' ' + length + '\\n',
+  tests: {
+    'the longest of two': { input: 'abc\\nabcde\\n', check: (value, output) => value.keys === 1 && output === 'ab 5\\n' },
+  },
 })
 `
 
@@ -78,6 +81,13 @@ test("a keyed job of its user's gives the same bytes on one machine and on three
   expect(alone.value).toMatchObject({ keys: 100, output: expect.stringMatching(/^baf/) })
   expect(await bench.run(...local, '-o', output)).toMatchObject({ code: 2, err: expect.stringContaining('exists') })
   expect((await bench.run('job', 'check', file, '--input', text)).out).toContain('associative in 12 of 12 tries')
+  expect((await bench.run('job', 'check', file)).out).toContain('1 test passed')
+  const wrong = join(bench.root, 'wrong.ts')
+  writeFileSync(wrong, LONGEST.replace('Math.max', 'Math.min'))
+  expect(await bench.run('job', 'check', wrong)).toMatchObject({
+    code: 5,
+    err: expect.stringContaining('failed in the test "the longest of two": check gave false'),
+  })
 
   const homes = await nodes(bench, 3)
   const { cid } = await bench.json('add', text, '--home', homes[0]!)
@@ -94,7 +104,7 @@ test("a keyed job of its user's gives the same bytes on one machine and on three
   )
 
   const unfit: ReadonlyArray<readonly [string[], number, RegExp]> = [
-    [[], 2, /longest works on a file in the store: name it with --input CID/],
+    [[], 2, /longest works on a file: name it with --input/],
     [['--input', 'lines.txt'], 2, /"lines.txt" is not a CID: chorale add prints one/],
     [['--input', 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'], 2, /bafkreigh2aki/],
   ]

@@ -85,7 +85,10 @@ test('a job to begin with is written, checked and run', async () => {
     err: expect.stringContaining('birthdays.ts is there already'),
   })
   const checked = await bench.runHere('job', 'check', 'birthdays.ts')
-  expect(checked).toMatchObject({ code: 0, out: expect.stringContaining('associative in 12 of 12 tries') })
+  expect(checked).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('associative in 12 of 12 tries; 2 tests passed'),
+  })
   const run = await bench.runHere('job', 'run', '--local', 'birthdays.ts', '--seed', '42', '--json')
   expect(JSON.parse(run.out)).toMatchObject({ value: { probability: expect.closeTo(0.507, 1), groups: 200_000 } })
   writeFileSync(

@@ -65,6 +65,15 @@ export default defineJob({
 
   // What is shown at the end.
   finish: ({ shared, groups }) => ({ probability: shared / groups, groups }),
+
+  // \`chorale job check\` runs these: a whole job each, on this machine.
+  tests: {
+    'two of 23 people have the same birthday half of the time': {
+      params: { people: 23, groups: 20_000 },
+      check: ({ probability }) => Math.abs(probability - 0.507) < 0.02,
+    },
+    'nobody shares a birthday with nobody': { params: { people: 1, groups: 1000 }, check: (value) => value.probability === 0 },
+  },
 })
 `
 }

@@ -5,7 +5,7 @@ import { type Checker, checker } from '../../core/codec.ts'
 import { ChoraleError, errorCode, errorMessage } from '../../core/errors.ts'
 import { MAX_JOB_TASKS, MAX_KEYED_BYTES, MAX_PARTITIONS, MAX_RESULT_BYTES, MAX_TASK_BLOCKS } from '../../core/limits.ts'
 import { BytesSchema, record } from '../../net/message.ts'
-import { FAILED_IN, type RunSpec } from '../module-runner.ts'
+import { FAILED_IN, type RunSpec, type TestRun } from '../module-runner.ts'
 import type { Executor } from '../ports.ts'
 import { fullMask, tasksOfMask } from '../segments.ts'
 import { FAN_IN, JobName, type JobSpec } from '../spec.ts'
@@ -53,6 +53,17 @@ const answers = {
   /** Nothing, or the state. */
   next: checker(Type.Array(ResultBytes, { maxItems: 1 })),
   finish: checker(Type.Unsafe<Json>(Type.Unknown())),
+  tests: checker(
+    Type.Array(
+      record({
+        what: Type.String({ maxLength: 200 }),
+        params: Type.Unsafe<{ [name: string]: Json }>(Type.Record(Type.String(), Type.Unknown())),
+        seed: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+        input: Type.Optional(Type.String()),
+      }),
+      { maxItems: 100 },
+    ),
+  ),
 }
 const notesSchema = checker(
   Type.Union([Type.String({ maxLength: MAX_LINE_CHARS }), Type.Number({ minimum: 0, maximum: 1 })]),
@@ -78,6 +89,10 @@ export interface SandboxExecutor extends Executor {
   readonly state: SandboxState | undefined
   /** Rejects with `io` when it could not be found out: another time it may be. */
   inspect(): Promise<SandboxState>
+  /** The tests that a module has (`JobTest`). */
+  tests(module: string): Promise<TestRun[]>
+  /** Rejects with `user-code` unless the value is what a test wants. */
+  check(module: string, what: string, value: Json, output: string): Promise<void>
 }
 
 export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxExecutor {
@@ -200,6 +215,12 @@ export function createSandboxExecutor(options: SandboxExecutorOptions): SandboxE
     async finish(spec, total, state) {
       const input = { spec: inputOf(spec), total, ...(state && { state }) }
       return parsed(answers.finish, await callFor(spec, 'finish', input, rest))
+    },
+    async tests(module) {
+      return parsed(answers.tests, await call(module, `plan|${module}`, 'tests', null, { ...rest, stacks: true }))
+    },
+    async check(module, what, value, output) {
+      await call(module, `plan|${module}`, 'check', { what, value, output }, { ...rest, stacks: true })
     },
     async stop() {
       stopped = true

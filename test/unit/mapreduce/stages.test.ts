@@ -279,7 +279,7 @@ test('results that are larger than a message come together all the same', async 
 })
 
 test.each([
-  [{ module: wordcount }, 'wordcount works on a file in the store: name it with --input CID'],
+  [{ module: wordcount }, 'wordcount works on a file: name it with --input'],
   [{ module: sort, input: 'x', params: { parts: 2000 } }, 'parts must be a whole number up to 1024'],
 ])('bad input is told: %#', async (bad, message) => {
   await expect(run(bad)).rejects.toThrow(message)

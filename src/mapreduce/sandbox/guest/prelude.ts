@@ -8,6 +8,7 @@
 import './text-globals.ts'
 import { decode, encode } from '../../../core/cbor.ts'
 import {
+  checkTest,
   finishJob,
   foldPartials,
   isJobModule,
@@ -15,6 +16,7 @@ import {
   nextRound,
   type RunSpec,
   runTasks,
+  testsOf,
 } from '../../module-runner.ts'
 import type { FileSize } from '../../ports.ts'
 import type { JobModule, Json } from '../../types.ts'
@@ -71,6 +73,11 @@ export function start(onStep: () => void, note: (task: number, said: string | nu
       return next ? [next] : []
     },
     finish: ({ spec, total, state }: Total) => finishJob(job!, spec, total, state),
+    tests: () => testsOf(job!),
+    check: ({ what, value, output }: { what: string; value: Json; output: string }) => {
+      checkTest(job!, what, value, output)
+      return null
+    },
   }
   return {
     /** Before any code of the job. */
