@@ -125,7 +125,7 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
           reject(error)
         },
       }
-      thread.worker.postMessage(task)
+      thread.worker.postMessage(task, movable(task))
     })
   }
 
@@ -157,6 +157,13 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
       await Promise.all([...threads].map(end))
     },
   }
+}
+
+/** What need not be copied on its way to a thread: inputs are the executor's own (`TaskRun`). */
+function movable({ run }: ThreadTask): ArrayBuffer[] {
+  return (run?.inputs ?? []).flatMap(({ buffer, byteLength }) =>
+    buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [],
+  )
 }
 
 /** One executor for all modules, `of` says which of several. */

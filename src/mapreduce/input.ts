@@ -11,6 +11,7 @@ type Input = Pick<NonNullable<JobSpec['input']>, 'as' | 'taskBlocks'>
 /**
  * The task's blocks. Of text, whole lines: a task leaves out what comes before its first line end, and reads on through
  * the first line end after its last block, so that every line is of exactly one task. The first task leaves out nothing.
+ * The bytes are the caller's own.
  */
 export async function taskInput(
   file: StoredFile,
@@ -22,20 +23,21 @@ export async function taskInput(
   const end = Math.min(file.blocks, first + taskBlocks)
   const indices = Array.from({ length: end - first }, (_, i) => first + i)
   const blocks = await Promise.all(indices.map((index) => file.read(index, options)))
-  const own = blocks.length === 1 ? (blocks[0] as Uint8Array) : Buffer.concat(blocks)
-  return as === 'bytes' ? own : wholeLines(file, own, first === 0, end, options)
+  if (as === 'bytes') return Buffer.concat(blocks)
+  return wholeLines(file, blocks, first === 0, end, options)
 }
 
 async function wholeLines(
   file: StoredFile,
-  own: Uint8Array,
+  own: readonly Uint8Array[],
   isFirst: boolean,
   next: number,
   options: { signal: AbortSignal },
 ): Promise<Uint8Array> {
-  const begin = isFirst ? 0 : own.indexOf(NEWLINE) + 1
-  if (begin === 0 && !isFirst) return new Uint8Array(0) // all of it belongs to a line that began before
-  const pieces = [own.subarray(begin)]
+  const from = isFirst ? 0 : own.findIndex((block) => block.includes(NEWLINE))
+  const block = own[from]
+  if (!block) return new Uint8Array(0) // all of it belongs to a line that began before
+  const pieces = [isFirst ? block : block.subarray(block.indexOf(NEWLINE) + 1), ...own.slice(from + 1)]
   let more = 0
   for (let index = next; index < file.blocks; index++) {
     const block = await file.read(index, options)
@@ -48,5 +50,5 @@ async function wholeLines(
       throw new ChoraleError('limit', `a line of the input has more than ${MAX_LINE_BYTES} bytes: is it text?`)
     }
   }
-  return pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces)
+  return Buffer.concat(pieces)
 }

@@ -24,7 +24,7 @@ export interface TaskRun {
   readonly segment: number
   /** Bit i: the segment's i-th task. */
   readonly mask: number
-  /** Of a job with stored input, for each task of the mask: the bytes of its blocks, or of its lines. */
+  /** Of a job with stored input, for each task of the mask: the bytes of its blocks, or of its lines. The executor's own. */
   readonly inputs?: readonly Uint8Array[]
   /** Of a round but the first: its state, as dag-cbor. */
   readonly state?: Uint8Array | undefined
