@@ -83,6 +83,7 @@ export class Exchange {
         this.#link = from.openLink(target)
       }
       this.#link.usedAtMs = schedule.nowMs
+      network.count(this.kind.name)
       this.#deadlineMs = schedule.nowMs + connectMs + (this.#options?.timeoutMs ?? this.#link.rtt.timeoutMs())
       if (network.drops() || network.parted(from, target)) {
         this.#awaitDeadline()
@@ -132,6 +133,7 @@ export class Exchange {
   #reply(target: SimHost, reply: unknown, error: ChoraleError | undefined): void {
     const { network } = this.from
     if (!target.alive || this.settled) return
+    if (target !== this.from) network.count(`${this.kind.name} reply`)
     const lost = target !== this.from && (network.drops() || network.parted(this.from, target))
     const delay = target === this.from ? 0 : network.delay(target, this.from)
     const at = network.schedule.nowMs + delay

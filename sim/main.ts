@@ -5,6 +5,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { ChoraleError } from '../src/core/errors.ts'
 import { FAULTS } from './model.ts'
+import { BALANCE_DEFAULTS, type BalanceOptions, runBalance } from './scenarios/balance.ts'
+import { JOBS_DEFAULTS, type JobsOptions, runJobs } from './scenarios/jobs.ts'
 import { runModel } from './scenarios/model.ts'
 import { RING_DEFAULTS, type RingOptions, runRing } from './scenarios/ring.ts'
 import { runStore, STORE_DEFAULTS, type StoreOptions } from './scenarios/store.ts'
@@ -97,6 +99,42 @@ program
     const result = await runStore(options, progress(options))
     report(options, 'store', result)
     if (result.lost > 0) fail(`${result.lost} blocks were lost`)
+  })
+
+program
+  .command('balance')
+  .description('equal tasks over many hosts, of equal speed and of 1x to 5x: time / ideal, and messages per task')
+  .option('--nodes <n>', 'hosts, of one core each', number(2, 100_000, true), BALANCE_DEFAULTS.nodes)
+  .option('--tasks <n>', 'tasks of the one job', number(1, 4e6, true), BALANCE_DEFAULTS.tasks)
+  .option('--task-ms <n>', 'virtual ms of a task at speed 1', number(1, 1e6, true), BALANCE_DEFAULTS.taskMs)
+  .option('--seed <n>', 'all randomness derives from it', count(2 ** 32), BALANCE_DEFAULTS.seed)
+  .option('--json', 'one JSON object on stdout')
+  .option('-q, --quiet', 'no progress')
+  .action(async (options: BalanceOptions & { json?: boolean; quiet?: boolean }) => {
+    const equal = await runBalance(options, 1, progress(options))
+    const hetero = await runBalance(options, 5, progress(options))
+    report(options, 'balance', { ...equal, hetero, localShare: null })
+    if (!equal.exact || !hetero.exact) fail('the value is not what the tasks come to')
+  })
+
+program
+  .command('jobs')
+  .description(
+    'many small jobs on hosts that die and come, submitters and coordinators among them: is every value exact?',
+  )
+  .option('--nodes <n>', 'hosts, of one core each', number(8, 10_000, true), JOBS_DEFAULTS.nodes)
+  .option('--jobs <n>', 'jobs of 1 to 300 tasks', number(1, 100_000, true), JOBS_DEFAULTS.jobs)
+  .option('--churn <share>', 'share of the hosts that die, and come, per second', share, JOBS_DEFAULTS.churn)
+  .option('--task-ms <n>', 'mean virtual ms of a task', number(1, 1e6, true), JOBS_DEFAULTS.taskMs)
+  .option('--jobs-per-second <n>', 'submissions', number(0.01, 1000, false), JOBS_DEFAULTS.jobsPerSecond)
+  .option('--seed <n>', 'all randomness derives from it', count(2 ** 32), JOBS_DEFAULTS.seed)
+  .option('--json', 'one JSON object on stdout')
+  .option('-q, --quiet', 'no progress')
+  .action(async (options: JobsOptions & { json?: boolean; quiet?: boolean }) => {
+    const result = await runJobs(options, progress(options))
+    report(options, 'jobs', result)
+    if (result.ended < result.jobs) fail(`${result.jobs - result.ended} jobs did not end`)
+    if (result.different > 0) fail(`${result.different} jobs have another value than without churn`)
   })
 
 function progress(options: { quiet?: boolean }): ((line: string) => void) | undefined {

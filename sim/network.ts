@@ -40,6 +40,8 @@ export class SimNetwork {
   readonly random: Random
   readonly options: Required<NetworkOptions>
   readonly hosts = new Map<string, SimHost>()
+  /** Messages sent between hosts by kind: requests, and answers as kinds of their own (`jobs/pull reply`). */
+  readonly sent = new Map<string, number>()
   #count = 0
   /** Messages pass only between hosts of one side. */
   #side: ((host: SimHost) => number) | undefined
@@ -89,6 +91,10 @@ export class SimNetwork {
     let ms = options.latency(from.number, to.number, random)
     if (options.reordering > 0 && random.next() < options.reordering) ms += 500 * random.next()
     return ms
+  }
+
+  count(kind: string): void {
+    this.sent.set(kind, (this.sent.get(kind) ?? 0) + 1)
   }
 
   drops(): boolean {

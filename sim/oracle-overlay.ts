@@ -4,7 +4,7 @@
  * ring with a stabilization period of a second would show it; lookups cost one exchange's time and are right.
  */
 import { ChoraleError } from '../src/core/errors.ts'
-import { inArc, type Key } from '../src/core/ids.ts'
+import { inArc, type Key, plusPowerOfTwo } from '../src/core/ids.ts'
 import type { LookupOptions, Overlay, Regions, Route } from '../src/dht/overlay.ts'
 import type { Contact } from '../src/net/contact.ts'
 import type { SimHost } from './network.ts'
@@ -18,6 +18,8 @@ type Arc = Key | 'all' | 'nothing'
 
 export class OracleRing {
   readonly replicas: number
+  /** Do hosts have long peers too? Else only those on either side are their neighbours. */
+  readonly fingers: boolean
   /** Who is up, sorted by id. */
   readonly #ids: Key[] = []
   readonly #members: OracleOverlay[] = []
@@ -28,8 +30,9 @@ export class OracleRing {
   /** Grows with every change. */
   version = 0
 
-  constructor(replicas: number) {
+  constructor(replicas: number, { fingers = false } = {}) {
     this.replicas = replicas
+    this.fingers = fingers
   }
 
   get size(): number {
@@ -106,6 +109,8 @@ export class OracleOverlay implements Overlay {
   /** What this host owns, and what it keeps replicas of: from one id, excluded, to its own. Of one version of the ring. */
   #arcs: { version: number; owned: Arc; kept: Arc } = { version: -1, owned: 'nothing', kept: 'nothing' }
 
+  #long: { version: number; contacts: readonly Contact[] } = { version: -1, contacts: [] }
+
   constructor(ring: OracleRing, host: SimHost) {
     this.#ring = ring
     this.#host = host
@@ -167,8 +172,24 @@ export class OracleOverlay implements Overlay {
 
   neighbours(): readonly Contact[] {
     const index = this.#ring.at(this.self.id)
-    const steps = [-4, -3, -2, -1, 1, 2, 3, 4]
-    return [...new Set(steps.map((step) => this.#ring.member(index + step).self))].filter((c) => c !== this.self)
+    const near = this.#ring.fingers ? [1, 2, 3, 4, -1] : [-4, -3, -2, -1, 1, 2, 3, 4]
+    const contacts = new Set(near.map((step) => this.#ring.member(index + step).self))
+    if (this.#ring.fingers) for (const contact of this.#fingers()) contacts.add(contact)
+    return [...contacts].filter((c) => c !== this.self)
+  }
+
+  /** The owners of the points at half the circle, a quarter, and so on, as far as they are not all the next host. */
+  #fingers(): readonly Contact[] {
+    if (this.#long.version === this.#ring.version) return this.#long.contacts
+    const contacts: Contact[] = []
+    const next = this.#ring.member(this.#ring.at(this.self.id) + 1).self
+    for (let bit = 255; bit >= 0; bit--) {
+      const finger = this.#ring.group(plusPowerOfTwo(this.self.id, bit))[0]!
+      if (finger === next) break
+      contacts.push(finger)
+    }
+    this.#long = { version: this.#ring.version, contacts }
+    return contacts
   }
 
   onChange(handler: () => void): () => void {

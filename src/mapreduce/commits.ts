@@ -12,7 +12,7 @@ import { Courier } from './courier.ts'
 import type { JobsHost } from './host.ts'
 import { type LiveJob, placeKey, placeName, type Segment } from './job-table.ts'
 import { type Commit, JobCommit, JobRecall, MAX_ITEMS, MAX_ITEMS_BYTES, type Place } from './messages.ts'
-import { hasSegment, parentIndex, tasksOf } from './segments.ts'
+import { hasMany, hasSegment, parentIndex, tasksOf } from './segments.ts'
 
 export interface CommitEvents {
   /** A segment of this host has been committed, or tasks of it, by another owner. */
@@ -57,8 +57,13 @@ export class Commits {
     })
   }
 
-  /** Commits in the replica group; resolves when a majority of it has them, or all have answered or failed. */
-  replicate(segment: Segment, commits: readonly Commit[]): Promise<void> {
+  /**
+   * Commits in the replica group; resolves when a majority of it has them, or all have answered or failed. Where a level
+   * has many segments they stay here: a whole one is soon with the owner of its parent too, and of the others little is
+   * lost with a host.
+   */
+  replicate(segment: Segment, all: readonly Commit[]): Promise<void> {
+    const commits = all.filter(({ level }) => !hasMany(segment.job.tree, Math.max(1, level)))
     const others = this.#host.overlay.replicas(segment.key).filter((contact) => !this.#host.isSelf(contact))
     const needed = Math.floor((others.length + 1) / 2)
     if (commits.length === 0 || needed === 0) return Promise.resolve()

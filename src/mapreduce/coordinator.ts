@@ -32,13 +32,15 @@ import { type HostStanding, surveyHosts } from './survey.ts'
 import type { JobView, Json } from './types.ts'
 import { viewOf, views } from './view.ts'
 
-/** How often progress goes into the record, for whoever coordinates next. */
+/** How often progress goes into the record, for whoever coordinates next; and as a share of the job's age. */
 const SAVE_EVERY_MS = 2_000
+const SAVE_SHARE = 1 / 16
 const RETRY_MS = 500
-/** A job that nobody has spoken of for so long may be over. */
+/** A job that nobody has spoken of for so long, or half of the time for which it is known, may be over. */
 const QUIET_MS = 5_000
-/** A job of which no task has been done for so long: hosts are asked why, so often. */
+/** A job of which no task has been done for so long, and for this share of its age: hosts are asked why, so often. */
 const STALLED_MS = 2_000
+const STALLED_SHARE = 1 / 4
 const SURVEY_EVERY_MS = 3_000
 
 interface Coordination {
@@ -83,14 +85,15 @@ export class Coordinator {
     for (const [key, job] of this.#host.registers.entries(this.#kind)) this.#look(key, job)
     const now = this.#host.now()
     for (const [id, one] of this.#coordinated) {
-      if (one.movedAtMs + STALLED_MS > now || one.surveyedAtMs + SURVEY_EVERY_MS > now || one.concluding) continue
+      const stalledMs = Math.max(STALLED_MS, STALLED_SHARE * (now - one.job.openedAtMs))
+      if (one.movedAtMs + stalledMs > now || one.surveyedAtMs + SURVEY_EVERY_MS > now || one.concluding) continue
       one.surveyedAtMs = now
       void this.#survey(id, one)
     }
-    const before = now - QUIET_MS
     for (const job of this.#host.table.live.values()) {
+      const before = now - Math.max(QUIET_MS, (now - job.openedAtMs) / 2)
       if (job.touchedAtMs > before || job.askedAtMs > before || this.#coordinated.has(job.root)) continue
-      job.askedAtMs = this.#host.now()
+      job.askedAtMs = now
       void this.#askWhetherOver(job)
     }
   }
@@ -111,7 +114,9 @@ export class Coordinator {
     this.#hear(coordination, inAll(coordination, counts))
     if (summary.failure) return void this.#fail(job, summary.failure)
     void this.#estimate(job, coordination, estimate).finally(() => this.#notify(job.root))
-    if (coordination.savedAtMs + SAVE_EVERY_MS <= this.#host.now()) this.#save(job, coordination)
+    const now = this.#host.now()
+    const everyMs = Math.max(SAVE_EVERY_MS, SAVE_SHARE * (now - job.openedAtMs))
+    if (coordination.savedAtMs + everyMs <= now) this.#save(job, coordination)
   }
 
   async total(job: LiveJob, total: Uint8Array, summary: Summary): Promise<void> {

@@ -26,3 +26,18 @@ export class Durations {
     return sorted[Math.floor(0.95 * (sorted.length - 1))]
   }
 }
+
+/** Before one of a job's tasks has been seen to end. */
+const UNKNOWN_TASK_MS = 1_000
+
+/** What a root knows of a host that was given tasks. */
+export interface Crew {
+  readonly cores: number
+  /** How long a task takes on one of them, ms; undefined until one came back. */
+  taskMs: number | undefined
+}
+
+/** Tasks per millisecond; of one who is not known, as of others. */
+export function rateOf(crew: Crew | undefined, { meanMs }: Durations): number {
+  return (crew?.cores ?? 1) / Math.max(0.01, crew?.taskMs ?? meanMs ?? UNKNOWN_TASK_MS)
+}

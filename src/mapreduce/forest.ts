@@ -6,13 +6,13 @@
  */
 import { ChoraleError, errorMessage } from '../core/errors.ts'
 import { hashKey } from '../core/ids.ts'
-import type { Contact } from '../net/contact.ts'
 import type { RequestOf } from '../net/message.ts'
 import { type Attempt, attemptOf } from './alarm.ts'
 import { Commits } from './commits.ts'
 import { coverOf } from './cover.ts'
 import { failureOf } from './failure.ts'
 import type { JobsHost } from './host.ts'
+import { askAgain, isKnown, NEVER, segmentsOf, unclaimed } from './inheritance.ts'
 import {
   type Child,
   type KeptCommit,
@@ -24,16 +24,14 @@ import {
   placeOf,
   type Segment,
 } from './job-table.ts'
-import { type Commit, JobResults, JobUp, type Summary, type Up } from './messages.ts'
-import { Reports } from './reports.ts'
+import { type Commit, type Given, JobResults, JobUp, type Summary, type Up } from './messages.ts'
+import { patienceMs, Reports } from './reports.ts'
 import type { Roots } from './roots.ts'
 import { type Bundle, Router } from './router.ts'
-import { childCount, firstChild, hasSegment, hasTask, parentIndex } from './segments.ts'
+import { childCount, firstChild, hasMany, hasSegment, hasTask, parentIndex } from './segments.ts'
 import { mergeSketches, sketchOf } from './sketch.ts'
 import { summarize } from './summary.ts'
 
-/** A child that was not heard of for so long is asked for. */
-const PATIENCE_MS = 2_000
 /** A segment that was handed over is kept for so long, whoever seems to own it. */
 const HANDOVER_GRACE_MS = 5_000
 /** Children that are asked for in one go; the rest is asked for at the next look. */
@@ -46,6 +44,8 @@ type Kept = Pick<KeptCommit, 'digest' | 'by'>
 export interface ForestEvents {
   /** Tasks have come into the queue. */
   queued(): void
+  /** A worker that has brought its results has so many idle cores. */
+  wants(peer: string, cores: number, job: LiveJob): Given
   /** The one child of the level above the top: the job itself. */
   progress(job: LiveJob, summary: Summary): void
   total(job: LiveJob, total: Uint8Array, summary: Summary): void
@@ -58,6 +58,7 @@ export class Forest {
   readonly #events: ForestEvents
   readonly #commits: Commits
   readonly #reports: Reports
+  #owned: string | undefined
 
   constructor(host: JobsHost, roots: Roots, events: ForestEvents) {
     this.#host = host
@@ -68,7 +69,10 @@ export class Forest {
       committed: (segment) => this.#committed(segment),
       conflict: (segment, level, index, other) => this.#conflict(segment, level, index, other),
     })
-    this.#reports = new Reports(host, (job, summary) => events.progress(job, summary))
+    this.#reports = new Reports(host, {
+      progress: (job, summary) => events.progress(job, summary),
+      known: (segment) => this.#letGo(segment),
+    })
   }
 
   start(): void {
@@ -89,14 +93,17 @@ export class Forest {
       if (!segment) return table.hasEnded(job.id) ? { ended: true as const } : { moved: true as const }
       if (message.failure === undefined) noteAble(job, from.contact)
       await this.#onResults(segment, message, from.peer)
-      return {}
+      return message.wants === undefined ? {} : { given: this.#events.wants(from.peer, message.wants, job) }
     })
     host.handle(JobUp, (message, { from }) => {
       const job = table.open(message.job, message.spec)
-      if (job === 'need') return { need: true as const, moved: [] }
-      if (job === 'ended') return { ended: true as const, moved: [] }
+      if (job === 'need') return { need: true as const, moved: [], known: [], loads: [] }
+      if (job === 'ended') return { ended: true as const, moved: [], known: [], loads: [] }
       if (message.items.some(({ bytes }) => bytes)) noteAble(job, from.contact)
-      return { moved: message.items.filter((item) => !this.#onUp(job, item, from.peer)).map(placeOf) }
+      host.loads.note(message.loads)
+      const moved = message.items.filter((item) => !this.#onUp(job, item, from.peer)).map(placeOf)
+      const known = message.items.filter((item) => !item.bytes && isKnown(job, item)).map(placeOf)
+      return { moved, known, loads: host.loads.share() }
     })
     this.#commits.start()
     this.router.start((id) => table.end(id))
@@ -123,6 +130,7 @@ export class Forest {
     const now = this.#host.now()
     let asks = MAX_ASKS
     for (const job of this.#host.table.live.values()) {
+      const patience = Array.from({ length: job.top + 2 }, (_, level) => patienceMs(job, level, now))
       const ask = new Map<number, number[]>()
       const lost: Segment[] = []
       for (const segment of job.segments.values()) {
@@ -134,7 +142,7 @@ export class Forest {
         if (segment.level === 1 || segment.total || segment.folding) continue
         for (let i = 0; i < segment.children.length && asks > 0; i++) {
           const child = segment.children[i] as Child
-          if (child.bytes || child.heardAtMs + PATIENCE_MS > now) continue
+          if (child.bytes || child.heardAtMs + (patience[segment.level - 1] as number) > now) continue
           child.heardAtMs = now
           asks--
           const indices = ask.get(segment.level - 1) ?? []
@@ -150,36 +158,6 @@ export class Forest {
     }
   }
 
-  /** A host is out of reach: what it was to report is asked for at the next look. */
-  suspect(peer: string): void {
-    for (const job of this.#host.table.live.values()) {
-      for (const segment of job.segments.values()) {
-        for (const child of segment.children) if (child.from === peer && !child.bytes) child.heardAtMs = 0
-      }
-    }
-  }
-
-  /** On a polite stop: every unfinished segment goes to the next of its replica group. */
-  async handOverAll(): Promise<void> {
-    const sends: Promise<unknown>[] = []
-    for (const job of this.#host.table.live.values()) {
-      const groups = new Map<string, { to: Contact; level: number; indices: number[] }>()
-      for (const segment of job.segments.values()) {
-        if (segment.level > job.top || (segment.total && segment.accepted)) continue
-        const to = this.#host.overlay.replicas(segment.key).find((contact) => !this.#host.isSelf(contact))
-        if (!to) continue
-        const name = `${segment.level}|${to.id}`
-        const group = groups.get(name)
-        if (group) group.indices.push(segment.index)
-        else groups.set(name, { to, level: segment.level, indices: [segment.index] })
-      }
-      for (const { to, level, indices } of groups.values()) {
-        sends.push(this.router.handOver(job, to, coverOf(indices.sort((a, b) => a - b)), level))
-      }
-    }
-    await Promise.allSettled(sends)
-  }
-
   #owns(job: LiveJob, level: number, index: number): boolean {
     return this.#host.overlay.owns(placeKey(job, level, index))
   }
@@ -190,11 +168,32 @@ export class Forest {
     return !overlay.owns(segment.key) && overlay.nextHop(segment.key) !== undefined
   }
 
-  #handOver(segment: Segment): void {
-    const { job, level, index } = segment
-    job.segments.delete(placeName(level, index))
+  /** Ownership has changed: takes what has come to this host, and asks for what is below. */
+  claim(): void {
+    const { owned } = this.#host.overlay.regions()
+    if (owned === this.#owned) return
+    this.#owned = owned
+    for (const job of this.#host.table.live.values()) void this.#claim(job).catch(() => {}) // asked for later
+  }
+
+  async #claim(job: LiveJob): Promise<void> {
+    if (!hasMany(job.tree, 1)) return // their parents' owners ask soon
+    for (const [level, indices] of await unclaimed(this.#host, job)) {
+      await this.#adopt(job, indices, { level, fresh: false, handover: false, hops: 0 })
+      for (const segment of segmentsOf(job, level, indices)) this.#reports.now(segment)
+    }
+    askAgain(job)
+  }
+
+  #letGo(segment: Segment): void {
+    segment.job.segments.delete(placeName(segment.level, segment.index))
     this.#reports.forget(segment)
     this.#roots.remove(segment)
+  }
+
+  #handOver(segment: Segment): void {
+    const { job, level, index } = segment
+    this.#letGo(segment)
     if (level > job.top || (segment.total && segment.accepted)) return
     void this.router.dispatch(job, [index, index + 1], { level, fresh: false, handover: false, hops: 0 })
   }
@@ -234,9 +233,11 @@ export class Forest {
     const { level, fresh, handover } = bundle
     const now = this.#host.now()
     const count = level > job.top ? 1 : childCount(job.tree, level, index)
-    const heardAtMs = fresh ? now : 0
+    const heardAtMs = fresh ? now : NEVER
     const graceUntilMs = handover ? now + HANDOVER_GRACE_MS : 0
-    const segment = newSegment(job, level, index, { count, heardAtMs, graceUntilMs })
+    // Of many, one of each family is enough for their parent to be there and wait for them.
+    const reportedAtMs = hasMany(job.tree, level) && index % job.tree.fanIn !== 0 ? now : 0
+    const segment = newSegment(job, level, index, { count, heardAtMs, graceUntilMs, reportedAtMs })
     job.segments.set(placeName(level, index), segment)
     this.#reports.soon(segment)
     this.#takeCommits(segment)

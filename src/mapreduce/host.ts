@@ -14,6 +14,7 @@ import type { Delivery, Handler, RequestOptions, Transport } from '../net/transp
 import { type Attempt, mergeAlarms } from './alarm.ts'
 import { Errands } from './errands.ts'
 import { JobTable, type LiveJob, needsFile, type Segment } from './job-table.ts'
+import { Loads } from './loads.ts'
 import type { Executor, JobStore, Signer } from './ports.ts'
 import { Work } from './work.ts'
 
@@ -76,6 +77,7 @@ export class JobsHost {
   readonly log: Logger
   readonly table: JobTable
   readonly errands: Errands
+  readonly loads: Loads
   readonly counters = Object.fromEntries(NAMES.map((name) => [name, 0])) as Record<JobCounter, number>
   readonly #stopped = new AbortController()
   /** Under way: sixteen children ask for one parent at the same time. */
@@ -94,6 +96,7 @@ export class JobsHost {
     this.log = ports.env.log.child('jobs')
     this.table = new JobTable(() => this.now())
     this.errands = new Errands(this)
+    this.loads = new Loads(ports.transport.peer, ports.env.random.fork('loads'), () => this.now())
   }
 
   /** Aborts when the service stops. */

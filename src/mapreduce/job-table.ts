@@ -22,7 +22,7 @@ export interface Child {
   summary: Summary | undefined
   /** Peer id of whoever reported it last, or did it. */
   from: string | undefined
-  /** When it was last heard of; 0: ask at once. */
+  /** When it was last heard of; minus infinity: ask at once. */
   heardAtMs: number
 }
 
@@ -41,6 +41,8 @@ export interface Segment {
   dirty: boolean
   sending: boolean
   retryAtMs: number
+  /** When its progress was reported last, or when it was made, if nobody needs to be told of that. */
+  reportedAtMs: number
   /** Until then it is kept although the overlay names another owner: it was handed over by one that leaves. */
   graceUntilMs: number
   alarms: number
@@ -67,7 +69,12 @@ export function newSegment(
   job: LiveJob,
   level: number,
   index: number,
-  { count, heardAtMs, graceUntilMs }: { count: number; heardAtMs: number; graceUntilMs: number },
+  {
+    count,
+    heardAtMs,
+    graceUntilMs,
+    reportedAtMs,
+  }: Record<'count' | 'heardAtMs' | 'graceUntilMs' | 'reportedAtMs', number>,
 ): Segment {
   const child: Child = { bytes: undefined, digest: undefined, summary: undefined, from: undefined, heardAtMs }
   return {
@@ -82,6 +89,7 @@ export function newSegment(
     dirty: true,
     sending: false,
     retryAtMs: 0,
+    reportedAtMs,
     graceUntilMs,
     alarms: 0,
     named: [],
@@ -130,6 +138,8 @@ export interface LiveJob {
   refusesUntilMs: number
   /** Hosts that brought something of it, and so run its code, or know who does. By peer id. */
   readonly able: Map<string, Contact>
+  /** When this host heard of it. */
+  readonly openedAtMs: number
   /** When somebody spoke of it last. */
   touchedAtMs: number
   /** When this host asked last whether it is over. */
@@ -219,6 +229,7 @@ export class JobTable {
       knownBy: new CappedMap(512),
       owners: new CappedMap(4096),
       ended: new AbortController(),
+      openedAtMs: this.#now(),
       file: undefined,
       runsHere: false,
       refusal: undefined,

@@ -1,6 +1,6 @@
 /**
- * Load figures (DESIGN 7): which hosts have tasks in their queues. They go from neighbour to neighbour, three steps at
- * most, and fade. Idle hosts pull from where they say that there is work.
+ * Load figures (DESIGN 7): which hosts have tasks in their queues. They ride on the messages that hosts send each other
+ * anyway (reports, pulls, results) and fade. Idle hosts pull from where they say that there is work.
  */
 import type { Random } from '../core/env.ts'
 import type { Key } from '../core/ids.ts'
@@ -9,52 +9,69 @@ import { CappedMap } from '../net/capped-map.ts'
 import type { Contact } from '../net/contact.ts'
 import type { Load } from './messages.ts'
 
-/** A figure that was not repeated for so long is forgotten. Roots repeat theirs every second. */
-const FADES_AFTER_MS = 3_000
-const MAX_HOPS = 3
-const REPEAT_MS = 1_000
-/** Hearsay about a host that was found empty is not believed for so long; what it says itself is. */
-const EMPTY_MS = 500
+/** A figure is believed for so long, whatever it says: tasks may last longer than was expected. */
+const FADES_AFTER_MS = 1_000
+/** It counts half after so long: of large jobs, or of others. */
+const HALVES_AFTER_MS = { long: 10_000, short: 2_000 }
+/** Figures that ride on a message. */
+const RIDERS = 16
 /** A host whose tasks are not taken here is not asked for so long; others hear of it all the same. */
 const AVOID_MS = 1_000
 
 interface Known {
   readonly load: Load
-  readonly atMs: number
-  /** When neighbours were told; 0: not yet. */
-  toldAtMs: number
+  /** When it was so, by this host's clock. */
+  readonly asOfMs: number
 }
 
 export class Loads {
   readonly #known = new Map<Key, Known>()
-  readonly #emptyUntilMs = new CappedMap<Key, number>(2 * MAX_KNOWN_LOADS)
+  /** Hosts that were found empty, and when. Older hearsay about them is not believed. */
+  readonly #empty = new CappedMap<Key, number>(16 * MAX_KNOWN_LOADS)
   readonly #avoidUntilMs = new CappedMap<Key, number>(2 * MAX_KNOWN_LOADS)
   readonly #now: () => number
+  readonly #random: Random
   readonly #self: string
-
-  constructor(self: string, now: () => number) {
+  /** This host's own figure; undefined when nobody can pull from it. */
+  own: () => Load | undefined = () => undefined
+  /** Is there nothing under way but large jobs? */
+  isLong: () => boolean = () => false
+  /** Called when a queue has become known where none was. */
+  onNews: () => void = () => {}
+  constructor(self: string, random: Random, now: () => number) {
     this.#self = self
+    this.#random = random
     this.#now = now
   }
 
+  note(loads: readonly Load[]): void {
+    let news = false
+    for (const load of loads) news = this.#note(load) || news
+    if (news) this.onNews()
+  }
+
   /** Returns true when a queue has become known that was not. */
-  note(load: Load): boolean {
-    if (load.contact.peer === this.#self) return false
-    if (load.hops > 0 && (this.#emptyUntilMs.get(load.contact.id) ?? 0) > this.#now()) return false
-    const known = this.#known.get(load.contact.id)
-    if (load.queued === 0) {
-      if (known && known.load.hops >= load.hops) this.#known.delete(load.contact.id)
+  #note(load: Load): boolean {
+    const { id, peer } = load.contact
+    const asOfMs = this.#now() - load.ageMs
+    if (peer === this.#self || asOfMs <= (this.#empty.get(id) ?? -1)) return false
+    const known = this.#known.get(id)
+    if (known && asOfMs <= known.asOfMs) return false
+    if (load.restMs === 0) {
+      this.#empty.set(id, asOfMs)
+      this.#known.delete(id)
       return false
     }
-    if (!known && this.#known.size >= MAX_KNOWN_LOADS && !this.#makeRoom(load.queued)) return false
-    this.#known.set(load.contact.id, { load, atMs: this.#now(), toldAtMs: known?.toldAtMs ?? 0 })
+    const next = { load, asOfMs }
+    if (!known && this.#known.size >= MAX_KNOWN_LOADS && !this.#makeRoom(next)) return false
+    this.#known.set(id, next)
     return !known
   }
 
-  /** It has nothing, or does not answer. */
-  forget(contact: Contact): void {
-    this.#known.delete(contact.id)
-    this.#emptyUntilMs.set(contact.id, this.#now() + EMPTY_MS)
+  /** It gave nothing, or does not answer: what is known of it is not believed any more. */
+  forget({ id }: Contact): void {
+    this.#empty.set(id, this.#now())
+    this.#known.delete(id)
   }
 
   /** It has tasks, but none for this host. */
@@ -62,51 +79,48 @@ export class Loads {
     this.#avoidUntilMs.set(contact.id, this.#now() + AVOID_MS)
   }
 
-  /** One of those known, the busier the likelier, so that idle hosts do not all run to the same. */
-  pick(random: Random): Contact | undefined {
-    this.#fade()
-    const some = [...this.#known.values()].filter(
-      ({ load }) => (this.#avoidUntilMs.get(load.contact.id) ?? 0) <= this.#now(),
-    )
-    let rest = random.next() * some.reduce((sum, { load }) => sum + load.queued, 0)
-    for (const { load } of some) {
-      rest -= load.queued
-      if (rest < 0) return load.contact
-    }
-    return undefined
+  /** No job is under way that is known here. */
+  clear(): void {
+    this.#known.clear()
   }
 
-  /** What neighbours have not been told, or not for a while and it has been heard again since; one step further. */
-  takeNews(): Load[] {
-    const out: Load[] = []
-    for (const known of this.#known.values()) {
-      const due = known.toldAtMs === 0 || (known.atMs > known.toldAtMs && known.toldAtMs + REPEAT_MS <= this.#now())
-      if (!due || known.load.hops >= MAX_HOPS) continue
-      known.toldAtMs = this.#now()
-      out.push({ ...known.load, hops: known.load.hops + 1 })
-    }
-    return out.slice(0, MAX_KNOWN_LOADS - 1)
+  /** One of those known, the busier the likelier, but not always the busiest: idle hosts should not all run to one. */
+  pick(): Contact | undefined {
+    const open = ({ load }: Known) => (this.#avoidUntilMs.get(load.contact.id) ?? 0) <= this.#now()
+    return this.#sample(MAX_KNOWN_LOADS).find(open)?.load.contact
   }
 
-  /** For those who ask: the busiest few. */
-  hints(count: number): Load[] {
-    this.#fade()
-    return [...this.#known.values()]
-      .map((known) => ({ ...known.load, hops: Math.min(8, known.load.hops + 1) }))
-      .sort((a, b) => b.queued - a.queued || (a.contact.id < b.contact.id ? -1 : 1))
+  /** For others: this host's own queue, and some of those known. */
+  share(count = RIDERS): Load[] {
+    const own = this.own()
+    const others = this.#sample(own ? count - 1 : count).map(({ load, asOfMs }) => {
+      return { ...load, ageMs: this.#now() - asOfMs, hops: Math.min(8, load.hops + 1) }
+    })
+    return own ? [own, ...others] : others
+  }
+
+  /** Without replacement, weighted by what is left (Efraimidis and Spirakis 2006). */
+  #sample(count: number): Known[] {
+    for (const [id, known] of this.#known) if (this.#left(known) === 0) this.#known.delete(id)
+    const keyed = [...this.#known.values()].map((known) => {
+      return { known, key: Math.log(1 - this.#random.next()) / this.#left(known) }
+    })
+    return keyed
+      .sort((a, b) => b.key - a.key)
       .slice(0, count)
+      .map(({ known }) => known)
   }
 
-  #makeRoom(queued: number): boolean {
-    let least: Known | undefined
-    for (const known of this.#known.values()) if (!least || known.load.queued < least.load.queued) least = known
-    if (!least || least.load.queued >= queued) return false
-    this.#known.delete(least.load.contact.id)
-    return true
+  /** How long a queue may last still. Others have heard of it too, so old figures are worth little. */
+  #left({ load, asOfMs }: Known): number {
+    const agoMs = this.#now() - asOfMs
+    const left = (load.restMs - agoMs) * 2 ** (-agoMs / (this.isLong() ? HALVES_AFTER_MS.long : HALVES_AFTER_MS.short))
+    return left < 1 ? (agoMs < FADES_AFTER_MS ? 1 : 0) : left
   }
 
-  #fade(): void {
-    const before = this.#now() - FADES_AFTER_MS
-    for (const [id, known] of this.#known) if (known.atMs < before) this.#known.delete(id)
+  #makeRoom(next: Known): boolean {
+    let least = next
+    for (const known of this.#known.values()) if (this.#left(known) < this.#left(least)) least = known
+    return least !== next && this.#known.delete(least.load.contact.id)
   }
 }

@@ -96,36 +96,61 @@ export const JobEnd = defineMessage('jobs/end', {
   reply: record({}),
 })
 
-const Load = record({ contact: ContactSchema, queued: Count, hops: Type.Integer({ minimum: 0, maximum: 8 }) })
+const Load = record({
+  contact: ContactSchema,
+  /** How long its queue will last, with those who work on it now. */
+  restMs: Count,
+  /** How long ago that was so, as far as it was not on the way. */
+  ageMs: Count,
+  hops: Type.Integer({ minimum: 0, maximum: 8 }),
+})
 export type Load = Static<typeof Load>
 const Loads = Type.Array(Load, { maxItems: MAX_KNOWN_LOADS })
 
-/** Hosts with queues, as far as the sender knows. */
+/** "There is work": hosts with queues, as far as the sender knows, itself first. */
 export const JobLoads = defineMessage('jobs/loads', {
-  request: record({ loads: Loads }),
-  reply: record({}),
+  request: record({ job: JobId, loads: Loads }),
+  /** Busy: it has enough to do. Whoever is not, wants others to know too. */
+  reply: record({ busy: Type.Boolean(), loads: Loads }),
 })
 
-const Grant = record({ id: GrantId, job: JobId, segment: Index, mask: Mask })
+const Grant = record({
+  id: GrantId,
+  job: JobId,
+  segment: Index,
+  mask: Mask,
+  /** How long the root expects it to take, those given with it included, ms: no renewal is needed before. */
+  termMs: Count,
+})
 export type Grant = Static<typeof Grant>
+
+/** What a root gives, and what it knows of other queues. */
+const Given = {
+  grants: Type.Array(Grant, { maxItems: MAX_GRANTS }),
+  specs: Type.Array(record({ job: JobId, spec: BytesSchema(MAX_SPEC_BYTES) }), { maxItems: 2 }),
+  /** What is left; also of those who have no place in the overlay, so that nobody could pull from them. */
+  queued: Count,
+  /** The root's own figure first. */
+  loads: Loads,
+}
+const GivenSchema = record(Given)
+export type Given = Static<typeof GivenSchema>
+
+const Cores = Type.Integer({ minimum: 1, maximum: 1024 })
 
 /** An idle host asks a root for tasks. */
 export const JobPull = defineMessage('jobs/pull', {
   request: record({
-    cores: Type.Integer({ minimum: 1, maximum: 1024 }),
+    cores: Cores,
     /** Jobs whose spec the asker has. */
     knows: Type.Array(JobId, { maxItems: MAX_GRANTS }),
     /** Jobs whose code the asker does not run. */
     refuses: Type.Array(JobId, { maxItems: MAX_GRANTS }),
     /** A leaf waits here for news. */
     waitMs: Type.Integer({ minimum: 0, maximum: MAX_WATCH_WAIT_MS }),
-  }),
-  reply: record({
-    grants: Type.Array(Grant, { maxItems: MAX_GRANTS }),
-    specs: Type.Array(record({ job: JobId, spec: BytesSchema(MAX_SPEC_BYTES) }), { maxItems: 2 }),
-    queued: Count,
     loads: Loads,
   }),
+  reply: GivenSchema,
 })
 
 /** From the worker to the root: at work on these still, and not on those. What is not renewed is granted anew. */
@@ -156,8 +181,10 @@ export const JobResults = defineMessage('jobs/results', {
     tookMs: Type.Number({ minimum: 0 }),
     failure: Type.Optional(FailureSchema),
     worker: Type.String({ maxLength: 128 }),
+    /** Cores that have nothing else to do: what a pull would bring may come with the answer. */
+    wants: Type.Optional(Cores),
   }),
-  reply: record({ ...Status, moved: Yes }),
+  reply: record({ ...Status, moved: Yes, given: Type.Optional(GivenSchema) }),
 })
 
 const Commit = record({ level: Level, index: Index, bytes: Partial })
@@ -182,8 +209,14 @@ export type Up = Static<typeof Up>
 
 /** From the owners of segments to the owner of their parent. Answers with those whose parent it does not own. */
 export const JobUp = defineMessage('jobs/up', {
-  request: record({ job: JobId, spec: Spec, items: Type.Array(Up, { maxItems: MAX_ITEMS }) }),
-  reply: record({ ...Status, moved: Type.Array(Place, { maxItems: MAX_ITEMS }) }),
+  request: record({ job: JobId, spec: Spec, items: Type.Array(Up, { maxItems: MAX_ITEMS }), loads: Loads }),
+  reply: record({
+    ...Status,
+    moved: Type.Array(Place, { maxItems: MAX_ITEMS }),
+    /** Of which the total is here already, though it was not sent now. */
+    known: Type.Array(Place, { maxItems: MAX_ITEMS }),
+    loads: Loads,
+  }),
 })
 
 /**

@@ -3,15 +3,26 @@
  * workers pull"). A grant is a lease: the worker renews it, and what is not renewed is granted anew. When nothing waits,
  * a task that is late gets a second attempt elsewhere. Synchronous; knows no messages.
  */
-import { Durations } from './durations.ts'
+import { CappedMap } from '../net/capped-map.ts'
+import { type Crew, Durations, rateOf } from './durations.ts'
 import type { LiveJob, Segment } from './job-table.ts'
-import { childCount, countBits, lowestBits } from './segments.ts'
+import { childCount, countBits, hasMany, lowestBits } from './segments.ts'
 
-/** A grant that has not been renewed for so long is lost. Workers renew every second. */
+/**
+ * A grant that has not been renewed for so long after its term is lost. Workers renew a second after the term, and then
+ * when it has lasted twice as long: what has been held long will be held longer.
+ */
 export const LEASE_MS = 3_500
 /** How much work a core is given at once. Short enough that the rest can still go to others. */
 const BATCH_MS = 200
 const MAX_BATCH_TASKS = 256
+/**
+ * Of a job with many segments a worker that comes from afar gets this part of what would be its own if the queue were
+ * shared out now among all who work on it, by their speed: weighted factoring (Hummel et al. 1996). Not so few that it
+ * must come again at once, and not more than a few segments.
+ */
+const SHARE = 1 / 2
+const SHARE_TASKS = { least: 4, most: 16 }
 /** A worker may keep a grant waiting behind the one before it. */
 const LATE_FLOOR_MS = 2 * BATCH_MS
 const LATE_FACTOR = 1.5
@@ -29,6 +40,10 @@ export interface Lease {
   renewedAtMs: number
   /** What its worker says is done of it, in tasks. */
   share: number
+  /** Tasks that a core has to do until this is done: those given before it in one go, and its own. */
+  readonly depth: number
+  /** No renewal is expected for so long, ms. */
+  termMs: number
 }
 
 /** Which jobs' tasks a worker takes. */
@@ -41,6 +56,10 @@ interface JobQueue {
   readonly ready: Set<Segment>
   readonly leases: Set<Lease>
   readonly durations: Durations
+  /** What is known of those who were given tasks, by peer id. */
+  readonly crews: CappedMap<string, Crew>
+  /** What this host's own executor works on: others get other segments, so that theirs are whole. */
+  own: Segment | undefined
   waiting: number
   total: number
 }
@@ -68,6 +87,8 @@ export class Roots {
         ready: new Set(),
         leases: new Set(),
         durations: new Durations(),
+        crews: new CappedMap(512),
+        own: undefined,
         waiting: 0,
         total: 0,
       }
@@ -102,6 +123,11 @@ export class Roots {
     return count
   }
 
+  /** Jobs of which tasks wait. */
+  *waitingJobs(): Generator<LiveJob> {
+    for (const queue of this.#queues.values()) if (queue.waiting > 0) yield queue.job
+  }
+
   /** Tasks that wait, of the jobs that `takes` says; not the late ones. */
   waiting(takes: Takes = all): number {
     let count = 0
@@ -132,34 +158,85 @@ export class Roots {
       for (const late of [...this.#late(queue, worker)]) {
         if (leases.length >= Math.min(cores, maxGrants)) return leases
         const mask = lackingOf(late)
-        const lost = late.worker !== this.#self && this.#now() - late.renewedAtMs > SILENT_MS
-        leases.push(this.#lease(queue, late.segment, mask, worker, lost ? mask : 0))
+        const lost = late.worker !== this.#self && this.#now() - late.renewedAtMs > late.termMs + SILENT_MS
+        leases.push(this.#lease(queue, late.segment, mask, worker, lost ? mask : 0, countBits(mask)))
       }
     }
     return leases
   }
 
   #grantWaiting(queue: JobQueue, worker: string, cores: number, maxGrants: number, leases: Lease[]): void {
+    if (queue.crews.get(worker)?.cores !== cores) queue.crews.set(worker, { cores, taskMs: undefined })
     const meanMs = queue.durations.meanMs
     const perCore = meanMs === undefined ? 1 : Math.max(1, Math.min(MAX_BATCH_TASKS, Math.floor(BATCH_MS / meanMs)))
-    let budget = Math.min(perCore * cores, Math.max(cores, Math.ceil(queue.waiting / 4)))
-    const largest = Math.max(1, Math.min(perCore, Math.ceil(budget / cores)))
-    for (const segment of queue.ready) {
+    const share = this.#share(queue, worker)
+    const afar = share > 0 && cores === 1
+    const batch = Math.min(perCore * cores, Math.max(cores, Math.ceil(queue.waiting / 4)))
+    let budget = Math.max(batch, share)
+    const largest = Math.max(1, Math.min(Math.max(perCore, budget - batch), Math.ceil(budget / cores)))
+    let given = 0
+    for (const segment of this.#inOrder(queue, worker)) {
       while (segment.todo !== 0 && budget > 0 && leases.length < maxGrants) {
         const mask = lowestBits(segment.todo, Math.min(budget, largest))
-        budget -= countBits(mask)
+        const tasks = countBits(mask)
+        budget -= tasks
+        given += tasks
         this.#setTodo(queue, segment, segment.todo & ~mask)
-        leases.push(this.#lease(queue, segment, mask, worker, mask & segment.again))
+        const depth = Math.max(tasks, Math.ceil(given / cores))
+        leases.push(this.#lease(queue, segment, mask, worker, mask & segment.again, depth))
       }
-      if (budget <= 0 || leases.length >= maxGrants) return
+      // A few tasks more are not worth another message with their results.
+      if (budget <= 0 || leases.length >= maxGrants || (afar && budget < given)) return
     }
+  }
+
+  /** This host's own executor finishes what it has begun; others take the rest first. */
+  *#inOrder(queue: JobQueue, worker: string): Generator<Segment> {
+    const { own, ready } = queue
+    const first = worker === this.#self ? own : undefined
+    if (first && ready.has(first)) yield first
+    for (const segment of ready) {
+      if (segment === own) continue
+      if (worker === this.#self) queue.own = segment
+      yield segment
+    }
+    if (own && own !== first && ready.has(own)) yield own
+  }
+
+  /** Tasks for a worker that comes from afar and should not have to come often. */
+  #share(queue: JobQueue, worker: string): number {
+    if (worker === this.#self || queue.durations.meanMs === undefined || !hasMany(queue.job.tree, 1)) return 0
+    const cores = queue.crews.get(worker)?.cores ?? 1
+    const { least, most } = SHARE_TASKS
+    const share = (SHARE * queue.waiting * rateOf(queue.crews.get(worker), queue.durations)) / this.#rate(queue, worker)
+    return Math.ceil(Math.min(cores * most, Math.max(share, Math.min(cores * least, queue.waiting / 2))))
+  }
+
+  /** How long the queue will last with those who work on it now, ms. */
+  restMs(): number {
+    let restMs = 0
+    for (const queue of this.#queues.values()) {
+      if (queue.waiting > 0) restMs += queue.waiting / this.#rate(queue, this.#self)
+    }
+    return Math.ceil(restMs)
+  }
+
+  /** Tasks per millisecond of all who have tasks of the queue, and one more. */
+  #rate(queue: JobQueue, worker: string): number {
+    const names = new Set([worker])
+    for (const lease of queue.leases) names.add(lease.worker)
+    let sum = 0
+    for (const name of names) sum += rateOf(queue.crews.get(name), queue.durations)
+    return sum
   }
 
   /** The worker is at work on these still. */
   renew(worker: string, ids: readonly number[], shares: readonly (readonly [number, number])[] = []): void {
     for (const id of ids) {
       const lease = this.#leases.get(id)
-      if (lease?.worker === worker) lease.renewedAtMs = this.#now()
+      if (lease?.worker !== worker) continue
+      lease.renewedAtMs = this.#now()
+      if (hasMany(lease.segment.job.tree, 1)) lease.termMs = lease.renewedAtMs - lease.grantedAtMs
     }
     for (const [id, share] of shares) {
       const lease = this.#leases.get(id)
@@ -189,7 +266,7 @@ export class Roots {
   suspect(worker: string, graceMs: number): void {
     const at = this.#now() - LEASE_MS + graceMs
     for (const lease of this.#leases.values()) {
-      if (lease.worker === worker) lease.renewedAtMs = Math.min(lease.renewedAtMs, at)
+      if (lease.worker === worker) lease.renewedAtMs = Math.min(lease.renewedAtMs, at - lease.termMs)
     }
   }
 
@@ -198,7 +275,7 @@ export class Roots {
     const before = this.#now() - LEASE_MS
     let lost = 0
     for (const lease of [...this.#leases.values()]) {
-      if (lease.worker !== this.#self && lease.renewedAtMs < before) lost += this.#giveUp(lease)
+      if (lease.worker !== this.#self && lease.renewedAtMs + lease.termMs < before) lost += this.#giveUp(lease)
     }
     return lost
   }
@@ -208,7 +285,12 @@ export class Roots {
     const lease = this.#leases.get(id)
     if (!lease || lease.worker !== worker) return false
     const queue = this.#queues.get(lease.segment.job.id)
-    if (queue && tookMs >= 0) queue.durations.add(tookMs, countBits(lease.mask))
+    if (queue && tookMs >= 0) {
+      const tasks = countBits(lease.mask)
+      queue.durations.add(tookMs, tasks)
+      const crew = queue.crews.get(worker)
+      if (crew) crew.taskMs = tookMs / tasks
+    }
     this.#giveUp(lease)
     return true
   }
@@ -220,9 +302,13 @@ export class Roots {
   }
 
   /** `lost`: the tasks among them that somebody else was given before, in vain. */
-  #lease(queue: JobQueue, segment: Segment, mask: number, worker: string, lost: number): Lease {
+  #lease(queue: JobQueue, segment: Segment, mask: number, worker: string, lost: number, depth: number): Lease {
     const now = this.#now()
-    const lease: Lease = { id: this.#nextLease++, segment, mask, worker, grantedAtMs: now, renewedAtMs: now, share: 0 }
+    // What is little work is better watched closely, and tells how far it is with each renewal.
+    const eachMs = hasMany(queue.job.tree, 1) ? (queue.crews.get(worker)?.taskMs ?? queue.durations.meanMs ?? 0) : 0
+    const termMs = Math.ceil(1.25 * depth * eachMs)
+    const id = this.#nextLease++
+    const lease: Lease = { id, segment, mask, worker, grantedAtMs: now, renewedAtMs: now, share: 0, depth, termMs }
     this.#leases.set(lease.id, lease)
     queue.leases.add(lease)
     const again = countBits(lost)
@@ -281,7 +367,7 @@ export class Roots {
     for (const lease of queue.leases) {
       const lacking = lackingOf(lease)
       if (lacking === 0 || lease.worker === asker) continue
-      if (now - lease.grantedAtMs < LATE_FLOOR_MS + factor * p95Ms * countBits(lease.mask)) continue
+      if (now - lease.grantedAtMs < LATE_FLOOR_MS + factor * p95Ms * lease.depth) continue
       let alone = true
       for (const other of queue.leases) {
         if (other !== lease && other.segment === lease.segment && (other.mask & lacking) !== 0) alone = false

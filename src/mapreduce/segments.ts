@@ -46,6 +46,17 @@ export function hasSegment(tree: Tree, level: number, index: number): boolean {
   return level >= 0 && level <= topLevel(tree) && index >= 0 && index < segmentCount(tree, level)
 }
 
+/** A level with more segments than this has many. */
+const MANY = 1024
+
+/**
+ * Has a level so many segments that each is a small part of the job? Then what is sent for each of them adds up, and what
+ * is lost with one is soon done again. Level 0: the tasks.
+ */
+export function hasMany(tree: Tree, level: number): boolean {
+  return segmentCount(tree, level) > MANY
+}
+
 /** The tasks [first, end) of a segment. */
 export function tasksOf(tree: Tree, level: number, index: number): { first: number; end: number } {
   const tasks = span(tree, level)

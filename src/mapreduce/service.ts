@@ -2,8 +2,8 @@
 import { Coordinator } from './coordinator.ts'
 import { Forest } from './forest.ts'
 import { type HostPorts, type JobCounter, JobsHost } from './host.ts'
+import { askAfter, handOverAll } from './inheritance.ts'
 import { JobsFacade } from './jobs.ts'
-import { Loads } from './loads.ts'
 import { LogKeeper } from './log-keeper.ts'
 import { LogSender } from './log-sender.ts'
 import { jobRecords } from './record.ts'
@@ -48,15 +48,15 @@ export function createJobsService(options: JobsServiceOptions): JobsService {
   const now = () => host.now()
   const { clock } = host.env
   const roots = new Roots(host.transport.peer, now)
-  const loads = new Loads(host.transport.peer, now)
   const kind = jobRecords(options.signer)
   const forest = new Forest(host, roots, {
     queued: () => worker.newWork(),
+    wants: (peer, cores, job) => worker.give(peer, cores, [job.id], (other) => other === job),
     progress: (job, summary) => coordinator.progress(job, summary),
     total: (job, total, summary) => void coordinator.total(job, total, summary),
   })
   const logs = new LogSender(host)
-  const worker = new Worker(host, roots, loads, logs, () => wake())
+  const worker = new Worker(host, roots, logs, () => wake())
   const coordinator = new Coordinator(host, forest, kind)
   const keeper = new LogKeeper(host, (id) => coordinator.stateOf(id))
   const jobs = new JobsFacade(host, coordinator, kind)
@@ -73,6 +73,7 @@ export function createJobsService(options: JobsServiceOptions): JobsService {
   host.table.onDrop = (job) => {
     forest.dropJob(job)
     worker.dropJob(job)
+    if (host.table.live.size === 0) host.loads.clear()
     logs.dropJob(job)
     coordinator.dropJob(job)
   }
@@ -91,14 +92,15 @@ export function createJobsService(options: JobsServiceOptions): JobsService {
     if (host.signal.aborted) return
     const at = now()
     forest.report()
-    worker.relay()
     logs.flush()
     if (at >= inspectAtMs) {
       inspectAtMs = at + INSPECT_MS
       if (roots.expire() > 0) worker.newWork()
       coordinator.inspect()
       keeper.inspect()
+      forest.claim()
       forest.inspect()
+      worker.greet()
       for (const job of [...host.table.live.values()]) {
         if (job.touchedAtMs + FORGET_MS < at) host.table.drop(job.id)
       }
@@ -113,7 +115,7 @@ export function createJobsService(options: JobsServiceOptions): JobsService {
   }
 
   async function shutDown(): Promise<void> {
-    const handOver = Promise.allSettled([worker.stop(), forest.handOverAll()])
+    const handOver = Promise.allSettled([worker.stop(), handOverAll(host, forest.router)])
     using deadline = clock.deadline(STOP_MS)
     await Promise.race([handOver, new Promise((done) => deadline.signal.addEventListener('abort', done))])
     cancelTimer()
@@ -137,7 +139,8 @@ export function createJobsService(options: JobsServiceOptions): JobsService {
       })
       host.transport.onPeerDown((peer) => {
         roots.suspect(peer, SUSPECT_MS)
-        forest.suspect(peer)
+        worker.suspect(peer)
+        askAfter(host, peer)
         inspectAtMs = 0
       })
       host.overlay.onChange(() => {

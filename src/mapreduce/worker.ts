@@ -3,21 +3,20 @@
  * roots, and brings the results to the owners of their segments until they are committed there (DESIGN 7).
  */
 import { errorMessage } from '../core/errors.ts'
-import type { Key } from '../core/ids.ts'
 import { MAX_WAITERS } from '../core/limits.ts'
 import type { Contact } from '../net/contact.ts'
-import type { RequestOf } from '../net/message.ts'
+import { deliver, type Granted } from './delivery.ts'
 import type { Failure } from './failure.ts'
-import { inFrames } from './frames.ts'
 import { GrantNotes } from './grant-notes.ts'
 import { isHostsFault, type JobsHost } from './host.ts'
-import { type LiveJob, placeKey } from './job-table.ts'
-import type { Loads } from './loads.ts'
+import type { LiveJob } from './job-table.ts'
 import type { LogSender } from './log-sender.ts'
-import { type Grant, JobLoads, JobPull, JobRenew, JobResults, type Load, MAX_GRANTS, MAX_ITEMS } from './messages.ts'
+import { type Given, type Grant, JobPull, JobRenew, MAX_GRANTS } from './messages.ts'
 import type { RunResult } from './ports.ts'
-import type { Lease, Roots } from './roots.ts'
-import { countBits, fullMask, hasSegment, tasksOfMask } from './segments.ts'
+import { renewals, sharesOf } from './renewals.ts'
+import type { Roots } from './roots.ts'
+import { Rumours } from './rumours.ts'
+import { countBits, fullMask, hasMany, hasSegment, segmentCount, tasksOfMask } from './segments.ts'
 
 /** A pull goes out when what is left will take less than this. */
 const LOW_WATER_MS = 60
@@ -25,31 +24,31 @@ const LOW_WATER_MS = 60
 const LONG_TASK_MS = 500
 /** Results that wait for their commit; beyond it nothing new is begun. */
 const MAX_DELIVERIES = 128
-const RESULTS_TIMEOUT_MS = 10_000
 /** A core rests so long after a failure. */
 const FAILED_MS = 100
-const RETRY_MS = { first: 200, most: 5_000 }
 /** A leaf waits so long at a member for news of queues. */
 const LEAF_WAIT_MS = 8_000
 const HINTS = 8
-/** Hearsay is passed on this often at most. */
-const RELAY_MS = 300
+/** Hosts that hear of a job at once, from those to which it is dispatched. */
+const FIRST_TOLD = 256
+/** An idle host that has heard of no queue asks a neighbour, at first and at last so often. */
+const PROBE_MS = { first: 500, most: 4_000 }
+/** A grant is renewed no more often than this. */
+const RENEW_MS = 1_000
 
-interface Work {
-  readonly grant: Grant
-  readonly job: LiveJob
-  /** Who gave it; undefined: this host's own queue. */
-  readonly root: Contact | undefined
+interface Work extends Granted {
   /** What its code says, once it runs. */
   notes?: GrantNotes
+  readonly takenAtMs: number
+  renewAtMs: number
 }
 
 export class Worker {
   readonly #host: JobsHost
   readonly #roots: Roots
-  readonly #loads: Loads
+  readonly #rumours: Rumours
   readonly #logs: LogSender
-  /** Called when there is something to pass on. */
+  /** Called when there is something to do soon. */
   readonly #wake: () => void
   readonly #buffer: Work[] = []
   readonly #running = new Set<Work>()
@@ -57,17 +56,17 @@ export class Worker {
   readonly #waiters = new Set<() => void>()
   #pulling = false
   #stopped = false
-  #advertised = 0
-  #toldAtMs = 0
   #meanTaskMs: number | undefined
+  #probeMs = PROBE_MS.first
+  #probeAtMs = 0
   tasksDone = 0
 
-  constructor(host: JobsHost, roots: Roots, loads: Loads, logs: LogSender, wake: () => void) {
+  constructor(host: JobsHost, roots: Roots, logs: LogSender, wake: () => void) {
     this.#host = host
     this.#wake = wake
     this.#roots = roots
-    this.#loads = loads
     this.#logs = logs
+    this.#rumours = new Rumours(host, () => this.#running.size > 0 && this.#running.size >= host.executor.cores)
   }
 
   get busy(): number {
@@ -75,33 +74,71 @@ export class Worker {
   }
 
   start(): void {
+    const host = this.#host
+    const { loads } = host
+    loads.own = () => {
+      const restMs = this.#stopped ? 0 : this.#roots.restMs()
+      const { self } = this.#host.overlay
+      return self && { contact: self, restMs, ageMs: 0, hops: 0 }
+    }
+    loads.isLong = () => this.#isThrifty()
+    loads.onNews = () => {
+      for (const wake of [...this.#waiters]) wake()
+      if (!this.#isThrifty() || host.table.live.size === 0) this.#lookSoon()
+      this.#wake()
+      this.pump()
+    }
     this.#host.handle(JobPull, async (message, { from }) => {
+      loads.note(message.loads)
       const takes = ({ id }: LiveJob) => !message.refuses.includes(id)
-      let leases = this.#stopped ? [] : this.#roots.grant(from.peer, message.cores, MAX_GRANTS, takes)
-      if (leases.length === 0 && message.waitMs > 0 && this.#loads.hints(1).length === 0) {
-        await this.#wait(message.waitMs)
-        if (!this.#stopped) leases = this.#roots.grant(from.peer, message.cores, MAX_GRANTS, takes)
-      }
-      return this.#pullReply(leases, message.knows)
+      const given = this.give(from.peer, message.cores, message.knows, takes)
+      if (message.waitMs === 0 || given.grants.length > 0 || given.loads.some(({ restMs }) => restMs > 0)) return given
+      await this.#wait(message.waitMs)
+      return this.give(from.peer, message.cores, message.knows, takes)
     })
     this.#host.handle(JobRenew, (message, { from }) => {
       this.#roots.renew(from.peer, message.held, message.shares)
       if (this.#roots.release(from.peer, message.dropped) > 0) this.newWork()
       return {}
     })
-    this.#host.handle(JobLoads, (message) => {
-      this.#noteLoads(message.loads)
-      return {}
-    })
+    this.#rumours.start()
   }
 
   /** The queue of this host has grown. */
   newWork(): void {
     this.pump()
-    if (this.#roots.waiting() > 0) {
-      for (const wake of [...this.#waiters]) wake()
-      if (this.#advertised === 0) this.advertise()
+    if (this.#roots.waiting() === 0) return
+    for (const wake of [...this.#waiters]) wake()
+    for (const { id, tree } of this.#roots.waitingJobs()) {
+      this.#rumours.spread(id, Math.ceil(FIRST_TOLD / segmentCount(tree, 1)))
     }
+  }
+
+  /** Every second: a queue that will soon be empty should be so sooner. Where there are many segments, it lasts. */
+  advertise(): void {
+    for (const { id, tree } of this.#roots.waitingJobs()) {
+      if (hasMany(tree, 1)) continue
+      this.#rumours.repeat(id)
+      return
+    }
+  }
+
+  /** Whoever looks for work in nothing but large jobs does not do so often. */
+  #isThrifty(): boolean {
+    const { live } = this.#host.table
+    return live.values().every(({ tree }) => hasMany(tree, 1))
+  }
+
+  /** The next look for work is not held up by those in vain before it. */
+  #lookSoon(): void {
+    this.#probeMs = PROBE_MS.first
+    this.#probeAtMs = 0
+  }
+
+  /** Tells neighbours who came lately that there is work. */
+  greet(): void {
+    const [job] = this.#roots.waitingJobs()
+    this.#rumours.greet(job?.id)
   }
 
   /** Begins what can be begun. */
@@ -121,39 +158,37 @@ export class Worker {
   /** Is there too little in the buffer? Whoever takes more than that only keeps it from others. */
   #isLow(cores: number): boolean {
     if (this.#running.size < cores && this.#buffer.length === 0) return true
-    if (this.#meanTaskMs === undefined || this.#meanTaskMs > LONG_TASK_MS) return false
+    const taskMs = this.#meanTaskMs
+    if (taskMs === undefined || taskMs > LONG_TASK_MS) return false
     if (this.#buffer.length === 0) return true
     if (this.#buffer.length >= MAX_GRANTS) return false
     const tasks = this.#buffer.reduce((sum, { grant }) => sum + countBits(grant.mask), 0)
-    return tasks * this.#meanTaskMs < LOW_WATER_MS * cores
-  }
-
-  /** Tells neighbours about this host's queue, and what they told. */
-  advertise(): void {
-    const queued = this.#stopped ? 0 : this.#roots.queued()
-    const self = this.#host.overlay.self
-    const loads = this.#loads.takeNews()
-    if (self && (queued > 0 || this.#advertised > 0)) loads.push({ contact: self, queued, hops: 0 })
-    this.#advertised = queued
-    if (loads.length > 0) this.#tellLoads(loads)
-  }
-
-  /** What was heard and not passed on yet, and that this host's queue is empty again. */
-  relay(): void {
-    if (this.#host.now() < this.#toldAtMs + RELAY_MS) return
-    if (this.#advertised > 0 && this.#roots.waiting() === 0) this.advertise()
-    const loads = this.#loads.takeNews()
-    if (loads.length > 0) this.#tellLoads(loads)
+    return tasks * taskMs < LOW_WATER_MS * cores
   }
 
   /** Every second: the roots keep what they gave to this host. */
   renew(): void {
     if (this.#host.tryAgain()) this.newWork()
-    const held = [...this.#buffer, ...this.#running, ...this.#delivering]
-    for (const renewal of this.#renewals(held, false)) renewal.catch(() => {})
+    const now = this.#host.now()
+    const due = this.#held().filter((work) => work.renewAtMs <= now)
+    for (const work of due) {
+      const heldMs = hasMany(work.job.tree, 1) ? now - work.takenAtMs : 0
+      work.renewAtMs = now + Math.max(RENEW_MS, heldMs)
+    }
+    for (const renewal of renewals(this.#host, due, false)) renewal.catch(() => {})
     const own = [...this.#running].filter(({ root }) => !root)
     const ids = own.map(({ grant }) => grant.id)
     this.#roots.renew(this.#host.transport.peer, ids, sharesOf(own))
+  }
+
+  /** A root that has lost sight of this host hears at once that it is there. */
+  suspect(peer: string): void {
+    const works = this.#held().filter(({ root }) => root?.peer === peer)
+    for (const renewal of renewals(this.#host, works, false)) renewal.catch(() => {})
+  }
+
+  #held(): Work[] {
+    return [...this.#buffer, ...this.#running, ...this.#delivering].filter(({ root }) => root)
   }
 
   dropJob(job: LiveJob): void {
@@ -165,64 +200,32 @@ export class Worker {
     this.#stopped = true
     for (const wake of [...this.#waiters]) wake()
     const back = [...this.#buffer.splice(0), ...this.#running]
-    await Promise.allSettled(this.#renewals(back, true))
-  }
-
-  #renewals(works: readonly Work[], dropped: boolean): Promise<unknown>[] {
-    const groups = new Map<string, { to: Contact; works: Work[] }>()
-    for (const work of works) {
-      const { root } = work
-      if (!root) continue
-      const name = `${root.id}|${root.incarnation}`
-      const group = groups.get(name)
-      if (!group) groups.set(name, { to: root, works: [work] })
-      else if (group.works.length < MAX_ITEMS) group.works.push(work)
-    }
-    return [...groups.values()].map(({ to, works }) => {
-      const ids = works.map(({ grant }) => grant.id)
-      const message = dropped
-        ? { held: [], dropped: ids, shares: [] }
-        : { held: ids, dropped: [], shares: sharesOf(works) }
-      return this.#host.ask(to, JobRenew, message)
-    })
+    await Promise.allSettled(renewals(this.#host, back, true))
   }
 
   #ownWork(): Work | undefined {
     const lease = this.#roots.grant(this.#host.transport.peer, 1, 1, runsHere)[0]
     if (!lease) return undefined
     const { job, index } = lease.segment
-    return { grant: { id: lease.id, job: job.id, segment: index, mask: lease.mask }, job, root: undefined }
+    if (hasMany(job.tree, 1)) this.#rumours.remind(job.id, this.#roots.waiting())
+    const grant = { id: lease.id, job: job.id, segment: index, mask: lease.mask, termMs: lease.termMs }
+    return { grant, job, root: undefined, takenAtMs: 0, renewAtMs: 0 }
   }
 
-  #pullReply(leases: readonly Lease[], knows: readonly string[]) {
+  /** Tasks of this host's queue, for a worker with so many cores, and where there are more. */
+  give(peer: string, cores: number, knows: readonly string[], takes: (job: LiveJob) => boolean): Given {
+    const leases = this.#stopped ? [] : this.#roots.grant(peer, cores, MAX_GRANTS, takes)
     const specs = new Map<string, Uint8Array>()
     for (const { segment } of leases) {
       if (!knows.includes(segment.job.id)) specs.set(segment.job.id, segment.job.specBytes)
     }
     return {
-      grants: leases.map(({ id, segment, mask }) => ({ id, job: segment.job.id, segment: segment.index, mask })),
+      grants: leases.map(({ id, segment, mask, termMs }) => {
+        return { id, job: segment.job.id, segment: segment.index, mask, termMs }
+      }),
       specs: [...specs].map(([job, spec]) => ({ job, spec })),
       queued: this.#roots.queued(),
-      loads: this.#loads.hints(HINTS),
-    }
-  }
-
-  #noteLoads(loads: readonly Load[]): void {
-    let news = false
-    for (const load of loads) news = this.#loads.note(load) || news
-    if (!news) return
-    for (const wake of [...this.#waiters]) wake()
-    this.#wake()
-    this.pump()
-  }
-
-  #tellLoads(loads: Load[]): void {
-    this.#toldAtMs = this.#host.now()
-    const told = new Set<string>()
-    for (const to of this.#host.overlay.neighbours()) {
-      if (told.has(to.peer) || this.#host.isSelf(to)) continue
-      told.add(to.peer)
-      this.#host.ask(to, JobLoads, { loads }).catch(() => {})
+      loads: this.#host.loads.share(HINTS),
     }
   }
 
@@ -241,38 +244,31 @@ export class Worker {
   }
 
   async #pull(): Promise<void> {
+    const { env, executor, loads, signal, table } = this.#host
     this.#pulling = true
     try {
       for (;;) {
         const { root, waitMs } = this.#whomToAsk()
         if (!root || this.#stopped) return
-        const { knows, refuses } = this.#host.table.told(MAX_GRANTS)
-        const cores = Math.max(1, this.#host.executor.cores)
+        const { knows, refuses } = table.told(MAX_GRANTS)
+        const cores = Math.max(1, executor.cores)
         const timeoutMs = waitMs > 0 ? waitMs + 5_000 : undefined
+        const askedAtMs = this.#host.now()
         try {
-          const reply = await this.#host.ask(root, JobPull, { cores, knows, refuses, waitMs }, { timeoutMs })
-          if (reply.queued === 0) this.#loads.forget(root)
-          else this.#loads.note({ contact: root, queued: reply.queued, hops: 0 })
-          for (const load of reply.loads) this.#loads.note(load)
-          const specs = new Map(reply.specs.map(({ job, spec }) => [job, spec]))
-          const back: number[] = []
-          for (const grant of reply.grants) {
-            if (!(await this.#take(grant, specs.get(grant.job), root))) back.push(grant.id)
-          }
-          if (back.length > 0)
-            void this.#host.ask(root, JobRenew, { held: [], dropped: back, shares: [] }).catch(() => {})
-          if (reply.grants.length > back.length) {
+          const message = { cores, knows, refuses, waitMs, loads: loads.share() }
+          const given = await this.#host.ask(root, JobPull, message, { timeoutMs })
+          // Whoever has waited for long need not wait before it asks again.
+          if (this.#host.now() > askedAtMs + PROBE_MS.first) this.#probeAtMs = 0
+          if (await this.#receive(given, root, refuses.length > 0)) {
             this.#pulling = false
             return this.pump()
           }
-          if (reply.queued > 0 && refuses.length > 0) this.#loads.avoid(root)
-          else if (reply.queued > 0) this.#loads.forget(root) // others were quicker; it will say when there is more
-          if (waitMs > 0 && refuses.length > 0) await this.#host.env.clock.sleep(1_000, { signal: this.#host.signal })
+          if (waitMs > 0 && refuses.length > 0) await env.clock.sleep(1_000, { signal })
         } catch (error) {
-          this.#loads.forget(root)
-          if (this.#host.signal.aborted) return
+          loads.forget(root)
+          if (signal.aborted) return
           this.#host.log.debug('a pull failed', { reason: errorMessage(error) })
-          if (waitMs > 0) await this.#host.env.clock.sleep(1_000, { signal: this.#host.signal }).catch(() => {})
+          if (waitMs > 0) await env.clock.sleep(1_000, { signal }).catch(() => {})
         }
       }
     } finally {
@@ -280,13 +276,47 @@ export class Worker {
     }
   }
 
-  /** A host that is known to have a queue; a leaf, of which nobody knows, waits at a member for such news. */
+  /** What a root gave. False: no tasks that are taken here. */
+  async #receive(given: Given, root: Contact, picky: boolean): Promise<boolean> {
+    const { loads } = this.#host
+    const { grants, queued } = given
+    loads.note(given.loads)
+    const specs = new Map(given.specs.map(({ job, spec }) => [job, spec]))
+    const back: number[] = []
+    for (const grant of grants) if (!(await this.#take(grant, specs.get(grant.job), root))) back.push(grant.id)
+    if (back.length > 0) {
+      void this.#host.ask(root, JobRenew, { held: [], dropped: back, shares: [] }).catch(() => {})
+    }
+    const [first] = grants
+    if (!first || back.length === grants.length) {
+      // Others were quicker when nothing came of a queue; it will say when there is more.
+      if (queued > 0 && (picky || back.length > 0)) loads.avoid(root)
+      else loads.forget(root)
+      return false
+    }
+    this.#lookSoon()
+    if (queued > 0) this.#rumours.spread(first.job, 1)
+    return true
+  }
+
+  /**
+   * A host that is known to have a queue; else, now and then while there are jobs, any neighbour. A leaf, of which nobody
+   * knows, waits at a member for news.
+   */
   #whomToAsk(): { root: Contact | undefined; waitMs: number } {
-    const { random } = this.#host.env
-    const root = this.#loads.pick(random)
-    if (root || this.#host.overlay.self) return { root, waitMs: 0 }
-    const members = this.#host.overlay.neighbours()
-    return { root: members[random.int(members.length)], waitMs: LEAF_WAIT_MS }
+    const { env, loads, overlay, table } = this.#host
+    const now = this.#host.now()
+    const none = { root: undefined, waitMs: 0 }
+    const early = now < this.#probeAtMs
+    if (early && this.#isThrifty()) return none
+    const root = loads.pick()
+    if (early && !root) return none
+    if (!root && overlay.self && table.live.size === 0) return none
+    this.#probeAtMs = now + this.#probeMs
+    this.#probeMs = Math.min(overlay.self && this.#isThrifty() ? PROBE_MS.most : PROBE_MS.first, 2 * this.#probeMs)
+    if (root) return { root, waitMs: 0 }
+    const members = overlay.neighbours()
+    return { root: members[env.random.int(members.length)], waitMs: overlay.self ? 0 : LEAF_WAIT_MS }
   }
 
   /** False: this host does not take it, and the next pull says so. */
@@ -294,7 +324,9 @@ export class Worker {
     const job = this.#host.table.open(grant.job, spec)
     if (typeof job === 'string' || !hasSegment(job.tree, 1, grant.segment)) return true // it is over, or nonsense
     if (!(await this.#host.assess(job))) return false
-    if ((grant.mask & ~fullMask(job.tree, 1, grant.segment)) === 0) this.#buffer.push({ grant, job, root })
+    if ((grant.mask & ~fullMask(job.tree, 1, grant.segment)) !== 0) return true
+    const now = this.#host.now()
+    this.#buffer.push({ grant, job, root, takenAtMs: now, renewAtMs: now + Math.max(RENEW_MS, grant.termMs) })
     return true
   }
 
@@ -338,61 +370,30 @@ export class Worker {
     const { job, root, grant } = work
     this.#running.delete(work)
     this.#host.leave(job, error)
-    if (root) void Promise.allSettled(this.#renewals([work], true))
+    if (root) void Promise.allSettled(renewals(this.#host, [work], true))
     else if (this.#roots.release(this.#host.transport.peer, [grant.id]) > 0) this.newWork()
     this.pump()
   }
 
-  /** Keeps the results until the owner of the segment has committed them, whoever that is by then. */
   async #deliver(work: Work, result: RunResult, failure: Failure | undefined): Promise<void> {
-    const { grant, job } = work
-    const parts = inFrames(result.partials, ({ bytes }) => 48 + bytes.length)
-    for (const [i, results] of parts.entries()) {
-      await this.#deliverPart(work, {
-        job: job.id,
-        segment: grant.segment,
-        grant: grant.id,
-        results,
-        more: i < parts.length - 1,
-        tookMs: result.tookMs,
-        worker: this.#host.transport.peer,
-        ...(failure && { failure }),
+    const { job, root } = work
+    // Where results are acknowledged at once, the next tasks come with the answer. Elsewhere a pull is quicker.
+    const idle = this.#buffer.length === 0 && this.#roots.waiting() === 0 && !this.#pulling
+    const asks = root && hasMany(job.tree, 1) && failure === undefined && idle
+    if (asks) this.#pulling = true
+    const wants = asks ? Math.max(1, this.#host.executor.cores) : undefined
+    await deliver(this.#host, { work, result, failure, wants }, (given, from) => {
+      const received = given ? this.#receive(given, from, false) : Promise.resolve()
+      void received.finally(() => {
+        this.#pulling = false
+        this.pump()
       })
-    }
+    })
     this.#delivering.delete(work)
     this.pump()
-  }
-
-  async #deliverPart({ grant, job, root }: Work, message: RequestOf<typeof JobResults>): Promise<void> {
-    let to = root ?? this.#host.overlay.self
-    let key: Key | undefined
-    for (let pauseMs = RETRY_MS.first; !job.ended.signal.aborted && !this.#host.signal.aborted; ) {
-      try {
-        if (!to) {
-          await this.#host.ready(job)
-          key = placeKey(job, 1, grant.segment)
-          to = await this.#host.ownerOf(job, key)
-        }
-        const reply = await this.#host.askAbout(job, to, JobResults, message, { timeoutMs: RESULTS_TIMEOUT_MS })
-        if (!reply.moved) break
-      } catch (error) {
-        this.#host.log.debug('results did not arrive', { job: job.id, reason: errorMessage(error) })
-      }
-      to = undefined
-      if (key) job.owners.delete(key)
-      await this.#host.env.clock.sleep(pauseMs, { signal: this.#host.signal }).catch(() => {})
-      pauseMs = Math.min(RETRY_MS.most, pauseMs * 2)
-    }
   }
 }
 
 function runsHere(job: LiveJob): boolean {
   return job.runsHere
-}
-
-/** Of the grants whose code tells how far it is. */
-function sharesOf(works: readonly Work[]): [number, number][] {
-  return works.flatMap(({ grant, notes }): [number, number][] =>
-    notes?.share === undefined ? [] : [[grant.id, notes.share]],
-  )
 }

@@ -1,12 +1,12 @@
 /** Jobs on real Chord nodes and real registers in the simulator: churn, loss, duplicates, reordering, virtual nodes, the codec. */
 import { expect, test } from 'vitest'
 import { Call } from '../../sim/churn.ts'
+import { expectedWaves, fakeExecutor, waves } from '../../sim/fake-executor.ts'
+import { JobsCluster, type JobsClusterOptions } from '../../sim/jobs-cluster.ts'
 import { uniformLatency } from '../../sim/latency.ts'
 import { encode } from '../../src/core/cbor.ts'
 import type { JobModule } from '../../src/mapreduce/types.ts'
 import { seeds } from '../nightly.ts'
-import { expectedWaves, fakeExecutor, waves } from '../unit/mapreduce/fake-executor.ts'
-import { JobsCluster, type JobsClusterOptions } from './jobs-cluster.ts'
 
 const module = waves as unknown as JobModule
 
@@ -76,6 +76,36 @@ test('a hundred hosts find the work within two seconds, and leave nothing behind
   expect(cluster.schedule.nowMs - startMs).toBeLessThan(8_000)
   await cluster.schedule.run(cluster.schedule.nowMs + 10_000)
   for (const service of cluster.services) expect(service.counters()).toMatchObject({ liveJobs: 0, partialsBytes: 0 })
+})
+
+test('a host that joins during a job has work within two seconds', async () => {
+  for (const seed of seeds(3)) {
+    const cluster = await ring(40, { seed }, 100)
+    await submit(cluster, 8_000)
+    await cluster.schedule.run(cluster.schedule.nowMs + 3_000)
+    const joined = await cluster.schedule.until(cluster.join())
+    await cluster.schedule.run(cluster.schedule.nowMs + 2_000)
+    const { busy, tasksDone } = cluster.service(joined).lend()
+    expect(busy + tasksDone, `seed ${seed}`).toBeGreaterThan(0)
+  }
+})
+
+/** Owners of parents ask for so many segments only after minutes: whoever inherits one must take it up by itself. */
+test('the segments of a large job are taken up by the heirs of dead hosts: exact, and soon', async () => {
+  for (const seed of seeds(2)) {
+    const cluster = await ring(30, { seed }, 40)
+    const tasks = 17_000
+    const id = await submit(cluster, tasks)
+    const startMs = cluster.schedule.nowMs
+    for (let i = 0; i < 8; i++) {
+      const at = startMs + 2_000 + 2_000 * i
+      cluster.schedule.add(new Call(() => cluster.kill(cluster.pick()!)), at)
+    }
+    const view = await cluster.follow(id, 120_000)
+    expect(view, `seed ${seed}`).toMatchObject({ state: 'succeeded', value: expectedWaves(tasks, 7) })
+    // 24 s of work for all of them, 31 s for those who are left.
+    expect(cluster.schedule.nowMs - startMs, `seed ${seed}`).toBeLessThan(60_000)
+  }
 })
 
 test('the same seed runs the same job in the same events', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import pi, { countHits } from '../../../jobs/pi.ts'
-import { finishContext, mapContext } from '../../fakes/job-context.ts'
+import { finishContext, mapContext } from '../../../sim/job-context.ts'
 
 describe('the kernel', () => {
   test('is the same for ever: these are its first results', () => {

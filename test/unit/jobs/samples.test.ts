@@ -3,9 +3,9 @@ import { hash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import search, { zeroBits } from '../../../jobs/search.ts'
 import sweep from '../../../jobs/sweep.ts'
+import { finishContext, mapContext } from '../../../sim/job-context.ts'
 import { nextRandom, reseed } from '../../../src/mapreduce/task-random.ts'
 import type { JobModule, Json } from '../../../src/mapreduce/types.ts'
-import { finishContext, mapContext } from '../../fakes/job-context.ts'
 
 function whole<P extends { [name: string]: Json }, T>(
   job: JobModule<P, T>,

@@ -1,6 +1,6 @@
 import { expect, expectTypeOf, test } from 'vitest'
+import { finishContext, mapContext } from '../../../sim/job-context.ts'
 import { defineJob } from '../../../src/mapreduce/define.ts'
-import { finishContext, mapContext } from '../../fakes/job-context.ts'
 
 const job = defineJob({
   name: 'lengths',

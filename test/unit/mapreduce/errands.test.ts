@@ -1,8 +1,8 @@
 /** Hosts that cannot run a job, or do not take its code: it is left to others, folds included. */
 import { expect, test } from 'vitest'
+import { expectedWaves, fakeExecutor } from '../../../sim/fake-executor.ts'
 import { ChoraleError } from '../../../src/core/errors.ts'
 import { seeds } from '../../nightly.ts'
-import { expectedWaves, fakeExecutor } from './fake-executor.ts'
 import { end, module, ring, submit } from './fake-ring.ts'
 
 test.each(['io', 'config'] as const)('where no host can run it, the job waits and says why: %s', async (code) => {

@@ -1,8 +1,8 @@
 /** Hosts on a fake network that run the job `waves`, and how a test submits one and awaits its end. */
 import { expect } from 'vitest'
+import { type FakeExecutorOptions, fakeExecutor, waves } from '../../../sim/fake-executor.ts'
 import type { Env } from '../../../src/core/env.ts'
 import type { JobModule, JobView } from '../../../src/mapreduce/types.ts'
-import { type FakeExecutorOptions, fakeExecutor, waves } from './fake-executor.ts'
 import { type FakeHost, FakeNetwork, type FakeOptions } from './fake-network.ts'
 
 export const module = waves as unknown as JobModule

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { fakeSigner } from '../../../sim/fake-signer.ts'
 import { encode } from '../../../src/core/cbor.ts'
 import { hashKey } from '../../../src/core/ids.ts'
 import type { RegisterKind } from '../../../src/dht/registers.ts'
@@ -15,7 +16,6 @@ import {
 import { countSketch, mergeSketches, SKETCH_SIZE, type Sketch, sketchOf } from '../../../src/mapreduce/sketch.ts'
 import { encodeSpec, FAN_IN, type JobSpec, jobIdOf, jobKey, parseSpec } from '../../../src/mapreduce/spec.ts'
 import { viewOf } from '../../../src/mapreduce/view.ts'
-import { fakeSigner } from './fake-network.ts'
 
 const spec: JobSpec = {
   v: 1,

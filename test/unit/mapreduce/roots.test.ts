@@ -40,6 +40,7 @@ function segmentOf(job: LiveJob, index: number): Segment {
     dirty: false,
     sending: false,
     retryAtMs: 0,
+    reportedAtMs: 0,
     graceUntilMs: 0,
     alarms: 0,
     failure: undefined,

@@ -1,5 +1,6 @@
 /** What people are told of a job, on a network that is given: its log, why it waits, why it failed, who contradicts whom. */
 import { describe, expect, test } from 'vitest'
+import { expectedWaves, type FakeExecutorOptions, fakeExecutor, waves } from '../../../sim/fake-executor.ts'
 import { encode } from '../../../src/core/cbor.ts'
 import { hashKey } from '../../../src/core/ids.ts'
 import { MAX_LOG_LINES } from '../../../src/core/limits.ts'
@@ -7,7 +8,6 @@ import { JobLog } from '../../../src/mapreduce/log-messages.ts'
 import { JobResults } from '../../../src/mapreduce/messages.ts'
 import { jobKey, segmentKey } from '../../../src/mapreduce/spec.ts'
 import type { JobLogLine, JobModule, JobView } from '../../../src/mapreduce/types.ts'
-import { expectedWaves, type FakeExecutorOptions, fakeExecutor, waves } from './fake-executor.ts'
 import { type FakeHost, FakeNetwork, type FakeOptions } from './fake-network.ts'
 
 const quiet = waves as unknown as JobModule

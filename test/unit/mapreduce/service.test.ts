@@ -1,12 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { expectedWaves, fakeExecutor } from '../../../sim/fake-executor.ts'
 import { encode } from '../../../src/core/cbor.ts'
 import { ChoraleError, errorCode } from '../../../src/core/errors.ts'
 import { JobDispatch, JobResults } from '../../../src/mapreduce/messages.ts'
-
 import { jobKey, segmentKey } from '../../../src/mapreduce/spec.ts'
 import type { JobModule } from '../../../src/mapreduce/types.ts'
 import { seeds } from '../../nightly.ts'
-import { expectedWaves, fakeExecutor } from './fake-executor.ts'
 import { type FakeHost, FakeNetwork } from './fake-network.ts'
 import { collect, end, module, ring, someTime, submit } from './fake-ring.ts'
 
@@ -78,6 +77,17 @@ describe('a quiet network', () => {
     expect(await end(network, leaf, id)).toMatchObject({ state: 'succeeded', value: expectedWaves(150, 7), workers: 1 })
     expect(leaf.service.lend().tasksDone).toBeGreaterThanOrEqual(150)
     expect(hosts.every((host) => host.service.lend().tasksDone === 0)).toBe(true)
+  })
+
+  test('a leaf that waits has work within two seconds, whichever member has the queue', async () => {
+    for (const seed of seeds(5)) {
+      const { network, hosts } = ring(12, { seed: 50 + seed }, { cores: 0 })
+      const leaf = network.add(fakeExecutor({ module, taskMs: () => 50 }), { leaf: true })
+      await network.time.until(network.time.sleep(20_000), 30_000)
+      await submit(network, hosts[0]!, 10)
+      await network.time.until(network.time.sleep(2_000), 3_000)
+      expect(leaf.service.lend().tasksDone, `seed ${seed}`).toBeGreaterThan(0)
+    }
   })
 
   test('several jobs at once, listed newest first', async () => {

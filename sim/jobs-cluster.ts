@@ -1,13 +1,13 @@
 /** Hosts that run jobs on the real ring and the real registers, in the simulator; with an executor that takes virtual time. */
 
-import { Cluster, type ClusterOptions, type SimNode } from '../../sim/cluster.ts'
-import type { Env } from '../../src/core/env.ts'
-import { createRegisters, type RegisterStore } from '../../src/dht/store/registers.ts'
-import type { Executor } from '../../src/mapreduce/ports.ts'
-import { createJobsService, type JobsService } from '../../src/mapreduce/service.ts'
-import type { JobView } from '../../src/mapreduce/types.ts'
-import { fakeStore } from '../fakes/job-store.ts'
-import { fakeSigner } from '../unit/mapreduce/fake-network.ts'
+import type { Env } from '../src/core/env.ts'
+import { createRegisters, type RegisterStore } from '../src/dht/store/registers.ts'
+import type { Executor } from '../src/mapreduce/ports.ts'
+import { createJobsService, type JobsService } from '../src/mapreduce/service.ts'
+import type { JobView } from '../src/mapreduce/types.ts'
+import { Cluster, type ClusterOptions, type SimNode } from './cluster.ts'
+import { fakeSigner } from './fake-signer.ts'
+import { fakeStore } from './fake-store.ts'
 
 interface JobsNode {
   readonly registers: RegisterStore

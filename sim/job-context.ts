@@ -1,5 +1,5 @@
 /** What a job's functions are called with, for tests that call them. */
-import type { FinishContext, MapContext } from '../../src/mapreduce/types.ts'
+import type { FinishContext, MapContext } from '../src/mapreduce/types.ts'
 
 export function mapContext<P>(params: P, given: Partial<MapContext<P>> = {}): MapContext<P> {
   const emit = () => {

@@ -1,11 +1,11 @@
 /** Runs a job's pure functions at once and takes virtual time for them. */
-import type { Env } from '../../../src/core/env.ts'
-import { ChoraleError } from '../../../src/core/errors.ts'
-import { finishJob, foldPartials, mergeRuns, nextRound, runTasks } from '../../../src/mapreduce/module-runner.ts'
-import type { Executor, RunResult } from '../../../src/mapreduce/ports.ts'
-import { tasksOfMask } from '../../../src/mapreduce/segments.ts'
-import type { JobModule } from '../../../src/mapreduce/types.ts'
-import { mapContext } from '../../fakes/job-context.ts'
+import type { Env } from '../src/core/env.ts'
+import { ChoraleError } from '../src/core/errors.ts'
+import { finishJob, foldPartials, mergeRuns, nextRound, runTasks } from '../src/mapreduce/module-runner.ts'
+import type { Executor, RunResult } from '../src/mapreduce/ports.ts'
+import { tasksOfMask } from '../src/mapreduce/segments.ts'
+import type { JobModule } from '../src/mapreduce/types.ts'
+import { mapContext } from './job-context.ts'
 
 export interface FakeExecutorOptions {
   readonly cores?: number

@@ -1,10 +1,10 @@
 /** The overlay's store as jobs use it, as if every block were everywhere at once. */
 import type { CID } from 'multiformats/cid'
-import { ChoraleError } from '../../src/core/errors.ts'
-import { keyOfCid } from '../../src/dht/cid.ts'
-import { Files } from '../../src/dht/store/files/files.ts'
-import { createJobStore } from '../../src/mapreduce/job-store.ts'
-import type { JobStore } from '../../src/mapreduce/ports.ts'
+import { ChoraleError } from '../src/core/errors.ts'
+import { keyOfCid } from '../src/dht/cid.ts'
+import { Files } from '../src/dht/store/files/files.ts'
+import { createJobStore } from '../src/mapreduce/job-store.ts'
+import type { JobStore } from '../src/mapreduce/ports.ts'
 
 export interface FakeStore {
   readonly store: JobStore

@@ -1,0 +1,38 @@
+/** Small runs of the scenarios `balance` and `jobs`; the full ones are `npm run sim`'s. */
+import { describe, expect, test } from 'vitest'
+import { BALANCE_DEFAULTS, runBalance } from '../../sim/scenarios/balance.ts'
+import { JOBS_DEFAULTS, runJobs } from '../../sim/scenarios/jobs.ts'
+import { seeds } from '../nightly.ts'
+
+describe('balance', () => {
+  const small = { ...BALANCE_DEFAULTS, nodes: 60, tasks: 18_000 }
+
+  test('equal tasks over equal hosts end nearly together, with few messages for each', async () => {
+    const { exact, factor, requestsPerTask } = await runBalance(small, 1)
+    expect(exact).toBe(true)
+    // Without balancing, the harmonic number of 60: 4.7.
+    expect(factor).toBeLessThan(1.2)
+    expect(requestsPerTask).toBeLessThan(0.5)
+  })
+
+  test('so do they on hosts of 1x to 5x speed', async () => {
+    const { exact, factor } = await runBalance(small, 5)
+    expect(exact).toBe(true)
+    expect(factor).toBeLessThan(1.3)
+  })
+})
+
+describe('jobs', () => {
+  const small = { ...JOBS_DEFAULTS, nodes: 60, jobs: 30, jobsPerSecond: 1 }
+
+  test.each(seeds(2))('small jobs under churn end, each task counted once: seed %i', async (seed) => {
+    const { jobs, ended, missing, doubled, different, killed } = await runJobs({ ...small, seed })
+    expect(killed).toBeGreaterThan(0)
+    expect({ ended, missing, doubled, different }).toEqual({ ended: jobs, missing: 0, doubled: 0, different: 0 })
+  })
+
+  test('the same seed, the same events', async () => {
+    const options = { ...small, nodes: 30, jobs: 8 }
+    expect((await runJobs(options)).digest).toBe((await runJobs(options)).digest)
+  })
+})
