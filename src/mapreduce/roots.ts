@@ -4,7 +4,8 @@
  * a task that is late gets a second attempt elsewhere. Synchronous; knows no messages.
  */
 import { CappedMap } from '../net/capped-map.ts'
-import { type Crew, Durations, rateOf } from './durations.ts'
+import { Durations, rateOf } from './durations.ts'
+import { type JobQueue, type Lease, lackingMask, lackingOf, leastServed, startingMs, type Takes } from './job-queue.ts'
 import type { LiveJob, Segment } from './job-table.ts'
 import { childCount, countBits, hasMany, lowestBits } from './segments.ts'
 
@@ -30,39 +31,7 @@ const LAST_SHARE = 0.05
 /** Two renewals are missing: such a worker is rather dead than slow. */
 const SILENT_MS = 2_000
 
-export interface Lease {
-  readonly id: number
-  readonly segment: Segment
-  readonly mask: number
-  /** Peer id. */
-  readonly worker: string
-  readonly grantedAtMs: number
-  renewedAtMs: number
-  /** What its worker says is done of it, in tasks. */
-  share: number
-  /** Tasks that a core has to do until this is done: those given before it in one go, and its own. */
-  readonly depth: number
-  /** No renewal is expected for so long, ms. */
-  termMs: number
-}
-
-/** Which jobs' tasks a worker takes. */
-type Takes = (job: LiveJob) => boolean
 const all: Takes = () => true
-
-/** The tasks of one job that this host is root of. */
-interface JobQueue {
-  readonly job: LiveJob
-  readonly ready: Set<Segment>
-  readonly leases: Set<Lease>
-  readonly durations: Durations
-  /** What is known of those who were given tasks, by peer id. */
-  readonly crews: CappedMap<string, Crew>
-  /** What this host's own executor works on: others get other segments, so that theirs are whole. */
-  own: Segment | undefined
-  waiting: number
-  total: number
-}
 
 export class Roots {
   readonly #queues = new Map<string, JobQueue>()
@@ -91,6 +60,7 @@ export class Roots {
         own: undefined,
         waiting: 0,
         total: 0,
+        servedMs: startingMs(this.#queues.values(), this.#now()),
       }
       this.#queues.set(segment.job.id, queue)
     }
@@ -137,21 +107,14 @@ export class Roots {
 
   /**
    * Tasks for a worker with so many free cores, and at most so many grants. Bigger from a busier root: a quarter of what
-   * waits, or what keeps the cores busy for a while, whichever is less. All of one job, of those that it takes.
+   * waits, or what keeps the cores busy for a while, whichever is less. All of one job, of those that it takes: the one on
+   * which the least time has been spent, so that a job of long tasks takes no more from the others than its share.
    */
   grant(worker: string, cores: number, maxGrants: number, takes: Takes = all): Lease[] {
     const leases: Lease[] = []
-    for (const queue of [...this.#queues.values()]) {
-      if (!takes(queue.job)) continue
-      if (leases.length >= maxGrants) break
-      if (queue.waiting > 0) this.#grantWaiting(queue, worker, cores, maxGrants, leases)
-      if (queue.waiting > 0) {
-        // The job that was served goes to the end of the line.
-        this.#queues.delete(queue.job.id)
-        this.#queues.set(queue.job.id, queue)
-      }
-      if (leases.length > 0) return leases
-    }
+    const next = leastServed(this.#queues.values(), takes, this.#now())
+    if (next) this.#grantWaiting(next, worker, cores, maxGrants, leases)
+    if (leases.length > 0) return leases
     for (const queue of this.#queues.values()) {
       if (queue.waiting > 0 || !takes(queue.job)) continue
       if (leases.length > 0) return leases
@@ -290,6 +253,7 @@ export class Roots {
       queue.durations.add(tookMs, tasks)
       const crew = queue.crews.get(worker)
       if (crew) crew.taskMs = tookMs / tasks
+      queue.servedMs += tookMs
     }
     this.#giveUp(lease)
     return true
@@ -375,15 +339,4 @@ export class Roots {
       if (alone) yield lease
     }
   }
-}
-
-function lackingMask(segment: Segment): number {
-  if (segment.total) return 0
-  let mask = 0
-  for (let i = 0; i < segment.children.length; i++) if (!segment.children[i]?.bytes) mask |= 1 << i
-  return mask
-}
-
-function lackingOf(lease: Lease): number {
-  return lease.mask & lackingMask(lease.segment)
 }

@@ -216,3 +216,31 @@ test('a segment that went elsewhere leaves nothing behind', () => {
   expect(roots.queued()).toBe(0)
   expect(roots.answered(lease?.id ?? -1, 'a', 1)).toBe(false)
 })
+
+test('a job of long tasks takes as much time as one of short ones, whoever comes first', () => {
+  const [long, short] = [jobOf(64, 1), jobOf(1024, 2)]
+  const spent = new Map([
+    [long, 0],
+    [short, 0],
+  ])
+  const add = (job: LiveJob) => {
+    for (let i = 0; i < job.tree.tasks / 16; i++) roots.add(segmentOf(job, i))
+  }
+  add(long)
+  const turn = () => {
+    for (const { id, segment, mask } of roots.grant('worker', 1, 1)) {
+      const tookMs = countBits(mask) * (segment.job === long ? 2_000 : 20)
+      spent.set(segment.job, spent.get(segment.job)! + tookMs)
+      nowMs += tookMs
+      finish(segment, mask)
+      roots.answered(id, 'worker', tookMs)
+    }
+  }
+  for (let i = 0; i < 5; i++) turn()
+  expect(spent.get(long)).toBe(10_000)
+  add(short)
+  for (let i = 0; i < 40; i++) turn()
+  const [longMs, shortMs] = [spent.get(long)! - 10_000, spent.get(short)!]
+  expect(Math.abs(longMs - shortMs)).toBeLessThanOrEqual(2_000)
+  expect(shortMs).toBeGreaterThan(4_000)
+})
