@@ -1,10 +1,19 @@
-/** Small runs of the scenarios `balance` and `jobs`; the full ones are `npm run sim`'s. */
+/** The scenarios `balance` and `jobs`, small; at night as large as `npm run sim` has them. */
 import { describe, expect, test } from 'vitest'
 import { BALANCE_DEFAULTS, runBalance } from '../../sim/scenarios/balance.ts'
 import { JOBS_DEFAULTS, runJobs } from '../../sim/scenarios/jobs.ts'
 import { seeds } from '../nightly.ts'
 
+/** The sizes of `npm run sim`: minutes each. */
+const full = test.runIf(process.env.CHORALE_NIGHTLY)
+
 describe('balance', () => {
+  full('1,000 hosts', async () => {
+    const { exact, factor } = await runBalance(BALANCE_DEFAULTS, 1)
+    expect(exact).toBe(true)
+    expect(factor).toBeLessThan(1.25)
+  })
+
   const small = { ...BALANCE_DEFAULTS, nodes: 60, tasks: 18_000 }
 
   test('equal tasks over equal hosts end nearly together, with few messages for each', async () => {
@@ -23,6 +32,11 @@ describe('balance', () => {
 })
 
 describe('jobs', () => {
+  full('1,000 jobs on 500 hosts', async () => {
+    const { jobs, ended, missing, doubled, different } = await runJobs(JOBS_DEFAULTS)
+    expect({ ended, missing, doubled, different }).toEqual({ ended: jobs, missing: 0, doubled: 0, different: 0 })
+  })
+
   const small = { ...JOBS_DEFAULTS, nodes: 60, jobs: 30, jobsPerSecond: 1 }
 
   test.each(seeds(2))('small jobs under churn end, each task counted once: seed %i', async (seed) => {
