@@ -26,5 +26,5 @@ export function fakeStore(): FakeStore {
     },
   }
   const files = new Files(io)
-  return { store: createJobStore(io, files), files, blocks }
+  return { store: createJobStore(io, files, 3), files, blocks }
 }

@@ -7,6 +7,7 @@ import { ChoraleError } from '../src/core/errors.ts'
 import { FAULTS } from './model.ts'
 import { BALANCE_DEFAULTS, type BalanceOptions, runBalance } from './scenarios/balance.ts'
 import { JOBS_DEFAULTS, type JobsOptions, runJobs } from './scenarios/jobs.ts'
+import { LOCALITY_DEFAULTS, runLocality } from './scenarios/locality.ts'
 import { runModel } from './scenarios/model.ts'
 import { RING_DEFAULTS, type RingOptions, runRing } from './scenarios/ring.ts'
 import { runStore, STORE_DEFAULTS, type StoreOptions } from './scenarios/store.ts'
@@ -103,7 +104,9 @@ program
 
 program
   .command('balance')
-  .description('equal tasks over many hosts, of equal speed and of 1x to 5x: time / ideal, and messages per task')
+  .description(
+    'equal tasks over many hosts, of equal speed and of 1x to 5x: time / ideal, messages per task, and how local input is',
+  )
   .option('--nodes <n>', 'hosts, of one core each', number(2, 100_000, true), BALANCE_DEFAULTS.nodes)
   .option('--tasks <n>', 'tasks of the one job', number(1, 4e6, true), BALANCE_DEFAULTS.tasks)
   .option('--task-ms <n>', 'virtual ms of a task at speed 1', number(1, 1e6, true), BALANCE_DEFAULTS.taskMs)
@@ -113,7 +116,9 @@ program
   .action(async (options: BalanceOptions & { json?: boolean; quiet?: boolean }) => {
     const equal = await runBalance(options, 1, progress(options))
     const hetero = await runBalance(options, 5, progress(options))
-    report(options, 'balance', { ...equal, hetero, localShare: null })
+    const { seed } = options
+    const { localShare, factor } = await runLocality({ ...LOCALITY_DEFAULTS, seed }, progress(options))
+    report(options, 'balance', { ...equal, hetero, localShare, localFactor: factor })
     if (!equal.exact || !hetero.exact) fail('the value is not what the tasks come to')
   })
 

@@ -97,6 +97,7 @@ async function withPorts<T>(
 /** What the job reads comes from the overlay; what it makes stays here. */
 function replayStore(source: ReplaySource, local: JobStore): JobStore {
   return {
+    copies: local.copies,
     async file(cid) {
       const leaves: { readonly cid: string; readonly bytes: number }[] = []
       for await (const leaf of source.leaves(cid)) leaves.push(leaf)

@@ -232,7 +232,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   )
   const executor = chooseExecutor(options.lendCores, (module) => (module.startsWith('builtin:') ? builtin : foreign))
   const records = new Records({ env, registers, signer, network })
-  const jobStore = createJobStore(blocks, files)
+  const jobStore = createJobStore(blocks, files, copies)
   const service = createJobsService({ env, transport, overlay, registers, executor, store: jobStore, signer })
   // Taken down in this order: hand over work, then records and blocks, then the place in the ring, while others still
   // hear us.

@@ -19,7 +19,7 @@ interface Leaves {
   readonly bytes: number
 }
 
-export function createJobStore(blocks: Pick<Blocks, 'put' | 'get'>, files: FileService): JobStore {
+export function createJobStore(blocks: Pick<Blocks, 'put' | 'get'>, files: FileService, copies: number): JobStore {
   const known = new Map<string, Promise<Leaves>>()
 
   async function read(cid: string): Promise<Leaves> {
@@ -55,6 +55,7 @@ export function createJobStore(blocks: Pick<Blocks, 'put' | 'get'>, files: FileS
   }
 
   return {
+    copies,
     async file(cid): Promise<StoredFile> {
       parseCid(cid)
       const { cids, bytes } = await leaves(cid)

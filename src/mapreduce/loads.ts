@@ -84,10 +84,27 @@ export class Loads {
     this.#known.clear()
   }
 
-  /** One of those known, the busier the likelier, but not always the busiest: idle hosts should not all run to one. */
-  pick(): Contact | undefined {
-    const open = ({ load }: Known) => (this.#avoidUntilMs.get(load.contact.id) ?? 0) <= this.#now()
-    return this.#sample(MAX_KNOWN_LOADS).find(open)?.load.contact
+  /**
+   * One of those known, the busier the likelier, but not always the busiest: idle hosts should not all run to one. Those
+   * that are near come first.
+   */
+  pick(isNear: (contact: Contact) => boolean = () => false): Contact | undefined {
+    const isOpen = ({ id }: Contact) => (this.#avoidUntilMs.get(id) ?? 0) <= this.#now()
+    const contacts = this.#sample(MAX_KNOWN_LOADS).flatMap(({ load }) => (isOpen(load.contact) ? load.contact : []))
+    return contacts.find(isNear) ?? contacts[0]
+  }
+
+  /** The one of those near whose queue will last longest, if it is longer than this. */
+  busiest(isNear: (contact: Contact) => boolean, thanMs: number): Contact | undefined {
+    let most = thanMs
+    let busiest: Contact | undefined
+    for (const { load, asOfMs } of this.#known.values()) {
+      const leftMs = load.restMs - (this.#now() - asOfMs)
+      if (leftMs <= most || !isNear(load.contact)) continue
+      most = leftMs
+      busiest = load.contact
+    }
+    return busiest
   }
 
   /** For others: this host's own queue, and some of those known. */

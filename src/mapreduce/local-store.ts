@@ -38,7 +38,7 @@ export function createLocalStore(): LocalStore {
     },
   })
   return {
-    ...createJobStore(io, files),
+    ...createJobStore(io, files, 1),
     addText(text) {
       const name = `text ${texts.size + 1}`
       texts.set(name, Buffer.from(text))

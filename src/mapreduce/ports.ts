@@ -104,6 +104,8 @@ export interface StoredFile extends FileSize {
 
 /** The overlay's store, as jobs use it. All reject as `Blocks` and `Files` do. */
 export interface JobStore {
+  /** Of each block: its owner has one, and the next in its replica group. */
+  readonly copies: number
   /** Rejects with `limit` when the file has more than MAX_INPUT_BLOCKS leaves. */
   file(cid: string): Promise<StoredFile>
   get(cid: string, options: { signal: AbortSignal }): Promise<Uint8Array>

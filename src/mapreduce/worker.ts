@@ -12,6 +12,7 @@ import { isHostsFault, type JobsHost } from './host.ts'
 import type { LiveJob } from './job-table.ts'
 import type { LogSender } from './log-sender.ts'
 import { type Given, type Grant, JobPull, JobRenew, MAX_GRANTS } from './messages.ts'
+import { Near } from './near.ts'
 import type { RunResult } from './ports.ts'
 import { renewals, sharesOf } from './renewals.ts'
 import type { Roots } from './roots.ts'
@@ -59,6 +60,7 @@ export class Worker {
   #meanTaskMs: number | undefined
   #probeMs = PROBE_MS.first
   #probeAtMs = 0
+  readonly #near: Near
   tasksDone = 0
 
   constructor(host: JobsHost, roots: Roots, logs: LogSender, wake: () => void) {
@@ -66,6 +68,7 @@ export class Worker {
     this.#wake = wake
     this.#roots = roots
     this.#logs = logs
+    this.#near = new Near(host, roots)
     this.#rumours = new Rumours(host, () => this.#running.size > 0 && this.#running.size >= host.executor.cores)
   }
 
@@ -145,6 +148,11 @@ export class Worker {
   pump(): void {
     if (this.#stopped) return
     const { cores } = this.#host.executor
+    const isIdle = !this.#pulling && this.#buffer.length === 0 && this.#running.size < cores
+    if (isIdle && this.#near.look()) {
+      void this.#pull().then(() => this.pump())
+      return
+    }
     while (this.#running.size < cores && this.#delivering.size < MAX_DELIVERIES) {
       const work = this.#buffer.shift() ?? this.#ownWork()
       if (!work) break
@@ -309,7 +317,7 @@ export class Worker {
     const none = { root: undefined, waitMs: 0 }
     const early = now < this.#probeAtMs
     if (early && this.#isThrifty()) return none
-    const root = loads.pick()
+    const root = this.#near.pick()
     if (early && !root) return none
     if (!root && overlay.self && table.live.size === 0) return none
     this.#probeAtMs = now + this.#probeMs

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { BALANCE_DEFAULTS, runBalance } from '../../sim/scenarios/balance.ts'
 import { JOBS_DEFAULTS, runJobs } from '../../sim/scenarios/jobs.ts'
+import { LOCALITY_DEFAULTS, runLocality } from '../../sim/scenarios/locality.ts'
 import { seeds } from '../nightly.ts'
 
 /** The sizes of `npm run sim`: minutes each. */
@@ -49,4 +50,11 @@ describe('jobs', () => {
     const options = { ...small, nodes: 30, jobs: 8 }
     expect((await runJobs(options)).digest).toBe((await runJobs(options)).digest)
   })
+})
+
+test('tasks over stored input run where their blocks are, as far as that keeps hosts busy', async () => {
+  const { localShare, factor } = await runLocality({ ...LOCALITY_DEFAULTS, nodes: 40, tasks: 2_000 })
+  // Were it by chance, 0.6: the owner's, and what three copies of forty hosts give.
+  expect(localShare).toBeGreaterThan(0.7)
+  expect(factor).toBeLessThan(1.2)
 })
