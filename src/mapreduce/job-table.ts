@@ -11,7 +11,7 @@ import type { Alarm } from './alarm.ts'
 import type { Failure } from './failure.ts'
 import type { Place, Summary } from './messages.ts'
 import type { StoredFile } from './ports.ts'
-import { type Tree, tasksOf, topLevel } from './segments.ts'
+import { hasMany, type Tree, tasksOf, topLevel } from './segments.ts'
 import type { Sketch } from './sketch.ts'
 import { type JobSpec, jobKey, parseSpec, rootOf, segmentKey } from './spec.ts'
 
@@ -241,6 +241,11 @@ export class JobTable {
     this.live.set(id, job)
     this.onOpen(job)
     return job
+  }
+
+  /** Whoever looks for work in nothing but large jobs does not do so often. */
+  get isThrifty(): boolean {
+    return this.live.values().every(({ tree }) => hasMany(tree, 1))
   }
 
   hasEnded(id: string): boolean {

@@ -84,10 +84,10 @@ export class Worker {
       const { self } = this.#host.overlay
       return self && { contact: self, restMs, ageMs: 0, hops: 0 }
     }
-    loads.isLong = () => this.#isThrifty()
+    loads.isLong = () => this.#host.table.isThrifty
     loads.onNews = () => {
       for (const wake of [...this.#waiters]) wake()
-      if (!this.#isThrifty() || host.table.live.size === 0) this.#lookSoon()
+      if (!this.#host.table.isThrifty || host.table.live.size === 0) this.#lookSoon()
       this.#wake()
       this.pump()
     }
@@ -126,12 +126,6 @@ export class Worker {
     }
   }
 
-  /** Whoever looks for work in nothing but large jobs does not do so often. */
-  #isThrifty(): boolean {
-    const { live } = this.#host.table
-    return live.values().every(({ tree }) => hasMany(tree, 1))
-  }
-
   /** The next look for work is not held up by those in vain before it. */
   #lookSoon(): void {
     this.#probeMs = PROBE_MS.first
@@ -148,8 +142,7 @@ export class Worker {
   pump(): void {
     if (this.#stopped) return
     const { cores } = this.#host.executor
-    const isIdle = !this.#pulling && this.#buffer.length === 0 && this.#running.size < cores
-    if (isIdle && this.#near.look()) {
+    if (!this.#pulling && this.#buffer.length === 0 && this.#running.size < cores && this.#near.look()) {
       void this.#pull().then(() => this.pump())
       return
     }
@@ -312,16 +305,19 @@ export class Worker {
    * knows, waits at a member for news.
    */
   #whomToAsk(): { root: Contact | undefined; waitMs: number } {
-    const { env, loads, overlay, table } = this.#host
+    const { env, overlay, table } = this.#host
     const now = this.#host.now()
     const none = { root: undefined, waitMs: 0 }
     const early = now < this.#probeAtMs
-    if (early && this.#isThrifty()) return none
+    if (early && this.#host.table.isThrifty) return none
     const root = this.#near.pick()
     if (early && !root) return none
     if (!root && overlay.self && table.live.size === 0) return none
     this.#probeAtMs = now + this.#probeMs
-    this.#probeMs = Math.min(overlay.self && this.#isThrifty() ? PROBE_MS.most : PROBE_MS.first, 2 * this.#probeMs)
+    this.#probeMs = Math.min(
+      overlay.self && this.#host.table.isThrifty ? PROBE_MS.most : PROBE_MS.first,
+      2 * this.#probeMs,
+    )
     if (root) return { root, waitMs: 0 }
     const members = overlay.neighbours()
     return { root: members[env.random.int(members.length)], waitMs: overlay.self ? 0 : LEAF_WAIT_MS }
