@@ -12,7 +12,7 @@ import { CappedMap } from '../net/capped-map.ts'
 import { rangeCover } from './cover.ts'
 import { type Failure, failureOf } from './failure.ts'
 import type { Forest } from './forest.ts'
-import type { JobsHost } from './host.ts'
+import { isHostsFault, type JobsHost } from './host.ts'
 import type { LiveJob } from './job-table.ts'
 import { JobWatch, type Summary } from './messages.ts'
 import {
@@ -36,6 +36,8 @@ import { viewOf, views } from './view.ts'
 const SAVE_EVERY_MS = 2_000
 const SAVE_SHARE = 1 / 16
 const RETRY_MS = 500
+/** Input that is out of reach is waited for so long: its hosts may be changing. */
+const INPUT_PATIENCE_MS = 120_000
 /** A job that nobody has spoken of for so long, or half of the time for which it is known, may be over. */
 const QUIET_MS = 5_000
 /** A job of which no task has been done for so long, and for this share of its age: hosts are asked why, so often. */
@@ -189,6 +191,9 @@ export class Coordinator {
     else if (mine && !coordination) this.#begin(id, record, undefined)
     // The forest lets go of the segment too: should the key come back, everything is asked for again.
     else if (!mine && coordination && !coordination.concluding) this.#coordinated.delete(id)
+    if (record.stage && this.#coordinated.get(id)?.concluding !== true) {
+      this.#host.table.endBefore(id, record.stage.number)
+    }
     this.#notify(id)
   }
 
@@ -197,7 +202,13 @@ export class Coordinator {
     let job: LiveJob | string
     try {
       const bytes = record.stage ? encodeSpec(currentSpec(parseSpec(id, record.spec), record)) : record.spec
-      job = this.#host.table.open(jobIdOf(bytes), bytes)
+      const pass = jobIdOf(bytes)
+      job = this.#host.table.open(pass, bytes)
+      if (job === 'ended') {
+        // Anybody may say so; the record knows better.
+        this.#host.table.revive(pass)
+        job = this.#host.table.open(pass, bytes)
+      }
     } catch (error) {
       this.#host.counters.refusedBundles++
       this.#host.log.warn('cannot coordinate a job', { job: id, reason: errorMessage(error) })
@@ -224,11 +235,21 @@ export class Coordinator {
   }
 
   async #dispatch(job: LiveJob): Promise<void> {
-    try {
-      await this.#host.ready(job)
-    } catch (error) {
-      if (job.ended.signal.aborted || this.#host.signal.aborted) return
-      return await this.#fail(job, this.#failure('map', `its input cannot be read: ${errorMessage(error)}`))
+    const untilMs = this.#host.now() + INPUT_PATIENCE_MS
+    for (;;) {
+      try {
+        await this.#host.ready(job)
+        break
+      } catch (error) {
+        if (job.ended.signal.aborted || this.#host.signal.aborted) return
+        const why = `its input cannot be read: ${errorMessage(error)}`
+        if (!isHostsFault(error) || this.#host.now() > untilMs) return await this.#fail(job, this.#failure('map', why))
+        const coordination = this.#coordinated.get(job.root)
+        if (coordination?.job !== job) return
+        coordination.summary = { ...coordination.summary, waits: why.slice(0, 400) }
+        this.#notify(job.root)
+        await this.#host.env.clock.sleep(RETRY_MS, { signal: this.#host.signal }).catch(() => {})
+      }
     }
     const cover = rangeCover(0, segmentCount(job.tree, 1))
     void this.#forest.router.dispatch(job, cover, { level: 1, fresh: true, handover: false, hops: 0 })
@@ -250,7 +271,8 @@ export class Coordinator {
   async #askWhetherOver(job: LiveJob): Promise<void> {
     try {
       const owner = await this.#host.ownerOf(job, jobKey(job.root))
-      const { view } = await this.#host.ask(owner, JobWatch, { job: job.root, seen: '', waitMs: 0 })
+      const { view, stage = 0 } = await this.#host.ask(owner, JobWatch, { job: job.root, seen: '', waitMs: 0 })
+      this.#host.table.endBefore(job.root, stage)
       if (view && isTerminal(views.parse(decode(view)).state)) this.#host.table.endAll(job.root)
     } catch (error) {
       this.#host.log.debug('cannot ask about a quiet job', { job: job.id, reason: errorMessage(error) })
@@ -332,7 +354,8 @@ export class Coordinator {
       if (!record || (!owned && !terminalState(record))) return { digest: '', ...(!owned && { moved: true as const }) }
       const view = encode(viewOf(record, this.#coordinated.get(id)))
       const digest = hashKey(view)
-      if (digest !== seen) return { view, digest }
+      const stage = record.stage && { stage: record.stage.number }
+      if (digest !== seen) return { view, digest, ...stage }
       const leftMs = until - this.#host.now()
       if (leftMs <= 0 || this.#watching >= MAX_WAITERS || this.#host.signal.aborted) return { digest }
       await this.#news(id, leftMs)

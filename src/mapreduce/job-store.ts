@@ -26,6 +26,7 @@ export function createJobStore(blocks: Pick<Blocks, 'put' | 'get'>, files: FileS
     const cids: CID[] = []
     let bytes = 0
     for await (const leaf of files.leavesOf(cid)) {
+      keyOfCid(leaf.cid) // refuses what has no place
       cids.push(leaf.cid)
       bytes += leaf.bytes
       if (cids.length > MAX_INPUT_BLOCKS) {
@@ -61,7 +62,11 @@ export function createJobStore(blocks: Pick<Blocks, 'put' | 'get'>, files: FileS
       const { cids, bytes } = await leaves(cid)
       return {
         ...{ cid, bytes, blocks: cids.length },
-        keyOf: (index): Key => keyOfCid(cids[index] as CID),
+        keyOf(index): Key {
+          const leaf = cids[index]
+          if (!leaf) throw new ChoraleError('bad-message', `${cid} has no block ${index}`)
+          return keyOfCid(leaf)
+        },
         async read(index, options) {
           const leaf = cids[index] as CID
           const block = await blocks.get(leaf, options)

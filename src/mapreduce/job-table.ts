@@ -272,6 +272,18 @@ export class JobTable {
     for (const job of [...this.live.values()]) if (job.root === root) this.end(job.id)
   }
 
+  /** The job has come to a later pass: those before it are over. */
+  endBefore(root: string, stage: number): void {
+    for (const job of [...this.live.values()]) {
+      if (job.root === root && (job.spec.stage?.number ?? 0) < stage) this.end(job.id)
+    }
+  }
+
+  /** A pass that was said to be over is not. */
+  revive(id: string): void {
+    this.#ended.delete(id)
+  }
+
   /** Forgets what is held of a job. */
   drop(id: string): void {
     const job = this.live.get(id)

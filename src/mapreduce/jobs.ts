@@ -150,7 +150,7 @@ export class JobsFacade implements Jobs {
   }
 
   async list(): Promise<JobView[]> {
-    const ids = new Set([...this.#submitted, ...this.#host.table.live.keys()])
+    const ids = new Set([...this.#submitted, ...this.#host.table.live.values().map(({ root }) => root)])
     for (const [, record] of this.#host.registers.entries(this.#kind)) ids.add(jobIdOf(record.spec))
     const shown = await Promise.all(
       [...ids].slice(-MAX_LISTED).map(async (id) => {

@@ -255,6 +255,8 @@ export const JobWatch = defineMessage('jobs/watch', {
   reply: record({
     view: Type.Optional(BytesSchema(MAX_FRAME_BYTES - 1024)),
     digest: Type.String({ maxLength: 64 }),
+    /** The pass that the job is in. */
+    stage: Type.Optional(Count),
     moved: Yes,
   }),
 })

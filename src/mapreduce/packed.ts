@@ -4,7 +4,7 @@
  */
 import { CID } from 'multiformats/cid'
 import { decode, encode } from '../core/cbor.ts'
-import { ChoraleError } from '../core/errors.ts'
+import { ChoraleError, errorCode } from '../core/errors.ts'
 import type { JobStore } from './ports.ts'
 
 interface Options {
@@ -22,10 +22,28 @@ export async function pack(store: JobStore, bytes: Uint8Array, inline: number, o
   return bytes.length <= inline ? bytes : encode(CID.parse(await store.put(bytes, options)))
 }
 
-/** Rejects as the store does; with `bad-message` when it is a link to nothing. */
-export async function unpack(store: JobStore, bytes: Uint8Array, options: Options): Promise<Uint8Array> {
+/**
+ * Rejects with `bad-message` when it is a link to nothing, or to more than `most` bytes; with `limit` when what it links to
+ * is gone with all its copies; and as the store does.
+ */
+export async function unpack(store: JobStore, bytes: Uint8Array, most: number, options: Options): Promise<Uint8Array> {
   if (!isLink(bytes)) return bytes
   const cid = CID.asCID(decode(bytes))
   if (!cid) throw new ChoraleError('bad-message', 'a link that is none')
-  return store.get(cid.toString(), options)
+  return kept(store, cid.toString(), most, options)
+}
+
+/** A block that a job has kept. Rejects as `unpack` does. */
+export async function kept(store: JobStore, cid: string, most: number, options: Options): Promise<Uint8Array> {
+  let bytes: Uint8Array
+  try {
+    bytes = await store.get(cid, options)
+  } catch (error) {
+    if (errorCode(error) !== 'not-found') throw error
+    const why = 'what one of its tasks has left is gone with all its copies: submit it again'
+    throw new ChoraleError('limit', why, { cause: error })
+  }
+  if (bytes.length > most)
+    throw new ChoraleError('bad-message', `a part of a job has ${bytes.length} bytes, not ${most}`)
+  return bytes
 }

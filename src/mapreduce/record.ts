@@ -14,7 +14,7 @@ import { FailureSchema, FailureText } from './failure.ts'
 import { Digest, PROGRESS, type Summary } from './messages.ts'
 import type { Signer } from './ports.ts'
 import { mergeSketches } from './sketch.ts'
-import { type JobSpec, jobIdOf, jobKey, parseSpec, StageSchema, stageSpec } from './spec.ts'
+import { isStageOf, type JobSpec, jobIdOf, jobKey, parseSpec, StageSchema, stageSpec } from './spec.ts'
 import type { JobState } from './types.ts'
 
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
@@ -148,7 +148,7 @@ export function jobRecords(signer: Signer): RegisterKind<JobRecord> {
       const id = jobIdOf(value.spec)
       if (jobKey(id) !== key) return false
       const spec = parseSpec(id, value.spec)
-      if (value.stage && !(value.stage.reduce ? spec.partitions : spec.rounds)) return false
+      if (value.stage && !isStageOf(spec, value.stage)) return false
       const control = value.control
       return !control || signer.verify(spec.submitter, controlBytes(id, control), control.signature)
     },

@@ -11,7 +11,7 @@ import type { JobsHost } from './host.ts'
 import { type LiveJob, needsFile, placeKey } from './job-table.ts'
 import { JobDispatch, JobEnd, MAX_BUNDLE_HOPS } from './messages.ts'
 import { hasSegment, segmentCount } from './segments.ts'
-import { parseSpec, segmentKey } from './spec.ts'
+import { jobKey, parseSpec, segmentKey } from './spec.ts'
 
 export interface Bundle {
   readonly level: number
@@ -55,7 +55,9 @@ export class Router {
       const { job: id, spec, segments, hops } = message
       const cover = decodeCover(message.cover, segments)
       if (hops < MAX_BUNDLE_HOPS) void this.#end(id, spec, cover, segments, hops)
-      onEnd(id)
+      // Whoever coordinates a pass ends it: what others say of it is not believed.
+      const job = this.#host.table.live.get(id)
+      if (!job || !this.#host.overlay.owns(jobKey(job.root))) onEnd(id)
       return {}
     })
   }
@@ -117,7 +119,14 @@ export class Router {
     keyOf: (index: number) => Key,
     ways: { mine: (indices: number[]) => void; send: (to: Contact, part: Cover, hops: number) => Promise<unknown> },
   ): Promise<void> {
-    const groups = await this.#group(cover, avoid, keyOf)
+    let groups: Groups
+    try {
+      groups = await this.#group(cover, avoid, keyOf)
+    } catch (error) {
+      this.#host.counters.lostBundles++
+      this.#host.log.debug('a bundle makes no sense', { reason: errorMessage(error) })
+      return
+    }
     if (groups.mine.length > 0) ways.mine(groups.mine)
     if (groups.hops.length > 0 && hops >= MAX_BUNDLE_HOPS) {
       this.#host.counters.lostBundles++

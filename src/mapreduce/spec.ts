@@ -120,11 +120,30 @@ export function parseSpec(id: string, bytes: Uint8Array): JobSpec {
     throw new ChoraleError('bad-message', 'a spec that is not of its job')
   }
   const spec = specs.parse(decode(bytes))
-  // A pass is of the job that it names: nobody can make passes of others' jobs that differ in more than the stage.
+  if (!isSound(spec)) throw new ChoraleError('bad-message', 'a spec that contradicts itself')
+  // A pass is of the job that it names: others may make passes of it that differ in their carry, but in nothing else.
   if (spec.stage && jobIdOf(encode(rootSpec(spec))) !== spec.stage.of) {
     throw new ChoraleError('bad-message', 'a stage that is not of its job')
   }
   return spec
+}
+
+/** Do its parts fit together? What is derived elsewhere, such as where a task is, relies on it. */
+function isSound(spec: JobSpec): boolean {
+  const { tasks, leaf, input, partitions, rounds, stage } = spec
+  const first = stage?.tasks ?? tasks
+  if (leaf !== (input || partitions ? 1 : FAN_IN)) return false
+  if (input && first !== Math.ceil(input.blocks / input.taskBlocks)) return false
+  if (partitions && rounds) return false
+  return !stage || (isStageOf(spec, stage) && tasks === (stage.reduce ? partitions : first))
+}
+
+/** Can a job of this kind have such a pass? */
+export function isStageOf(
+  job: Pick<JobSpec, 'partitions' | 'rounds'>,
+  stage: Pick<Stage, 'number' | 'reduce'>,
+): boolean {
+  return stage.reduce ? job.partitions !== undefined && stage.number === 1 : job.rounds === true
 }
 
 /** The first pass of a job. */

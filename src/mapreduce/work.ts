@@ -6,10 +6,17 @@ import { Type } from 'typebox'
 import { decode, encode } from '../core/cbor.ts'
 import { checker } from '../core/codec.ts'
 import { ChoraleError } from '../core/errors.ts'
-import { MAX_CARRY_BYTES, MAX_KEYED_BYTES, MAX_PARTIAL_BYTES, MAX_PARTITIONS } from '../core/limits.ts'
+import {
+  MAX_CARRY_BYTES,
+  MAX_KEYED_BYTES,
+  MAX_PARTIAL_BYTES,
+  MAX_PARTITIONS,
+  MAX_RESULT_BYTES,
+  MAX_ROUNDS,
+} from '../core/limits.ts'
 import { BytesSchema, record } from '../net/message.ts'
 import { taskInput } from './input.ts'
-import { pack, unpack } from './packed.ts'
+import { kept, pack, unpack } from './packed.ts'
 import type { Emitted, Written } from './pairs.ts'
 import type { Executor, JobStore, RunOptions, RunResult, TaskRun } from './ports.ts'
 import { tasksOfMask } from './segments.ts'
@@ -28,16 +35,22 @@ const INLINE_RUNS_BYTES = 8 * 1024
 /** More runs of one partition are merged where they meet, if they are so small that they are better read together. */
 const MAX_RUNS = 64
 const SMALL_RUN_BYTES = 64 * 1024
+/** Runs of one partition that a list may name, and what the lists of all partitions may have together. */
+const MAX_LISTED = 16_384
+const MAX_LIST_BYTES = 8 * 1024 * 1024
 /** Blocks that are fetched or put at once, for one task. */
 const WINDOW = 8
 
-const Bytes = Type.Integer({ minimum: 0, maximum: MAX_KEYED_BYTES })
+const Bytes = Type.Integer({ minimum: 1, maximum: MAX_KEYED_BYTES })
 const Cid = Type.String({ maxLength: 128 })
 /** The partial of a keyed job's map: for each partition its runs, in the order of tasks; in line, or kept. */
 const mapped = checker(
-  Type.Array(Type.Array(Type.Union([BytesSchema(INLINE_RUNS_BYTES), Type.Tuple([Cid, Bytes])])), {
-    maxItems: MAX_PARTITIONS,
-  }),
+  Type.Array(
+    Type.Array(Type.Union([BytesSchema(INLINE_RUNS_BYTES), Type.Tuple([Cid, Bytes])]), { maxItems: MAX_LISTED }),
+    {
+      maxItems: MAX_PARTITIONS,
+    },
+  ),
 )
 type Runs = Array<Array<Uint8Array | [cid: string, bytes: number]>>
 
@@ -75,7 +88,7 @@ export class Work {
 
   /** Folds partials in the order given. */
   async fold(spec: JobSpec, partials: readonly Uint8Array[], options: Options): Promise<Uint8Array> {
-    const opened = await inTurn(partials, (partial) => unpack(this.#store, partial, options))
+    const opened = await inTurn(partials, (partial) => this.#unpack(spec, partial, options))
     if (spec.stage?.reduce) return this.#packed(encode(joinLeaves(opened)), options)
     if (spec.partitions === undefined) return this.#packed(await this.#executor.fold(spec, opened), options)
     const lists = opened.map((bytes) => mapped.parse(decode(bytes)) as Runs)
@@ -89,25 +102,26 @@ export class Work {
 
   /** A partial of a pass that maps: its bytes, or all its runs. */
   async open(spec: JobSpec, partial: Uint8Array, options: Options): Promise<Uint8Array[]> {
-    const bytes = await unpack(this.#store, partial, options)
+    const bytes = await this.#unpack(spec, partial, options)
     if (spec.partitions === undefined) return [bytes]
     return this.#read((mapped.parse(decode(bytes)) as Runs).flat(), options)
   }
 
   /** What a total, or what there is of it, is worth. */
   async finish(spec: JobSpec, total: Uint8Array, options: Options): Promise<Json> {
-    return this.#executor.finish(spec, await unpack(this.#store, total, options), await this.#state(spec, options))
+    return this.#executor.finish(spec, await this.#unpack(spec, total, options), await this.#state(spec, options))
   }
 
   /** What the total of a stage leads to: the job's value, or the next stage. */
   async after(spec: JobSpec, total: Uint8Array, options: Options): Promise<After> {
     const number = (spec.stage?.number ?? 0) + 1
     const carried = (bytes: Uint8Array) => pack(this.#store, bytes, MAX_CARRY_BYTES, options)
-    const opened = await unpack(this.#store, total, options)
+    const opened = await this.#unpack(spec, total, options)
     if (spec.stage?.reduce) return { value: await this.#output(spec, opened, options) }
     if (spec.partitions !== undefined) return { stage: { number, reduce: true, carry: await carried(opened) } }
     const state = await this.#state(spec, options)
     const next = spec.rounds && (await this.#executor.next(spec, opened, state))
+    if (next && number > MAX_ROUNDS) throw new ChoraleError('limit', `a job has at most ${MAX_ROUNDS} rounds`)
     if (next) return { stage: { number, carry: await carried(next) } }
     return { value: await this.#executor.finish(spec, opened, state) }
   }
@@ -122,12 +136,12 @@ export class Work {
   }
 
   async #state({ rounds, stage }: JobSpec, options: Options): Promise<Uint8Array | undefined> {
-    return rounds && stage && unpack(this.#store, stage.carry, options)
+    return rounds && stage && unpack(this.#store, stage.carry, MAX_RESULT_BYTES, options)
   }
 
   /** What a partition is made of: dag-cbor of its runs. */
   async #partition({ stage }: JobSpec, partition: number, options: Options): Promise<Uint8Array> {
-    const lists = mapped.parse(decode(await unpack(this.#store, stage!.carry, options))) as Runs
+    const lists = mapped.parse(decode(await unpack(this.#store, stage!.carry, MAX_LIST_BYTES, options))) as Runs
     const runs = lists[partition] ?? []
     if (sizeOf(runs) > MAX_KEYED_BYTES) {
       throw new ChoraleError(
@@ -173,7 +187,18 @@ export class Work {
   }
 
   #read(runs: Runs[number], options: Options): Promise<Uint8Array[]> {
-    return inTurn(runs, async (run) => (run instanceof Uint8Array ? run : this.#store.get(run[0], options)))
+    return inTurn(runs, async (run) => {
+      if (run instanceof Uint8Array) return run
+      const [cid, size] = run
+      const bytes = await kept(this.#store, cid, size, options)
+      if (bytes.length < size) throw new ChoraleError('bad-message', `a run has ${bytes.length} bytes, not ${size}`)
+      return bytes
+    })
+  }
+
+  #unpack(spec: JobSpec, partial: Uint8Array, options: Options): Promise<Uint8Array> {
+    const most = spec.partitions === undefined ? MAX_RESULT_BYTES : MAX_LIST_BYTES
+    return unpack(this.#store, partial, most, options)
   }
 
   #packed(bytes: Uint8Array, options: Options): Promise<Uint8Array> {

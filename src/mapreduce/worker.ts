@@ -119,11 +119,8 @@ export class Worker {
 
   /** Every second: a queue that will soon be empty should be so sooner. Where there are many segments, it lasts. */
   advertise(): void {
-    for (const { id, tree } of this.#roots.waitingJobs()) {
-      if (hasMany(tree, 1)) continue
-      this.#rumours.repeat(id)
-      return
-    }
+    const small = this.#roots.waitingJobs().find(({ tree }) => !hasMany(tree, 1))
+    if (small) this.#rumours.repeat(small.id)
   }
 
   /** The next look for work is not held up by those in vain before it. */

@@ -8,7 +8,7 @@ import { BytesSchema, record } from '../../net/message.ts'
 import { FAILED_IN, type RunSpec, type TestRun } from '../module-runner.ts'
 import type { Executor } from '../ports.ts'
 import { fullMask, tasksOfMask } from '../segments.ts'
-import { FAN_IN, JobName, type JobSpec } from '../spec.ts'
+import { FAN_IN, JobName, type JobSpec, jobIdOf, rootSpec } from '../spec.ts'
 import { hear, MAX_LINE_CHARS } from '../task-notes.ts'
 import type { Json } from '../types.ts'
 import { type AdmissionOptions, type CodeKind, refusalOf, type SandboxState, stateOf } from './admission.ts'
@@ -272,8 +272,8 @@ export async function engineName(kind: CodeKind): Promise<string> {
 }
 
 /** Two jobs never share a process, though their code be the same. */
-function jobOf({ submitter, nonce }: JobSpec): string {
-  return `${submitter}|${nonce}`
+function jobOf(spec: JobSpec): string {
+  return jobIdOf(encode(rootSpec(spec)))
 }
 
 /** What the code may know of its job. */

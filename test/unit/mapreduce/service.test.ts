@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { expectedWaves, fakeExecutor } from '../../../sim/fake-executor.ts'
 import { encode } from '../../../src/core/cbor.ts'
 import { ChoraleError, errorCode } from '../../../src/core/errors.ts'
-import { JobDispatch, JobResults } from '../../../src/mapreduce/messages.ts'
+import { encodeCover, rangeCover } from '../../../src/mapreduce/cover.ts'
+import { JobDispatch, JobEnd, JobResults } from '../../../src/mapreduce/messages.ts'
 import { jobKey, segmentKey } from '../../../src/mapreduce/spec.ts'
 import type { JobModule } from '../../../src/mapreduce/types.ts'
 import { seeds } from '../../nightly.ts'
@@ -349,4 +350,17 @@ describe('bad code and bad hosts', () => {
     const seed = { ...request, params: { tasks: 1 }, seed: 1.5 }
     await expect(network.time.until(jobs.submit(seed), 1_000)).rejects.toMatchObject({ code: 'usage' })
   })
+})
+
+test('what a stranger says of the end of a job is not believed by who coordinates it', async () => {
+  const { network, hosts } = ring(6, { seed: 17 }, { taskMs: () => 200 })
+  const id = await submit(network, hosts[0]!, 300)
+  await network.time.until(network.time.sleep(1_000), 2_000)
+  const coordinator = network.owner(jobKey(id))
+  const liar = hosts.find((host) => host !== coordinator)!
+  const cover = encodeCover(rangeCover(0, 1))
+  const message = { job: id, cover, segments: 1, hops: 40 }
+  await network.time.until(liar.transport.request(coordinator.contact, JobEnd, message), 5_000)
+  const view = await end(network, hosts[0]!, id, 120_000)
+  expect(view).toMatchObject({ state: 'succeeded', value: expectedWaves(300, 7) })
 })

@@ -18,7 +18,7 @@ import { taskInput } from '../../../src/mapreduce/input.ts'
 import { runLocally } from '../../../src/mapreduce/local.ts'
 import type { JobModule, JobView, Json } from '../../../src/mapreduce/types.ts'
 import { seeds } from '../../nightly.ts'
-import { FakeNetwork, type FakeOptions } from './fake-network.ts'
+import { type FakeHost, FakeNetwork, type FakeOptions } from './fake-network.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: jobs of any parameters and results
 type Job = JobModule<any, any>
@@ -69,6 +69,7 @@ interface Run {
   readonly taskMs?: number
   /** Hosts that die, one after the other. */
   readonly kills?: number
+  readonly onView?: (hosts: readonly FakeHost[]) => void
 }
 
 async function run({ module, input, lines, params = {}, hosts = 6, kills = 0, taskMs = 20, ...rest }: Run) {
@@ -87,7 +88,10 @@ async function run({ module, input, lines, params = {}, hosts = 6, kills = 0, ta
   }
   const views: JobView[] = []
   const follow = async () => {
-    for await (const view of all.at(-1)!.service.jobs.watch(id)) views.push(view)
+    for await (const view of all.at(-1)!.service.jobs.watch(id)) {
+      views.push(view)
+      rest.onView?.(all)
+    }
   }
   await network.time.until(follow(), 200_000)
   return { network, view: views.at(-1) as JobView, views, hosts: all }
@@ -251,18 +255,23 @@ describe('rounds', () => {
     expect(rounds.at(-1)).toBeGreaterThan(1)
   })
 
-  test('a hundred rounds, and a state that is larger than a message', async () => {
+  test('four hundred rounds, of which no host remembers more than the last, and a state larger than a message', async () => {
     const counting = defineJob({
       name: 'counting',
       split: () => 20,
       map: (task, { state, round }) => ({ sum: task + round + ((state as { sum: number } | null)?.sum ?? 0) }),
       reduce: (left, right) => ({ sum: (left.sum + right.sum) % 1_000_003 }),
-      next: ({ sum }, { round }) => (round < 100 ? { sum, filler: 'x'.repeat(100_000) } : undefined),
+      next: ({ sum }, { round }) => (round < 400 ? { sum, filler: 'x'.repeat(100_000) } : undefined),
     })
-    const { view } = await run({ module: counting, taskMs: 1 })
+    let most = 0
+    const onView = (hosts: readonly FakeHost[]) => {
+      most = Math.max(most, ...hosts.map(({ service }) => service.counters().liveJobs))
+    }
+    const { view } = await run({ module: counting, taskMs: 1, onView })
+    expect(most).toBeLessThan(64)
     const local = await alone(counting, undefined, {})
-    expect(view).toMatchObject({ state: 'succeeded', round: 100, value: local.value })
-    expect(view.tasks).toMatchObject({ total: 20 * 101, done: 20 * 101 })
+    expect(view).toMatchObject({ state: 'succeeded', round: 400, value: local.value })
+    expect(view.tasks).toMatchObject({ total: 20 * 401, done: 20 * 401 })
   })
 })
 
