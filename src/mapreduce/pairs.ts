@@ -4,9 +4,10 @@
  * partition comes to is made of all its runs, in the order of tasks.
  */
 import { decode, encode } from '../core/cbor.ts'
-import { ChoraleError } from '../core/errors.ts'
+import { ChoraleError, errorMessage } from '../core/errors.ts'
 import { MAX_KEYED_BYTES } from '../core/limits.ts'
 import type { Json, KeyedModule } from './types.ts'
+import { encodeValue } from './values.ts'
 
 /** Of each partition, its runs. */
 export type Emitted = Uint8Array[][]
@@ -35,9 +36,8 @@ export function emitted(
   const pairs = new Map<string, Json>()
   map((key, value) => {
     if (typeof key !== 'string') throw new TypeError(`emit needs a text as the key, not ${typeof key}`)
-    if (value === undefined) throw new TypeError(`emit needs a value for the key ${JSON.stringify(key.slice(0, 100))}`)
-    const known = pairs.get(key)
-    pairs.set(key, known === undefined ? value : keyed.combine(known, value))
+    if (value === undefined) throw new TypeError(`emit needs a value for the key ${shown(key)}`)
+    add(keyed, pairs, key, value)
   })
   const parts = Array.from({ length: partitions }, (): Array<Json> => [])
   for (const [key, value] of pairs) {
@@ -91,23 +91,53 @@ function united(keyed: KeyedModule, runs: readonly Uint8Array[]): Map<string, Js
   for (const run of runs) {
     const flat = decode(run) as Json[]
     for (let i = 0; i < flat.length; i += 2) {
-      const key = flat[i] as string
-      const known = pairs.get(key)
-      pairs.set(key, known === undefined ? (flat[i + 1] as Json) : keyed.combine(known, flat[i + 1] as Json))
+      add(keyed, pairs, flat[i] as string, flat[i + 1] as Json)
     }
   }
   return pairs
 }
 
+/** No value is undefined: one that is would be lost with the next of its key. */
+function add(keyed: KeyedModule, pairs: Map<string, Json>, key: string, value: Json): void {
+  if (!pairs.has(key)) {
+    pairs.set(key, value)
+    return
+  }
+  const both = keyed.combine(pairs.get(key) as Json, value)
+  if (both === undefined) throw new TypeError(`combine must give a value: it gave none for the key ${shown(key)}`)
+  pairs.set(key, both)
+}
+
+function shown(key: string): string {
+  return JSON.stringify(key.slice(0, 100))
+}
+
 function runsOf(flat: Json[]): Uint8Array[] {
   if (flat.length === 0) return []
-  const bytes = encode(flat)
+  const bytes = encodePairs(flat)
   if (bytes.length <= RUN_BYTES) return [bytes]
   if (flat.length === 2) {
     throw new ChoraleError('limit', `a key and its value have ${bytes.length} bytes, the most is ${RUN_BYTES}`)
   }
   const half = 2 * Math.ceil(flat.length / 4)
   return [...runsOf(flat.slice(0, half)), ...runsOf(flat.slice(half))]
+}
+
+/** Throws an error that says of which key the value cannot be kept, and why. */
+function encodePairs(flat: readonly Json[]): Uint8Array {
+  try {
+    return encodeValue(flat)
+  } catch (error) {
+    for (let i = 0; i < flat.length; i += 2) {
+      try {
+        encodeValue(flat[i + 1])
+      } catch (misfit) {
+        const key = shown(flat[i] as string)
+        throw new TypeError(`the value of the key ${key} cannot be kept: ${errorMessage(misfit)}`, { cause: misfit })
+      }
+    }
+    throw error
+  }
 }
 
 function limited(bytes: Uint8Array): Uint8Array {
