@@ -9,14 +9,14 @@ import { checker } from '../core/codec.ts'
 import { ChoraleError, errorCode, errorMessage } from '../core/errors.ts'
 import type { Key } from '../core/ids.ts'
 import { MAX_CARRY_BYTES, MAX_JOB_VALUE_BYTES, MAX_ROUNDS } from '../core/limits.ts'
-import { CappedMap } from '../net/capped-map.ts'
 import type { Contact } from '../net/contact.ts'
 import { BytesSchema, record } from '../net/message.ts'
+import { Coming } from './coming.ts'
 import { inFrames } from './frames.ts'
 import { isHostsFault, type JobsHost } from './host.ts'
 import { type LiveJob, noteAble } from './job-table.ts'
 import { JobErrand, MAX_OTHERS } from './messages.ts'
-import { FAN_IN, jobKey } from './spec.ts'
+import { jobKey } from './spec.ts'
 import type { Json } from './types.ts'
 import type { After } from './work.ts'
 
@@ -25,8 +25,6 @@ const TIMEOUT_MS = 60_000
 const PAUSE_MS = 1_000
 /** Hosts that are asked in one go. */
 const MAX_ASKED = 32
-/** Errands of others whose parts are on their way. */
-const MAX_COMING = 32
 
 type Errand = 'fold' | 'after'
 
@@ -47,27 +45,22 @@ const afters = checker(
 
 export class Errands {
   readonly #host: JobsHost
-  readonly #coming = new CappedMap<string, Uint8Array[]>(MAX_COMING)
-  #next = 1
+  readonly #coming = new Coming()
+  /** The number of the last errand; later ones are greater, also after a restart. */
+  #errands = 0
 
   constructor(host: JobsHost) {
     this.#host = host
   }
 
   start(): void {
-    this.#host.handle(JobErrand, async ({ job: id, spec, work, errand, parts, more }, { from }) => {
+    this.#host.handle(JobErrand, async ({ job: id, spec, work, errand, at, of, parts }, { from }) => {
       const job = this.#host.table.open(id, spec)
       if (job === 'need') return { need: true as const, others: [] }
       if (job === 'ended') return { ended: true as const, others: [] }
       if (!(await this.#host.assess(job))) return { refused: true as const, others: able(job).slice(0, MAX_OTHERS) }
-      const name = `${from.peer}|${errand}`
-      const all = [...(this.#coming.get(name) ?? []), ...parts]
-      if (all.length === 0 || all.length > FAN_IN) throw new ChoraleError('bad-message', 'no errand has so many parts')
-      if (more) {
-        this.#coming.set(name, all)
-        return { others: [] }
-      }
-      this.#coming.delete(name)
+      const all = this.#coming.take(`${from.peer}|${id}|${errand}`, at, of, parts, this.#host.now())
+      if (!all) return { others: [] }
       try {
         return { bytes: await this.#here(job, work, all), others: [] }
       } catch (error) {
@@ -146,14 +139,19 @@ export class Errands {
   }
 
   async #ask(job: LiveJob, to: Contact, work: Errand, parts: readonly Uint8Array[]) {
-    const errand = this.#next++
+    const errand = Math.max(this.#errands + 1, this.#host.now())
+    this.#errands = errand
     const frames = inFrames(parts, (part) => 8 + part.length)
-    const message = (i: number) => ({ job: job.id, work, errand, parts: frames[i] ?? [], more: i < frames.length - 1 })
-    for (let i = 0; i < frames.length - 1; i++) {
-      const reply = await this.#host.askAbout(job, to, JobErrand, message(i))
+    const last = frames.pop() ?? []
+    let at = 0
+    for (const frame of frames) {
+      const message = { job: job.id, work, errand, at, of: parts.length, parts: frame }
+      const reply = await this.#host.askAbout(job, to, JobErrand, message)
       if (reply.refused) return reply
+      at += frame.length
     }
-    return await this.#host.askAbout(job, to, JobErrand, message(frames.length - 1), { timeoutMs: TIMEOUT_MS })
+    const message = { job: job.id, work, errand, at, of: parts.length, parts: last }
+    return await this.#host.askAbout(job, to, JobErrand, message, { timeoutMs: TIMEOUT_MS })
   }
 }
 

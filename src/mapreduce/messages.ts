@@ -220,8 +220,9 @@ export const JobUp = defineMessage('jobs/up', {
 })
 
 /**
- * "Fold these, or say what follows this total, for me": from a host that does not run the job's code. The parts come in order, in as many
- * messages as they need. Who does not run it either names some that may.
+ * "Fold these, or say what follows this total, for me": from a host that does not run the job's code. The parts come in
+ * order, in as many messages as they need; `busy` answers when some are missing, and to too many errands at once. Who does
+ * not run it either names some that may.
  */
 export const JobErrand = defineMessage('jobs/errand', {
   request: record({
@@ -230,9 +231,10 @@ export const JobErrand = defineMessage('jobs/errand', {
     work: Type.Union([Type.Literal('fold'), Type.Literal('after')]),
     /** Of the asker's. */
     errand: GrantId,
-    parts: Type.Array(Partial, { maxItems: FAN_IN }),
-    /** More parts follow. */
-    more: Type.Boolean(),
+    /** The number of the first of these parts, and how many there are in all. */
+    at: Type.Integer({ minimum: 0, maximum: FAN_IN - 1 }),
+    of: Type.Integer({ minimum: 1, maximum: FAN_IN }),
+    parts: Type.Array(Partial, { minItems: 1, maxItems: FAN_IN }),
   }),
   reply: record({
     ...Status,
