@@ -166,12 +166,6 @@ export class Coordinator {
     this.#notify(id)
   }
 
-  /** What this host knows of a job's end. */
-  stateOf(id: string): 'unknown' | 'live' | 'over' {
-    const record = this.#host.registers.local(this.#kind, jobKey(id))
-    return !record ? 'unknown' : terminalState(record) ? 'over' : 'live'
-  }
-
   /** A job as this host knows it; undefined when it has no record of it. */
   view(id: string): JobView | undefined {
     const job = this.#host.registers.local(this.#kind, jobKey(id))

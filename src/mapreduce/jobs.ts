@@ -121,12 +121,16 @@ export class JobsFacade implements Jobs {
         if (reply.keeper !== '') keeper = reply.keeper
         yield* reply.lines
         after = reply.lines.at(-1)?.seq ?? after
-        if (reply.more) continue
+        if (reply.more && reply.lines.length > 0) continue
         if (reply.over) overAtMs ??= now
         if (!follow || (overAtMs !== undefined && now - overAtMs >= LOG_GRACE_MS)) return
       } else if (now - answeredAtMs > SHOW_PATIENCE_MS) {
         // Nobody who owns the job's key has its record.
-        if (!(await this.show(id, { signal }))) throw notFound(id)
+        const view = await this.show(id, { signal })
+        if (!view) throw notFound(id)
+        if (!follow || isTerminal(view.state)) {
+          throw new ChoraleError('no-route', `the host that keeps the log of the job ${id} does not tell it: try again`)
+        }
         answeredAtMs = now
       }
       await this.#host.env.clock.sleep(LOG_EVERY_MS, { signal })

@@ -3,9 +3,11 @@
  * the task again (`chorale job replay`).
  */
 import { MAX_KNOWN_PEERS, MAX_LOG_CHARS, MAX_LOG_LINES, MAX_LOGGING_JOBS } from '../core/limits.ts'
+import type { RegisterKind } from '../dht/registers.ts'
 import { CappedMap } from '../net/capped-map.ts'
 import type { JobsHost } from './host.ts'
 import { JobLog, JobLogRead, type KeptLine, MAX_BATCH, MAX_PAUSE_MS } from './log-messages.ts'
+import { type JobRecord, terminalState } from './record.ts'
 import { jobKey } from './spec.ts'
 
 /** Logs that nobody has added to for so long are forgotten. */
@@ -15,6 +17,10 @@ const COUNT_MS = 5_000
 /** So many senders may be heard a second, and none of them more often than this. */
 const BATCHES_PER_SECOND = 64
 const LEAST_PAUSE_MS = 250
+/** After the end of a job, so long for the last lines to come. Clocks differ. */
+const GRACE_MS = 60_000
+/** Lost lines are counted up to here, which leaves numbers for those that follow. */
+const MAX_SEQ = 2 ** 52
 
 interface Log {
   /** Tells this log from those of other keepers, and of this host before it was started again. */
@@ -27,31 +33,29 @@ interface Log {
   readonly batches: CappedMap<string, number>
 }
 
-/** What the record of a job says, if this host has it. */
-type StateOf = (job: string) => 'unknown' | 'live' | 'over'
-
 export class LogKeeper {
   readonly #host: JobsHost
-  readonly #stateOf: StateOf
+  readonly #kind: RegisterKind<JobRecord>
   /** Touched last is last. */
   readonly #logs = new Map<string, Log>()
   #senders = { now: new Set<string>(), before: 0, sinceMs: 0 }
 
-  constructor(host: JobsHost, stateOf: StateOf) {
+  constructor(host: JobsHost, kind: RegisterKind<JobRecord>) {
     this.#host = host
-    this.#stateOf = stateOf
+    this.#kind = kind
   }
 
   start(): void {
     const host = this.#host
     host.handle(JobLog, ({ job, batch, lines, lost }, { from }) => {
-      if (!host.overlay.owns(jobKey(job)) || this.#stateOf(job) === 'unknown')
-        return { moved: true as const, pauseMs: 0 }
+      const record = this.#record(job)
+      if (!record || !host.overlay.owns(jobKey(job))) return { moved: true as const, pauseMs: 0 }
+      if (overAtMs(record) + GRACE_MS < host.now()) return { pauseMs: MAX_PAUSE_MS }
       const log = this.#open(job)
       const pauseMs = this.#pauseMs(from.peer)
       if ((log.batches.get(from.peer) ?? -1) >= batch) return { pauseMs }
       log.batches.set(from.peer, batch)
-      log.seq += lost
+      if (log.seq + lost < MAX_SEQ) log.seq += lost
       const atMs = host.now()
       for (const { task, text } of lines) {
         log.lines.push({ seq: ++log.seq, task, host: from.peer, text, atMs })
@@ -62,9 +66,9 @@ export class LogKeeper {
     })
     host.handle(JobLogRead, ({ job, keeper, after, task }) => {
       const nothing = { keeper: '', lines: [], more: false, over: false }
-      const state = this.#stateOf(job)
-      if (state === 'unknown' || !host.overlay.owns(jobKey(job))) return { ...nothing, moved: true as const }
-      const over = state === 'over'
+      const record = this.#record(job)
+      if (!record || !host.overlay.owns(jobKey(job))) return { ...nothing, moved: true as const }
+      const over = terminalState(record) !== undefined
       const log = this.#logs.get(job)
       if (!log) return { ...nothing, over }
       const from = keeper === log.name ? after : 0
@@ -81,6 +85,10 @@ export class LogKeeper {
       if (log.touchedAtMs > before && this.#logs.size <= MAX_LOGGING_JOBS) return
       this.#logs.delete(job)
     }
+  }
+
+  #record(job: string): JobRecord | undefined {
+    return this.#host.registers.local(this.#kind, jobKey(job))
   }
 
   #open(job: string): Log {
@@ -109,6 +117,10 @@ export class LogKeeper {
     const count = Math.max(this.#senders.now.size, this.#senders.before)
     return Math.min(MAX_PAUSE_MS, Math.max(LEAST_PAUSE_MS, Math.ceil((count * 1000) / BATCHES_PER_SECOND)))
   }
+}
+
+function overAtMs({ end, control }: JobRecord): number {
+  return end?.atMs ?? control?.atMs ?? Number.POSITIVE_INFINITY
 }
 
 /** The first of them, as many as a message holds. */

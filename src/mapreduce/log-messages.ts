@@ -12,6 +12,8 @@ import { MAX_LINE_CHARS } from './task-notes.ts'
 /** What one message holds at most. A character may take three bytes. */
 export const MAX_BATCH = { lines: 200, chars: 16_000 }
 export const MAX_PAUSE_MS = 5_000
+/** Lines that one message may say were lost. */
+export const MAX_LOST = 1_000_000
 
 const Text = Type.String({ maxLength: MAX_LINE_CHARS })
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
@@ -27,7 +29,7 @@ export const JobLog = defineMessage('jobs/log', {
     batch: Count,
     lines: Type.Array(Line, { maxItems: MAX_BATCH.lines }),
     /** Lines before these that were not sent: there were too many. */
-    lost: Count,
+    lost: Type.Integer({ minimum: 0, maximum: MAX_LOST }),
   }),
   reply: record({ moved: Yes, pauseMs: Type.Integer({ minimum: 0, maximum: MAX_PAUSE_MS }) }),
 })

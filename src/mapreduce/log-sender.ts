@@ -2,7 +2,7 @@
 import { errorMessage } from '../core/errors.ts'
 import type { JobsHost } from './host.ts'
 import type { LiveJob } from './job-table.ts'
-import { JobLog, type Line, MAX_BATCH } from './log-messages.ts'
+import { JobLog, type Line, MAX_BATCH, MAX_LOST } from './log-messages.ts'
 import { jobKey } from './spec.ts'
 
 const RETRY_MS = 1_000
@@ -96,7 +96,7 @@ export class LogSender {
     if (lines.length === 0) return undefined
     this.#batches = Math.max(this.#batches + 1, this.#host.now())
     Object.assign(outbox, { lines: [], chars: 0, lost: 0, failures: 0 })
-    return { batch: this.#batches, lines, lost }
+    return { batch: this.#batches, lines, lost: Math.min(lost, MAX_LOST) }
   }
 }
 

@@ -58,7 +58,7 @@ export function createJobsService(options: JobsServiceOptions): JobsService {
   const logs = new LogSender(host)
   const worker = new Worker(host, roots, logs, () => wake())
   const coordinator = new Coordinator(host, forest, kind)
-  const keeper = new LogKeeper(host, (id) => coordinator.stateOf(id))
+  const keeper = new LogKeeper(host, kind)
   const jobs = new JobsFacade(host, coordinator, kind)
   let inspectAtMs = 0
   let renewAtMs = 0

@@ -2,12 +2,14 @@
 import { describe, expect, test } from 'vitest'
 import { expectedWaves, type FakeExecutorOptions, fakeExecutor, waves } from '../../../sim/fake-executor.ts'
 import { encode } from '../../../src/core/cbor.ts'
+import { ChoraleError, errorCode } from '../../../src/core/errors.ts'
 import { hashKey } from '../../../src/core/ids.ts'
 import { MAX_LOG_LINES } from '../../../src/core/limits.ts'
-import { JobLog } from '../../../src/mapreduce/log-messages.ts'
+import { JobLog, JobLogRead } from '../../../src/mapreduce/log-messages.ts'
 import { JobResults } from '../../../src/mapreduce/messages.ts'
 import { jobKey, segmentKey } from '../../../src/mapreduce/spec.ts'
 import type { JobLogLine, JobModule, JobView } from '../../../src/mapreduce/types.ts'
+import type { Handler } from '../../../src/net/transport.ts'
 import { type FakeHost, FakeNetwork, type FakeOptions } from './fake-network.ts'
 
 const quiet = waves as unknown as JobModule
@@ -132,6 +134,58 @@ describe('logs', () => {
     const message = { job: id, batch: 1, lines: [{ task: 0, text: 'x' }], lost: 0 }
     const reply = await network.time.until(stranger.transport.request(owner.contact, JobLog, message), 5_000)
     expect(reply.moved).toBe(true)
+  })
+
+  test('whoever says that very many lines were lost keeps nobody from reading the others', async () => {
+    const { network, hosts } = ring(4, { seed: 6 }, { module: talking, taskMs: () => 50 })
+    const id = await submit(network, hosts[0]!, 100)
+    const owner = network.owner(jobKey(id))
+    const [liar, watcher] = hosts.filter((host) => host !== owner)
+    await pass(network, 1_000)
+    const message = { job: id, batch: 1, lines: [{ task: 0, text: 'x' }], lost: Number.MAX_SAFE_INTEGER }
+    const sent = liar!.transport.request(owner.contact, JobLog, message)
+    await expect(network.time.until(sent, 5_000)).rejects.toThrow('lost')
+    // As many small messages would do.
+    const take = owner.handlers.get('jobs/log') as unknown as Handler<typeof JobLog.request, typeof JobLog.reply>
+    for (let batch = 2; batch < 5; batch++)
+      await take({ ...message, batch }, { from: { peer: 'liar', contact: undefined }, slot: 0 })
+    await end(network, watcher!, id)
+    const lines = await network.time.until(collect(watcher!.service.jobs.logs(id, { follow: true })), 20_000)
+    const heard = told(lines).filter((line) => line !== '0 x')
+    expect(heard.sort()).toEqual(wanted(100).sort())
+  })
+
+  test('a job that is over takes the last lines for a minute, and then none', async () => {
+    const { network, hosts } = ring(4, { seed: 7 })
+    const id = await submit(network, hosts[0]!, 20)
+    await end(network, hosts[0]!, id)
+    const owner = network.owner(jobKey(id))
+    const [sender, watcher] = hosts.filter((host) => host !== owner)
+    const send = (batch: number, text: string) => {
+      const message = { job: id, batch, lines: [{ task: 0, text }], lost: 0 }
+      return network.time.until(sender!.transport.request(owner.contact, JobLog, message), 5_000)
+    }
+    await send(1, 'late')
+    await pass(network, 61_000)
+    expect((await send(2, 'too late')).moved).toBeUndefined()
+    const lines = await network.time.until(collect(watcher!.service.jobs.logs(id)), 5_000)
+    expect(told(lines)).toEqual(['0 late'])
+  })
+
+  test.each([
+    ['answers nothing that can be read', 'no-route', () => Promise.reject(new ChoraleError('bad-message', 'what?'))],
+    ['says that there is more, and never what', '', () => ({ keeper: 'k', lines: [], more: true, over: true })],
+  ])('a keeper that %s is not asked for ever', async (_, code, answer) => {
+    const { network, hosts } = ring(4, { seed: 8 })
+    const id = await submit(network, hosts[0]!, 20)
+    await end(network, hosts[0]!, id)
+    const owner = network.owner(jobKey(id))
+    owner.transport.handle(JobLogRead, answer)
+    const { jobs } = hosts.find((host) => host !== owner)!.service
+    for (const follow of [false, true]) {
+      const read = collect(jobs.logs(id, { follow })).then(() => '', errorCode)
+      expect(await network.time.until(read, 60_000)).toBe(code)
+    }
   })
 })
 
