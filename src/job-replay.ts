@@ -13,6 +13,8 @@ import { createThreadExecutor } from './mapreduce/executor.ts'
 import { type LocalOptions, type LocalPorts, runSpec } from './mapreduce/local.ts'
 import { createLocalStore } from './mapreduce/local-store.ts'
 import type { FileSize, JobPlan, JobStore } from './mapreduce/ports.ts'
+import { refusalOf, type SandboxState } from './mapreduce/sandbox/admission.ts'
+import type { Level } from './mapreduce/sandbox/command.ts'
 import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
 import { rootSpec } from './mapreduce/spec.ts'
 import type { JobSpec, Json } from './mapreduce/types.ts'
@@ -25,6 +27,12 @@ export interface Replay {
   readonly store: ReplaySource
   /** Processes or threads at once. */
   readonly cores: number
+  /** Submitted through the user's own node. Code of others runs only where a node would take it (SANDBOX: Levels). */
+  readonly own: boolean
+  /** It runs also as root, and JavaScript at level process. */
+  readonly allowNative: boolean
+  /** Default: the best of this machine. */
+  readonly level?: Level
 }
 
 export interface ReplaySource {
@@ -71,19 +79,23 @@ export async function planBuiltin(
   return await executor.plan(module, params, file) // starts no thread
 }
 
-async function withPorts<T>(
-  { spec, store: source, cores }: Replay,
-  signal: AbortSignal,
-  work: (ports: LocalPorts) => Promise<T>,
-): Promise<T> {
+async function withPorts<T>(replay: Replay, signal: AbortSignal, work: (ports: LocalPorts) => Promise<T>): Promise<T> {
+  const { spec, store: source, cores, own, allowNative, level } = replay
   const common = { cores, clock: systemClock, log: silentLogger }
-  const executor = spec.module.startsWith('builtin:')
-    ? createThreadExecutor({ ...common, modules: builtinModule })
-    : createSandboxExecutor({ ...common, codeOf: (cid) => bytesOf(source.cat(cid), MAX_CODE_BYTES), stacks: true })
+  const foreign = spec.module.startsWith('builtin:')
+    ? undefined
+    : createSandboxExecutor({
+        ...{ ...common, level, allowNative, stacks: true },
+        codeOf: (cid) => bytesOf(source.cat(cid), MAX_CODE_BYTES),
+        isOwn: () => own,
+        asRoot: isRoot && !allowNative,
+      })
+  const executor = foreign ?? createThreadExecutor({ ...common, modules: builtinModule })
   await using local = createLocalStore()
   const onAbort = () => void executor.stop()
   signal.addEventListener('abort', onAbort, { once: true })
   try {
+    if (foreign) admit(replay, await foreign.inspect())
     return await work({ executor, store: replayStore(source, local) })
   } catch (error) {
     if (signal.aborted) throw signal.reason
@@ -92,6 +104,20 @@ async function withPorts<T>(
     signal.removeEventListener('abort', onAbort)
     await executor.stop()
   }
+}
+
+const isRoot = process.getuid?.() === 0
+
+/** Throws `auth` when the code is not run here, and says what to do; `config` when none is. */
+function admit({ spec, own }: Replay, state: SandboxState): void {
+  const refusal = refusalOf(state, spec.engine.startsWith('wasm/') ? 'wasm' : 'js', own)
+  if (refusal === undefined) return
+  if (state.level === 'none') throw new ChoraleError('config', refusal)
+  const how = state.strangers === 'none' ? 'as root' : `at level process (${state.why ?? 'as it was asked to'})`
+  throw new ChoraleError(
+    'auth',
+    `the job was not submitted through this node, and code of others does not run here ${how}: if you trust it, add --allow-native`,
+  )
 }
 
 /** What the job reads comes from the overlay; what it makes stays here. */

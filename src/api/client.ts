@@ -44,7 +44,8 @@ export function connectHost(socketPath: string): RemoteHost {
         const body = await known(call<SpecBody>('GET', job(id, '/spec'), undefined, options))
         return body && (decode(Buffer.from(body.spec, 'base64')) as JobSpec)
       },
-      retry: (id, options) => call('POST', job(id, '/retry'), {}, options),
+      isOwn: async (id, options) => (await call<{ own: boolean }>('GET', job(id, '/own'), undefined, options)).own,
+      retry: (id, { asOwn, signal } = {}) => call('POST', job(id, '/retry'), { ...(asOwn && { asOwn }) }, { signal }),
       logs(id, { task, follow, signal } = {}) {
         const query = new URLSearchParams({
           ...(follow && { follow: '1' }),

@@ -17,6 +17,7 @@ const request = {
   input: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
 }
 const jobBody: Checker<JobRequest> = checker(Type.Unsafe<JobRequest>(Type.Object(request, strict)))
+const retryBody = checker(Type.Object({ asOwn: Type.Optional(Type.Boolean()) }, strict))
 const placementBody: Checker<PlannedJob> = checker(
   Type.Unsafe<PlannedJob>(
     Type.Object(
@@ -85,8 +86,12 @@ export async function answerJobs(
     }
     case 'POST jobs/ID/cancel':
       return answer(await jobs.cancel(await resolveJobId(jobs, id)))
-    case 'POST jobs/ID/retry':
-      return answer(await jobs.retry(await resolveJobId(jobs, id), { signal }))
+    case 'GET jobs/ID/own':
+      return answer({ own: await jobs.isOwn(await resolveJobId(jobs, id), { signal }) })
+    case 'POST jobs/ID/retry': {
+      const { asOwn } = parse(retryBody, await readJson(request))
+      return answer(await jobs.retry(await resolveJobId(jobs, id), { signal, ...(asOwn && { asOwn }) }))
+    }
     case 'GET jobs/ID/watch': {
       const full = await known(jobs, id, signal)
       await sendLines(response, jobs.watch(full, { signal }))

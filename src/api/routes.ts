@@ -11,7 +11,8 @@
  *   GET  /v1/jobs/ID               JobView        ID may be a unique prefix, here and below
  *   GET  /v1/jobs/ID/watch         JobView, one per line, until a terminal state
  *   POST /v1/jobs/ID/cancel        JobView
- *   POST /v1/jobs/ID/retry         JobView        the same again, as a new job of this host's
+ *   POST /v1/jobs/ID/retry {asOwn?} JobView       the same again, as a new job; `asOwn`: its code is the user's own
+ *   GET  /v1/jobs/ID/own           {own}          was it submitted through this host?
  *   GET  /v1/jobs/ID/spec          SpecBody       how it is to be done; of several passes, the last one
  *   GET  /v1/jobs/ID/logs          JobLogLine, one per line; ?follow=1: until the job ends; ?task=N: of one task
  *   POST /v1/placements PlannedJob  JobPlacement  where the tasks of such a job would go; submits nothing

@@ -7,7 +7,7 @@ import type { Coordinator } from './coordinator.ts'
 import type { JobsHost } from './host.ts'
 import { JobLogRead } from './log-messages.ts'
 import { JobWatch } from './messages.ts'
-import { ownNonce } from './own-job.ts'
+import { isOwnJob, ownNonce, plainNonce } from './own-job.ts'
 import { placeOf } from './place.ts'
 import type { FileSize } from './ports.ts'
 import {
@@ -86,7 +86,13 @@ export class JobsFacade implements Jobs {
     return record && currentSpec(parseSpec(id, record.spec), record)
   }
 
-  async retry(id: string, options: Options = {}): Promise<JobView> {
+  async isOwn(id: string, options: Options = {}): Promise<boolean> {
+    const signal = options.signal ?? this.#host.signal
+    const record = await this.#host.registers.read(this.#kind, jobKey(id), { signal })
+    return record !== undefined && isOwnJob(this.#host.signer, parseSpec(id, record.spec))
+  }
+
+  async retry(id: string, options: Options & { asOwn?: boolean | undefined } = {}): Promise<JobView> {
     const signal = options.signal ?? this.#host.signal
     const record = await this.#host.registers.read(this.#kind, jobKey(id), { signal })
     if (!record) throw notFound(id)
@@ -94,7 +100,10 @@ export class JobsFacade implements Jobs {
     if (!state) throw new ChoraleError('usage', `the job has not ended: cancel it first, or wait for it`)
     if (state === 'succeeded') throw new ChoraleError('usage', `the job has succeeded: see "chorale job result"`)
     const spec = parseSpec(id, record.spec)
-    return this.#register({ ...spec, ...this.#stamp(spec.module) }, options)
+    const stamp = this.#stamp(spec.module)
+    // To sign the code of others as one's own would have them in wherever one's own code runs.
+    const own = options.asOwn || isOwnJob(this.#host.signer, spec)
+    return this.#register({ ...spec, ...stamp, ...(!own && { nonce: plainNonce(this.#host.env.random) }) }, options)
   }
 
   async place({ request, plan }: PlannedJob, options: Options = {}): Promise<JobPlacement> {

@@ -10,9 +10,19 @@ import type { JobSpec } from './spec.ts'
 
 const HALF = 16
 
+/** Half of a nonce, in hex digits. */
+function draw(random: Random): string {
+  return Buffer.from(random.bytes(HALF / 2)).toString('hex')
+}
+
+/** For a job whose code is not its submitter's: it is to every host, this one too, a stranger's. */
+export function plainNonce(random: Random): string {
+  return draw(random) + draw(random)
+}
+
 /** For a job whose code is `module`: 32 hex digits. */
 export function ownNonce(signer: Signer, module: string, random: Random): string {
-  const drawn = Buffer.from(random.bytes(HALF / 2)).toString('hex')
+  const drawn = draw(random)
   return drawn + markOf(signer, module, drawn)
 }
 

@@ -223,8 +223,13 @@ export interface Jobs {
   cancel(id: string): Promise<JobView>
   /** What the network knows of how a job is to be done; undefined when nobody knows it. */
   spec(id: string, options?: { signal?: AbortSignal }): Promise<JobSpec | undefined>
-  /** The same once more, as a job of this node's: of any submitter, if it failed or was cancelled. */
-  retry(id: string, options?: { signal?: AbortSignal }): Promise<JobView>
+  /** Was it submitted through this node, and its code so the user's own? False when nobody knows it. */
+  isOwn(id: string, options?: { signal?: AbortSignal }): Promise<boolean>
+  /**
+   * The same once more, submitted by this node: of any submitter, if it failed or was cancelled. Code of others stays that
+   * of others, which not every host runs. `asOwn`: it is this user's from now on, and this node runs it as such.
+   */
+  retry(id: string, options?: { signal?: AbortSignal; asOwn?: boolean }): Promise<JobView>
   /**
    * The last lines that the tasks of a job have logged, oldest first, and with `follow` what comes until its end. A new
    * coordinator of a job begins anew, with `seq` too.

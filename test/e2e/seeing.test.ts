@@ -74,12 +74,12 @@ test('a job is planned, waits, logs, fails, is done again, and its result is che
   expect(failed.code).toBe(5)
   const again = /chorale job replay (\w+) --task 17 --home /.exec(failed.err)
   expect(failed.err).toMatch(/failed +in map, task 17, on 12D3Koo\w+\n +log +first 0\.\d+\n/)
-  const replayed = await at(2, 'replay', again![1]!, '--task', '17')
+  const replayed = await at(2, 'replay', again![1]!, '--task', '17', '--allow-native')
   expect(replayed).toMatchObject({
     code: 5,
     err: expect.stringMatching(/task 17 \| first 0\.\d+\n.*unlucky at Object.map/),
   })
-  const other = await json(2, 'replay', again![1]!, '--task', '16')
+  const other = await json(2, 'replay', again![1]!, '--task', '16', '--allow-native')
   expect(other).toMatchObject({ task: 16, value: { bytes: { '/': { bytes: 'EA==' } } }, log: [{ task: 16 }] })
 
   // Once more from another node: another job.
@@ -94,7 +94,7 @@ test('a job is planned, waits, logs, fails, is done again, and its result is che
   expect(JSON.parse(readFileSync(value, 'utf8'))).toBe(done.value)
   const log = await at(0, 'logs', String(done.job), '--task', '5')
   expect(log.out).toMatch(/^\S+ task 5 \| first 0\.\d+\n$/)
-  const whole = await json(0, 'replay', String(done.job))
+  const whole = await json(1, 'replay', String(done.job))
   expect(whole).toMatchObject({ same: true, value: done.value })
   expect(await at(0, 'retry', String(done.job))).toMatchObject({ code: 2, err: expect.stringMatching(/has succeeded/) })
 })

@@ -14,6 +14,11 @@ const LINE_MS = 1000
 /** Lines of a whole job's log that `--json` holds. */
 const MAX_LINES = 1000
 
+interface Options {
+  readonly task?: number
+  readonly allowNative?: boolean
+}
+
 export function replayCommand(cli: Cli): Command {
   return new Command('replay')
     .description(
@@ -22,6 +27,11 @@ export function replayCommand(cli: Cli): Command {
     )
     .argument('<job>', 'its id; a unique beginning is enough')
     .addOption(taskOption('one task instead of all; of a job of several rounds, one of the last'))
+    .option(
+      '--allow-native',
+      'run code of a job that was not submitted through this node also as root, and JavaScript also without bubblewrap:' +
+        ' what breaks out of the sandbox then has your rights',
+    )
     .addHelpText(
       'after',
       examples(
@@ -31,10 +41,10 @@ export function replayCommand(cli: Cli): Command {
         'is its value right?',
       ),
     )
-    .action(cli.action((id: string, options: { task?: number }) => replay(cli, id, options.task)))
+    .action(cli.action((id: string, options: Options) => replay(cli, id, options)))
 }
 
-async function replay(cli: Cli, prefix: string, task: number | undefined): Promise<number> {
+async function replay(cli: Cli, prefix: string, { task, allowNative = false }: Options): Promise<number> {
   const host = await cli.connect()
   const job = await requireJob(cli, host, prefix)
   const spec = await host.jobs.spec(job.id, { signal: cli.signal })
@@ -51,7 +61,8 @@ async function replay(cli: Cli, prefix: string, task: number | undefined): Promi
     cat: (cid: string) => host.store.cat(cid, { signal }),
     leaves: (cid: string) => host.store.leaves(cid, { signal }),
   }
-  const run = { spec, store, cores: availableParallelism() }
+  const own = await host.jobs.isOwn(job.id, { signal })
+  const run = { spec, store, cores: availableParallelism(), own, allowNative }
   const log: { task: number; text: string }[] = []
   const options = { signal, onLog: heard(cli, log), onProgress: progress(cli) }
   const base = { job: job.id, ...(task !== undefined && { task }) }

@@ -12,12 +12,16 @@ export function retryCommand(cli: Cli): Command {
       '<job>',
       'its id; a unique beginning is enough. Whoever submitted it: module, parameters and seed are the same',
     )
+    .option(
+      '--as-own',
+      "of a job of others: sign its code as your own, so that your node runs it also where it runs no stranger's",
+    )
     .addHelpText('after', examples('chorale job retry bafyreib3k2', ''))
     .action(
-      cli.action(async (prefix: string) => {
+      cli.action(async (prefix: string, { asOwn = false }: { asOwn?: boolean }) => {
         const host = await cli.connect()
         const { id } = await requireJob(cli, host, prefix)
-        const job = await host.jobs.retry(id, { signal: cli.signal })
+        const job = await host.jobs.retry(id, { signal: cli.signal, asOwn })
         cli.print('job', { ...job, retryOf: id }, job.id)
         cli.note(`follow it with chorale job watch ${format.shortId(job.id)}${cli.at}`)
         return 0

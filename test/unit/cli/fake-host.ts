@@ -65,6 +65,8 @@ export class FakeHost implements Host {
   readonly views = new Map<string, JobView[]>()
   readonly requests: unknown[] = []
   readonly specs = new Map<string, JobSpec>()
+  /** Is every job? */
+  own = true
   /** Of every job's log. */
   lines: JobLogLine[] = []
   placement: JobPlacement = {
@@ -158,8 +160,9 @@ export class FakeHost implements Host {
     show: async (id) => this.views.get(id)?.at(-1),
     watch: (id, options) => this.#watch(id, options?.signal),
     spec: async (id) => this.specs.get(id),
-    retry: async (id) => {
-      this.requests.push(id)
+    isOwn: async () => this.own,
+    retry: async (id, { asOwn } = {}) => {
+      this.requests.push(asOwn ? { id, asOwn } : id)
       return jobView({ id: `${id.slice(0, -1)}q`, state: 'waiting' })
     },
     logs: (id, options) => this.#logs(id, options),

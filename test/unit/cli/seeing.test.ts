@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { ChoraleError } from '../../../src/core/errors.ts'
+import { inspectMachine } from '../../../src/mapreduce/sandbox/sandbox.ts'
 import { localSpec } from '../../../src/mapreduce/spec.ts'
 import type { JobLogLine, JobView, PlannedJob } from '../../../src/mapreduce/types.ts'
 import { type Bench, bench, jobView, runCli } from './fake-host.ts'
@@ -183,7 +184,8 @@ test('retry prints the id of another job', async () => {
   const { code, out, err } = await b.chorale('job', 'retry', A.slice(0, 12))
   expect({ code, out }).toEqual({ code: 0, out: `${A.slice(0, -1)}q\n` })
   expect(err).toMatch(/chorale job watch/)
-  expect(b.host.requests).toEqual([A])
+  await b.chorale('job', 'retry', A, '--as-own')
+  expect(b.host.requests).toEqual([A, { id: A, asOwn: true }])
   expect(JSON.parse((await b.chorale('job', 'retry', A, '--json')).out)).toMatchObject({ type: 'job', retryOf: A })
   expect(await b.chorale('job', 'retry', 'bafyreix')).toMatchObject({ code: 2 })
 })
@@ -204,6 +206,28 @@ test('replay: the same bytes, other bytes, one task, none', async () => {
   const beyond = await b.chorale('job', 'replay', A, '--task', '20')
   expect(beyond).toMatchObject({ code: 2, err: expect.stringMatching(/20 tasks, from 0 on: there is no task 20/) })
   expect(await b.chorale('job', 'replay', 'bafyreix')).toMatchObject({ code: 2 })
+})
+
+test('replay: code of others runs only when the user says so', async () => {
+  await using b = await bench()
+  const code = 'export default { map: () => 0, reduce: (left) => left, finish: (total) => total }'
+  const module = String((await b.host.files.addFile(pieces(code))).cid)
+  const plan = { name: 'x', params: {}, tasks: 1, engine: 'js/v8-0.0/none' }
+  b.host.specs.set(A, localSpec({ module, params: {}, seed: 1 }, plan))
+  b.host.add(jobView({ module, state: 'succeeded' }))
+  b.host.own = false
+  const inspected = await inspectMachine(undefined)
+  const free = inspected.level === 'os' && process.getuid?.() !== 0
+  const refused = { code: 4, err: expect.stringMatching(/not submitted through this node.*add --allow-native\n$/) }
+  const goesOn = { code: 2, err: expect.stringMatching(/for the engine js\/v8-0.0\/none/) }
+  expect(await b.chorale('job', 'replay', A)).toMatchObject(free ? goesOn : refused)
+  expect(await b.chorale('job', 'replay', A, '--allow-native')).toMatchObject(goesOn)
+  b.host.own = true
+  expect(await b.chorale('job', 'replay', A)).toMatchObject(goesOn)
+  // What comes with the package is nobody's.
+  b.host.own = false
+  known(b)
+  expect(await b.chorale('job', 'replay', A)).toMatchObject({ code: 0 })
 })
 
 test('a job over a stored file is planned, and done again from what the node reads', async () => {

@@ -8,7 +8,7 @@ import { MAX_LOG_LINES } from '../../../src/core/limits.ts'
 import { JobLog, JobLogRead } from '../../../src/mapreduce/log-messages.ts'
 import { JobResults } from '../../../src/mapreduce/messages.ts'
 import { jobKey, segmentKey } from '../../../src/mapreduce/spec.ts'
-import type { JobLogLine, JobModule, JobView } from '../../../src/mapreduce/types.ts'
+import type { JobLogLine, JobModule, Jobs, JobView } from '../../../src/mapreduce/types.ts'
 import type { Handler } from '../../../src/net/transport.ts'
 import { type FakeHost, FakeNetwork, type FakeOptions } from './fake-network.ts'
 
@@ -353,6 +353,34 @@ test('once more: the same job, of another submitter, with all that its spec says
   const unknown = network.time.until(jobs.retry(`b${'a'.repeat(58)}`), 5_000)
   await expect(unknown).rejects.toMatchObject({ code: 'not-found' })
 })
+
+test('code of others stays that of others when it is submitted once more, unless the user says that it is his own', async () => {
+  const map = (): never => oops()
+  const { network, hosts } = ring(4, { seed: 41 }, { module: { ...quiet, map } as JobModule })
+  const [theirs, mine] = hosts.map((host) => host.service.jobs)
+  const own = (id: string) => network.time.until(Promise.all([theirs!, mine!].map((jobs) => jobs.isOwn(id))), 5_000)
+  const retried = async (jobs: Jobs, id: string, asOwn?: boolean) => {
+    const again = await network.time.until(jobs.retry(id, { ...(asOwn && { asOwn }) }), 5_000)
+    await end(network, hosts[3]!, again.id)
+    return again.id
+  }
+  const id = await submit(network, hosts[0]!, 20)
+  await end(network, hosts[3]!, id)
+  expect(await own(id)).toEqual([true, false])
+  const again = await retried(mine!, id)
+  expect(await own(again)).toEqual([false, false])
+  // It does not become so by being submitted twice.
+  const twice = await retried(mine!, again)
+  expect(await own(twice)).toEqual([false, false])
+  expect(new Set([id, again, twice]).size).toBe(3)
+  expect(await own(await retried(mine!, id, true))).toEqual([false, true])
+  expect(await own(await retried(theirs!, id))).toEqual([true, false])
+  expect(await own(`b${'a'.repeat(58)}`)).toEqual([false, false])
+})
+
+function oops(): never {
+  throw new Error('oops')
+}
 
 test('where tasks would go, without a job', async () => {
   const { network, hosts } = ring(4, { seed: 50 }, { cores: 2 })
