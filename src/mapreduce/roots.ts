@@ -19,11 +19,11 @@ const BATCH_MS = 200
 const MAX_BATCH_TASKS = 256
 /**
  * Of a job with many segments a worker that comes from afar gets this part of what would be its own if the queue were
- * shared out now among all who work on it, by their speed: weighted factoring (Hummel et al. 1996). Not so few that it
- * must come again at once, and not more than a few segments.
+ * shared out now among all who work on it, by their speed: weighted factoring (Hummel et al. 1996). Not many at once, or
+ * slow hosts still have some when all others have done theirs.
  */
 const SHARE = 1 / 2
-const SHARE_TASKS = { least: 4, most: 16 }
+const SHARE_TASKS = { least: 1, most: 6 }
 /** A worker may keep a grant waiting behind the one before it. */
 const LATE_FLOOR_MS = 2 * BATCH_MS
 const LATE_FACTOR = 1.5
