@@ -124,6 +124,7 @@ async function resolveJobId(jobs: Jobs, text: string): Promise<string> {
   if (matches.includes(text)) return text
   if (matches.length > 1) throw new ChoraleError('usage', `job id ${text} fits ${matches.length} jobs: give more of it`)
   if (matches[0] !== undefined) return matches[0]
+  if (!/^b[a-z2-7]{58}$/.test(text)) throw noSuchJob(text)
   return text // maybe a job that others know
 }
 

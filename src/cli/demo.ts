@@ -29,6 +29,8 @@ interface Options {
   readonly param: ReadonlyArray<[string, Json]>
 }
 
+const DEFAULTS = { samples: 1e9, seed: 42 }
+
 /** Sample jobs, and what has an option of its own. */
 const OWN_OPTIONS: { readonly [what: string]: readonly string[] } = {
   pi: ['samples', 'churn'],
@@ -45,9 +47,9 @@ export function demoCommand(cli: Cli): Command {
     .description('start a few nodes on this machine, run a job on them or keep a file, and leave nothing behind')
     .addArgument(new Argument('[what]', 'what to run').choices(Object.keys(OWN_OPTIONS)).default('pi'))
     .option('--nodes <n>', 'processes to start', integer('--nodes', { min: 1, max: 64, example: '4' }), 4)
-    .option('--samples <n>', 'random points for pi', samples, 1e9)
+    .option('--samples <n>', 'random points for pi', samples, DEFAULTS.samples)
     .addOption(paramOption())
-    .option('--seed <n>', 'the same seed and parameters give the same value to the last bit', seed, 42)
+    .option('--seed <n>', 'the same seed and parameters give the same value to the last bit', seed, DEFAULTS.seed)
     .option(
       '--churn <share>',
       'kill about this share of the nodes on the way and start new ones',
@@ -236,20 +238,39 @@ function report(cli: Cli, what: string, job: JobView, options: Options, course: 
       ]),
     ].join('\n'),
   )
-  cli.note(`\nNext:\n${nextSteps(cli.terminal.variables, { what, churned: options.churn > 0 })}`)
+  const next = { what, churned: options.churn > 0, nodes, given: givenOf(what, options) }
+  cli.note(`\nNext:\n${nextSteps(cli.terminal.variables, next)}`)
   return 0
 }
 
+/** What decides the value, as it was typed: without it another demo would have another. */
+function givenOf(what: string, { samples, seed, file, param }: Options): string {
+  return [
+    what === 'pi' && samples !== DEFAULTS.samples && `--samples ${samples}`,
+    ...(what === 'pi' ? [] : param.map(([name, value]) => `--param '${name}=${JSON.stringify(value)}'`)),
+    file !== undefined && `--file '${file}'`,
+    seed !== DEFAULTS.seed && `--seed ${seed}`,
+  ]
+    .flatMap((option) => (option ? ` ${option}` : []))
+    .join('')
+}
+
+interface Done {
+  readonly what: string
+  readonly churned: boolean
+  /** How many there were. */
+  readonly nodes?: number
+  readonly given?: string
+}
+
 /** What to try next, in words that work where the demo was started: a clone has no `chorale` on the path. */
-export function nextSteps(
-  variables: Terminal['variables'],
-  { what, churned }: { readonly what: string; readonly churned: boolean },
-): string {
+export function nextSteps(variables: Terminal['variables'], { what, churned, nodes: had, given = '' }: Done): string {
   const clone = variables.npm_lifecycle_event === 'demo' && variables.npm_package_name === 'chorale'
-  const job = what === 'pi' ? '' : ` ${what}`
+  const job = `${what === 'pi' ? '' : ` ${what}`}${given}`
   const demo = `${clone ? 'npm run demo --' : 'chorale demo'}${job}`
   const chorale = clone ? 'bin/chorale.js' : 'chorale'
-  const nodes = Math.max(2, Math.min(8, availableParallelism()))
+  const usual = Math.max(2, Math.min(8, availableParallelism()))
+  const nodes = usual === had ? usual + 1 : usual
   const steps = [
     [`${demo} --churn 0.3`, 'kill some of the nodes on the way: the same value'],
     [`${demo} --nodes ${nodes}`, 'another number of nodes: the same value'],

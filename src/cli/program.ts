@@ -82,7 +82,7 @@ function createProgram(cli: Cli): Command {
     .addHelpText(
       'after',
       examples('chorale demo', 'four nodes compute pi on this machine', 'chorale up -d', 'start a node') +
-        '\n\nExit codes: 0 ok, 1 internal, 2 usage, 3 no node, 5 job failed, 6 not placed, 8 wait timed out, 130 interrupted',
+        '\n\nExit codes: 0 ok, 1 internal, 2 usage, 3 no node, 4 not allowed, 5 job failed, 6 not placed, 8 wait timed out, 9 results differ, 130 interrupted',
     )
   const commands = [
     demoCommand,

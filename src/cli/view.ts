@@ -125,8 +125,9 @@ function milestone({ tasks: { done } }: JobView, elapsedMs: number): Milestone |
 }
 
 /** Milliseconds until the end at the pace so far; undefined before anybody can tell. */
-export function remainingMs({ job: { tasks }, elapsedMs, since }: Progress): number | undefined {
-  if (!since) return undefined
+export function remainingMs({ job, elapsedMs, since }: Progress): number | undefined {
+  if (!since || job.round !== undefined) return undefined // nobody knows how many rounds there will be
+  const { tasks } = job
   const did = tasks.done - since.done
   const tookMs = elapsedMs - since.elapsedMs
   if (did < Math.max(1, Math.min(PACE.tasks, PACE.share * tasks.total)) || tookMs < PACE.ms) return undefined
@@ -138,16 +139,21 @@ export function progressLine(progress: Progress): string {
   const estimate = format.value(job.estimate)
   const left = remainingMs(progress)
   return [
-    `${job.state} ${format.share(job.tasks)}`,
+    job.round === undefined ? `${job.state} ${format.share(job.tasks)}` : `${job.state}, round ${job.round}`,
     `${format.count(job.tasks.done)}/${format.count(job.tasks.total)} tasks`,
     format.some(nodes ?? job.workers, 'node'),
     `${job.tasks.reassigned} reassigned`,
-    estimate && `estimate ${estimate}`,
+    estimate && `estimate ${clipped(estimate)}`,
     `${format.span(elapsedMs)} elapsed`,
     left !== undefined && format.remaining(left, '~'),
   ]
     .filter(Boolean)
     .join(', ')
+}
+
+/** A line of progress is no place for a table. */
+function clipped(text: string): string {
+  return text.length <= 80 ? text : `${text.slice(0, 77)}...`
 }
 
 export interface Screen {
@@ -160,7 +166,7 @@ export interface Screen {
 export function progressRows(progress: Progress, { width, unicode, paint }: Screen): string[] {
   const { job, nodes, elapsedMs } = progress
   const { done, total, reassigned } = job.tasks
-  const tail = ` ${format.share(job.tasks)}  ${format.count(done)}/${format.count(total)} tasks`
+  const tail = ` ${job.round === undefined ? format.share(job.tasks) : `round ${job.round}`}  ${format.count(done)}/${format.count(total)} tasks`
   const room = Math.max(8, Math.min(40, width - 11 - tail.length))
   const full = total > 0 ? Math.floor(((done + (job.tasks.partly ?? 0)) / total) * room) : 0
   const [on, off] = unicode ? ['█', '░'] : ['#', '.']

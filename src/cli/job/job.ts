@@ -62,7 +62,7 @@ export async function follow(
 ): Promise<JobView> {
   const stop = new AbortController()
   const onInterrupt = () => stop.abort(cli.signal.reason)
-  const again = `it goes on, see chorale job watch ${format.shortId(id)}`
+  const again = `it goes on, see chorale job watch ${format.shortId(id)}${cli.at}`
   if (cli.signal.aborted) onInterrupt()
   cli.signal.addEventListener('abort', onInterrupt, { once: true })
   const { timeoutMs } = options

@@ -25,7 +25,7 @@ export function listCommand(cli: Cli): Command {
           job.state,
           format.share(job.tasks),
           `${format.span(now - job.submittedAtMs)} ago`,
-          format.value(job.value ?? job.estimate) ?? '-',
+          format.value(job.value) ?? (job.estimate === undefined ? '-' : `about ${format.value(job.estimate)}`),
           format.jobTitle(job),
         ])
         cli.terminal.out(`${format.columns([['JOB', 'STATE', 'DONE', 'SUBMITTED', 'VALUE', 'WORK'], ...rows])}\n`)

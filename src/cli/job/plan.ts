@@ -19,7 +19,10 @@ export interface PlanOptions extends ModuleOptions {
 export function planCommand(cli: Cli): Command {
   const command = new Command('plan')
     .description('tell how many tasks a job has and where they would go; submits nothing')
-    .argument('<module>', 'builtin:pi, or a file of your own whose default export is made by defineJob')
+    .argument(
+      '<module>',
+      'builtin:NAME (pi, search, sweep, wordcount, sort, kmeans), or a file of your own (.ts, .js, .wasm)',
+    )
   return moduleOptions(command)
     .option('--input <cid>', 'a file in the store, for a job that works on one')
     .addHelpText(

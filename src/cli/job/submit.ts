@@ -22,7 +22,10 @@ interface Options extends ModuleOptions {
 export function submitCommand(cli: Cli): Command {
   const command = new Command('submit')
     .description('submit a job through the running node')
-    .argument('<module>', 'builtin:pi, or a file of your own whose default export is made by defineJob')
+    .argument(
+      '<module>',
+      'builtin:NAME (pi, search, sweep, wordcount, sort, kmeans), or a file of your own (.ts, .js, .wasm)',
+    )
   return moduleOptions(command)
     .option('--input <cid>', 'a file in the store, for a job that works on one: chorale add FILE prints its CID')
     .option('--dry-run', 'submit nothing: tell how many tasks it has and where they would go, as chorale job plan does')
@@ -62,7 +65,7 @@ async function submit(cli: Cli, module: string, options: Options): Promise<numbe
   })
   if (!options.wait) {
     cli.print('job', job, job.id)
-    cli.note(`follow it with chorale job watch ${format.shortId(job.id)}`)
+    cli.note(`follow it with chorale job watch ${format.shortId(job.id)}${cli.at}`)
     return 0
   }
   cli.note(`job ${job.id}: ${format.jobTitle(job)}`)
