@@ -94,7 +94,8 @@ test('one message with the place, the right exit code, and a node that goes on',
       )
       .toHaveLength(1)
   }
-  const all = Object.entries(BAD)
+  // Each starts a process or two; at night all of them.
+  const all = Object.entries(BAD).filter((_, i) => process.env.CHORALE_NIGHTLY || i % 3 === 0)
   for (let i = 0; i < all.length; i += 4) await Promise.all(all.slice(i, i + 4).map(([what, bad]) => submit(what, bad)))
   await eventually(
     'nothing is under way any more',
