@@ -161,9 +161,9 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
 }
 
 /**
- * Blocks pass through this thread, and V8 takes them for growth of a heap that is small: it would look for garbage ten
- * times a second, on all cores, which is a fifth of what a word count takes. A node that works on stored input may use
- * some 60 MB more.
+ * Blocks pass through this thread, and V8 takes them for growth of a heap that is small: it would look for garbage again
+ * and again, on all cores, which is a fifth of what a word count takes. The heap of a node that works on stored input may
+ * be three times what is alive in it.
  */
 function letHeapGrow(): void {
   if (grows) return

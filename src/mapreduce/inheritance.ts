@@ -1,6 +1,6 @@
 /**
- * How segments change hands. A host that stops hands over what it has. What has come to a host when the one before it on the overlay died. The owners of parents ask for segments that they
- * have not heard of, but where there are many they cannot ask often: so the heir looks itself which segments of the
+ * How segments change hands. A host that stops hands over what it has. When one dies, the owners of the parents ask for what
+ * they have not heard of; but where there are many they cannot ask often, so the heir looks itself which segments of the
  * jobs that it knows are its own now. What the parents' owners have already, they say, and it is let go again.
  */
 

@@ -34,7 +34,12 @@ export const samples = integer('--samples', { min: 1, max: 1e15, example: '1e9' 
 
 /** For what takes a job's file or `builtin:NAME`. */
 export function moduleOptions(command: Command): Command {
-  return ownJobOptions(command.option('--samples <n>', 'short for --param samples=N', samples))
+  const module = 'builtin:NAME (pi, search, sweep, wordcount, sort, kmeans), or a file of your own (.ts, .js, .wasm)'
+  const withModule = command.argument('<module>', module)
+  return ownJobOptions(withModule.option('--samples <n>', 'short for --param samples=N', samples)).option(
+    '--input <cid>',
+    'a file in the store, for a job that works on one: chorale add FILE prints its CID',
+  )
 }
 
 /** Throws `usage`. */

@@ -17,14 +17,10 @@ export interface PlanOptions extends ModuleOptions {
 }
 
 export function planCommand(cli: Cli): Command {
-  const command = new Command('plan')
-    .description('tell how many tasks a job has and where they would go; submits nothing')
-    .argument(
-      '<module>',
-      'builtin:NAME (pi, search, sweep, wordcount, sort, kmeans), or a file of your own (.ts, .js, .wasm)',
-    )
+  const command = new Command('plan').description(
+    'tell how many tasks a job has and where they would go; submits nothing',
+  )
   return moduleOptions(command)
-    .option('--input <cid>', 'a file in the store, for a job that works on one')
     .addHelpText(
       'after',
       examples(

@@ -20,14 +20,8 @@ interface Options extends ModuleOptions {
 }
 
 export function submitCommand(cli: Cli): Command {
-  const command = new Command('submit')
-    .description('submit a job through the running node')
-    .argument(
-      '<module>',
-      'builtin:NAME (pi, search, sweep, wordcount, sort, kmeans), or a file of your own (.ts, .js, .wasm)',
-    )
+  const command = new Command('submit').description('submit a job through the running node')
   return moduleOptions(command)
-    .option('--input <cid>', 'a file in the store, for a job that works on one: chorale add FILE prints its CID')
     .option('--dry-run', 'submit nothing: tell how many tasks it has and where they would go, as chorale job plan does')
     .option('--wait', 'stay until it is done, and print the result')
     .option('--timeout <time>', 'with --wait: give up waiting after this long; the job goes on', duration('--timeout'))
