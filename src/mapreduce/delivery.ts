@@ -16,14 +16,16 @@ const RESULTS_TIMEOUT_MS = 10_000
 const RETRY_MS = { first: 200, most: 5_000 }
 
 export interface Granted {
-  readonly grant: Grant
+  readonly grant: Pick<Grant, 'id' | 'segment'>
   readonly job: LiveJob
-  /** Who gave it; undefined: this host's own queue. */
+  /** Whose tasks they are; undefined: this host's own queue's. */
   readonly root: Contact | undefined
 }
 
 export interface Delivery {
   readonly work: Granted
+  /** The tasks of the grant that this answers. */
+  readonly mask: number
   readonly result: RunResult
   readonly failure: Failure | undefined
   /** Cores that have nothing else to do; undefined: nothing is asked for. */
@@ -36,7 +38,7 @@ export interface Delivery {
  */
 export async function deliver(
   host: JobsHost,
-  { work, result, failure, wants }: Delivery,
+  { work, mask, result, failure, wants }: Delivery,
   onGiven: (given: Given | undefined, from: Contact) => void,
 ): Promise<void> {
   const { grant, job, root } = work
@@ -61,6 +63,7 @@ export async function deliver(
           job: job.id,
           segment: grant.segment,
           grant: grant.id,
+          mask,
           results,
           more,
           tookMs: result.tookMs,

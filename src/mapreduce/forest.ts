@@ -44,8 +44,8 @@ type Kept = Pick<KeptCommit, 'digest' | 'by'>
 export interface ForestEvents {
   /** Tasks have come into the queue. */
   queued(): void
-  /** A worker that has brought its results has so many idle cores. */
-  wants(peer: string, cores: number, job: LiveJob): Given
+  /** A worker that has brought its results has nothing else to do. */
+  wants(peer: string, message: RequestOf<typeof JobResults>, job: LiveJob): Given
   /** The one child of the level above the top: the job itself. */
   progress(job: LiveJob, summary: Summary): void
   total(job: LiveJob, total: Uint8Array, summary: Summary): void
@@ -93,7 +93,7 @@ export class Forest {
       if (!segment) return table.hasEnded(job.id) ? { ended: true as const } : { moved: true as const }
       if (message.failure === undefined) noteAble(job, from.contact)
       await this.#onResults(segment, message, from.peer)
-      return message.wants === undefined ? {} : { given: this.#events.wants(from.peer, message.wants, job) }
+      return message.wants === undefined ? {} : { given: this.#events.wants(from.peer, message, job) }
     })
     host.handle(JobUp, (message, { from }) => {
       const job = table.open(message.job, message.spec)
@@ -274,8 +274,9 @@ export class Forest {
     }
     this.#takeCommits(segment)
     if (!message.more) {
-      const mine = this.#roots.answered(message.grant, from, message.failure === undefined ? message.tookMs : -1)
-      if (!mine) this.#host.counters.foreignGrants++
+      const { grant, mask, tookMs, failure } = message
+      if (!this.#roots.answered(grant, mask, from, failure === undefined ? tookMs : undefined))
+        this.#host.counters.foreignGrants++
     }
     this.#committed(segment)
     if (segment.todo !== 0) this.#events.queued()

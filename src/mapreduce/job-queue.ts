@@ -7,8 +7,9 @@ import { countBits } from './segments.ts'
 export interface Lease {
   readonly id: number
   readonly segment: Segment
-  readonly mask: number
-  /** Peer id. */
+  /** Its tasks, but for those that were answered or given back. */
+  mask: number
+  /** Peer id of whoever was given it; it may have passed on a part. */
   readonly worker: string
   readonly grantedAtMs: number
   renewedAtMs: number
@@ -29,6 +30,8 @@ export interface JobQueue {
   readonly ready: Set<Segment>
   readonly leases: Set<Lease>
   readonly durations: Durations
+  /** How long grants were held until they were answered. */
+  readonly holds: Durations
   /** What is known of those who were given tasks, by peer id. */
   readonly crews: CappedMap<string, Crew>
   /** What this host's own executor works on: others get other segments, so that theirs are whole. */

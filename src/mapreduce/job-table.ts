@@ -248,6 +248,11 @@ export class JobTable {
     return this.live.values().every(({ tree }) => hasMany(tree, 1))
   }
 
+  /** Are there tasks that are best done where their input is? */
+  get isBound(): boolean {
+    return this.live.values().some(({ spec }) => needsFile(spec))
+  }
+
   hasEnded(id: string): boolean {
     return this.#ended.get(id) === true
   }

@@ -79,32 +79,43 @@ export class Loads {
     this.#avoidUntilMs.set(contact.id, this.#now() + AVOID_MS)
   }
 
+  #isOpen({ id }: Contact): boolean {
+    return (this.#avoidUntilMs.get(id) ?? 0) <= this.#now()
+  }
+
   /** No job is under way that is known here. */
   clear(): void {
     this.#known.clear()
   }
 
-  /**
-   * One of those known, the busier the likelier, but not always the busiest: idle hosts should not all run to one. Those
-   * that are near come first.
-   */
-  pick(isNear: (contact: Contact) => boolean = () => false): Contact | undefined {
-    const isOpen = ({ id }: Contact) => (this.#avoidUntilMs.get(id) ?? 0) <= this.#now()
-    const contacts = this.#sample(MAX_KNOWN_LOADS).flatMap(({ load }) => (isOpen(load.contact) ? load.contact : []))
-    return contacts.find(isNear) ?? contacts[0]
+  /** One of those known, the busier the likelier, but not always the busiest: idle hosts should not all run to one. */
+  pick(): Contact | undefined {
+    return this.#sample(MAX_KNOWN_LOADS).find(({ load }) => this.#isOpen(load.contact))?.load.contact
   }
 
-  /** The one of those near whose queue will last longest, if it is longer than this. */
+  /** The one of those near whose queue will last longest, if that is longer than this. */
   busiest(isNear: (contact: Contact) => boolean, thanMs: number): Contact | undefined {
     let most = thanMs
     let busiest: Contact | undefined
     for (const { load, asOfMs } of this.#known.values()) {
       const leftMs = load.restMs - (this.#now() - asOfMs)
-      if (leftMs <= most || !isNear(load.contact)) continue
+      if (leftMs <= most || !this.#isOpen(load.contact) || !isNear(load.contact)) continue
       most = leftMs
       busiest = load.contact
     }
     return busiest
+  }
+
+  /** How old the last figure of a host is, ms. */
+  silentMs({ id }: Contact): number {
+    return this.#now() - Math.max(this.#known.get(id)?.asOfMs ?? 0, this.#empty.get(id) ?? 0)
+  }
+
+  /** One of those whose queues will last longer than this; the longer the likelier, but not always the longest. */
+  busier(thanMs: number): Contact | undefined {
+    const sample = this.#sample(MAX_KNOWN_LOADS)
+    const isLong = ({ load, asOfMs }: Known) => load.restMs - (this.#now() - asOfMs) > thanMs
+    return sample.find((known) => isLong(known) && this.#isOpen(known.load.contact))?.load.contact
   }
 
   /** For others: this host's own queue, and some of those known. */

@@ -115,12 +115,17 @@ export const JobLoads = defineMessage('jobs/loads', {
 })
 
 const Grant = record({
+  /** Drawn at random: whoever knows it was given the grant, or a part of it. */
   id: GrantId,
   job: JobId,
   segment: Index,
   mask: Mask,
   /** How long the root expects it to take, those given with it included, ms: no renewal is needed before. */
   termMs: Count,
+  /** How long ago the root gave it. */
+  ageMs: Type.Optional(Count),
+  /** Whose tasks they are, when they were given to the sender and are passed on. */
+  root: Type.Optional(ContactSchema),
 })
 export type Grant = Static<typeof Grant>
 
@@ -128,6 +133,8 @@ export type Grant = Static<typeof Grant>
 const Given = {
   grants: Type.Array(Grant, { maxItems: MAX_GRANTS }),
   specs: Type.Array(record({ job: JobId, spec: BytesSchema(MAX_SPEC_BYTES) }), { maxItems: 2 }),
+  /** Of the jobs that the asker knows, those that are over. */
+  ended: Type.Optional(Type.Array(JobId, { maxItems: MAX_GRANTS })),
   /** What is left; also of those who have no place in the overlay, so that nobody could pull from them. */
   queued: Count,
   /** The root's own figure first. */
@@ -137,8 +144,9 @@ const GivenSchema = record(Given)
 export type Given = Static<typeof GivenSchema>
 
 const Cores = Type.Integer({ minimum: 1, maximum: 1024 })
+const TookMs = Type.Number({ minimum: 0 })
 
-/** An idle host asks a root for tasks. */
+/** An idle host asks one that has tasks in its queue, or was given more than it has begun. */
 export const JobPull = defineMessage('jobs/pull', {
   request: record({
     cores: Cores,
@@ -148,6 +156,9 @@ export const JobPull = defineMessage('jobs/pull', {
     refuses: Type.Array(JobId, { maxItems: MAX_GRANTS }),
     /** A leaf waits here for news. */
     waitMs: Type.Integer({ minimum: 0, maximum: MAX_WATCH_WAIT_MS }),
+    /** How long it has enough to do still, and how long a task has taken lately on one of its cores. */
+    restMs: Count,
+    taskMs: Type.Optional(TookMs),
     loads: Loads,
   }),
   reply: GivenSchema,
@@ -157,7 +168,7 @@ export const JobPull = defineMessage('jobs/pull', {
 export const JobRenew = defineMessage('jobs/renew', {
   request: record({
     held: Type.Array(GrantId, { maxItems: MAX_ITEMS }),
-    dropped: Type.Array(GrantId, { maxItems: MAX_ITEMS }),
+    dropped: Type.Array(Type.Tuple([GrantId, Mask]), { maxItems: MAX_ITEMS }),
     /** Of those held: what is done of them, in tasks, where their code tells. */
     shares: Type.Array(Type.Tuple([GrantId, Type.Number({ minimum: 0, maximum: FAN_IN })]), { maxItems: MAX_ITEMS }),
   }),
@@ -173,12 +184,14 @@ export const JobResults = defineMessage('jobs/results', {
     job: JobId,
     spec: Spec,
     segment: Index,
-    /** The grant that it answers; of the root that gave it. */
+    /** The grant that it answers, and which of its tasks. */
     grant: GrantId,
+    mask: Mask,
     results: Type.Array(Result, { maxItems: FAN_IN }),
-    /** The rest of the grant's results follows in another message. */
+    /** The rest of these tasks' results follows in another message. */
     more: Type.Boolean(),
-    tookMs: Type.Number({ minimum: 0 }),
+    /** All of these tasks. */
+    tookMs: TookMs,
     failure: Type.Optional(FailureSchema),
     worker: Type.String({ maxLength: 128 }),
     /** Cores that have nothing else to do: what a pull would bring may come with the answer. */

@@ -5,11 +5,12 @@
  */
 import type { Contact } from '../net/contact.ts'
 import type { JobsHost } from './host.ts'
-import { needsFile } from './job-table.ts'
 import type { Roots } from './roots.ts'
 
 /** Between looks for a root nearby that is busier than this host. */
 const LOOK_MS = 500
+/** A root nearby that has not been heard of for so long is asked how it is. */
+const SILENT_MS = 4_000
 
 export class Near {
   readonly #host: JobsHost
@@ -31,16 +32,19 @@ export class Near {
 
   /** Whom to ask for tasks. */
   pick(): Contact | undefined {
-    return this.#busier() ?? this.#host.loads.pick(this.#matters() ? this.#isNear : undefined)
+    const { loads, table } = this.#host
+    if (!table.isBound) return loads.pick()
+    return this.#busier() ?? loads.busiest(this.#isNear, 0) ?? loads.busiest(() => true, 0)
   }
 
+  /** A root nearby that is busier than this host, as far as is known. */
   #busier(): Contact | undefined {
-    return this.#matters() ? this.#host.loads.busiest(this.#isNear, this.#roots.restMs()) : undefined
-  }
-
-  /** Are there tasks whose blocks matter? */
-  #matters(): boolean {
-    return this.#host.table.live.values().some(({ spec }) => needsFile(spec))
+    const { env, loads, overlay, table } = this.#host
+    if (!table.isBound) return undefined
+    const known = loads.busiest(this.#isNear, this.#roots.restMs())
+    if (known) return known
+    const silent = overlay.neighbours().filter((c) => this.#isNear(c) && loads.silentMs(c) > SILENT_MS)
+    return silent[env.random.int(Math.max(1, silent.length))]
   }
 
   /** Does this host keep copies of the blocks that a root owns? */

@@ -1,37 +1,35 @@
 /** Renewals of grants: one message to each root, with all that is held of it, or given back. */
 import type { Contact } from '../net/contact.ts'
-import type { Granted } from './delivery.ts'
 import type { JobsHost } from './host.ts'
 import { JobRenew, MAX_ITEMS } from './messages.ts'
 
-interface Renewed extends Granted {
-  /** What its code says of how far it is, once it runs. */
-  readonly notes?: { readonly share: number | undefined }
+export interface Renewed {
+  readonly id: number
+  readonly root: Contact | undefined
+  /** What is done of it, in tasks; undefined when nobody can tell. */
+  readonly share?: number | undefined
+  /** The tasks of it that this host will not do, instead. */
+  readonly dropped?: number
 }
 
-/** `dropped`: this host will not do them. */
-export function renewals(host: JobsHost, works: readonly Renewed[], dropped: boolean): Promise<unknown>[] {
-  const groups = new Map<string, { to: Contact; works: Renewed[] }>()
-  for (const work of works) {
-    const { root } = work
+/** To roots elsewhere. */
+export function renewals(host: JobsHost, grants: readonly Renewed[]): Promise<unknown>[] {
+  const groups = new Map<string, { to: Contact; grants: Renewed[] }>()
+  for (const grant of grants) {
+    const { root } = grant
     if (!root) continue
     const name = `${root.id}|${root.incarnation}`
     const group = groups.get(name)
-    if (!group) groups.set(name, { to: root, works: [work] })
-    else if (group.works.length < MAX_ITEMS) group.works.push(work)
+    if (!group) groups.set(name, { to: root, grants: [grant] })
+    else if (group.grants.length < MAX_ITEMS) group.grants.push(grant)
   }
-  return [...groups.values()].map(({ to, works }) => {
-    const ids = works.map(({ grant }) => grant.id)
-    const message = dropped
-      ? { held: [], dropped: ids, shares: [] }
-      : { held: ids, dropped: [], shares: sharesOf(works) }
-    return host.ask(to, JobRenew, message)
+  return [...groups.values()].map(({ to, grants }) => {
+    const held = grants.filter(({ dropped }) => dropped === undefined).map(({ id }) => id)
+    const dropped = grants.flatMap(({ id, dropped }): [number, number][] => (dropped ? [[id, dropped]] : []))
+    return host.ask(to, JobRenew, { held, dropped, shares: sharesOf(grants) })
   })
 }
 
-/** Of the grants whose code tells how far it is. */
-export function sharesOf(works: readonly Renewed[]): [number, number][] {
-  return works.flatMap(({ grant, notes }): [number, number][] =>
-    notes?.share === undefined ? [] : [[grant.id, notes.share]],
-  )
+export function sharesOf(grants: readonly Renewed[]): [number, number][] {
+  return grants.flatMap(({ id, share }): [number, number][] => (share === undefined ? [] : [[id, share]]))
 }

@@ -3,27 +3,26 @@
  * workers pull"). A grant is a lease: the worker renews it, and what is not renewed is granted anew. When nothing waits,
  * a task that is late gets a second attempt elsewhere. Synchronous; knows no messages.
  */
+import type { Random } from '../core/env.ts'
 import { CappedMap } from '../net/capped-map.ts'
 import { Durations, rateOf } from './durations.ts'
 import { type JobQueue, type Lease, lackingMask, lackingOf, leastServed, startingMs, type Takes } from './job-queue.ts'
-import type { LiveJob, Segment } from './job-table.ts'
-import { childCount, countBits, hasMany, lowestBits } from './segments.ts'
+import { type LiveJob, needsFile, type Segment } from './job-table.ts'
+import { childCount, countBits, hasMany, highestBits, lowestBits } from './segments.ts'
 
 /**
- * A grant that has not been renewed for so long after its term is lost. Workers renew a second after the term, and then
- * when it has lasted twice as long: what has been held long will be held longer.
+ * A grant that has not been renewed for so long after its term is lost. Workers renew within a second after the term.
  */
 export const LEASE_MS = 3_500
 /** How much work a core is given at once. Short enough that the rest can still go to others. */
 const BATCH_MS = 200
 const MAX_BATCH_TASKS = 256
-/**
- * Of a job with many segments a worker that comes from afar gets this part of what would be its own if the queue were
- * shared out now among all who work on it, by their speed: weighted factoring (Hummel et al. 1996). Not many at once, or
- * slow hosts still have some when all others have done theirs.
- */
-const SHARE = 1 / 2
-const SHARE_TASKS = { least: 1, most: 6 }
+/** Of what cannot be passed on, a core of a host that comes from afar is given no more tasks. */
+const MOST_STUCK = 3
+/** A grant is to be renewed within this, at first. */
+const MAX_TERM_MS = 60_000
+/** And then when it has been held so many times as long again: what has been held long will be held longer. */
+export const LONGER = 2
 /** A worker may keep a grant waiting behind the one before it. */
 const LATE_FLOOR_MS = 2 * BATCH_MS
 const LATE_FACTOR = 1.5
@@ -37,13 +36,14 @@ export class Roots {
   readonly #queues = new Map<string, JobQueue>()
   readonly #leases = new Map<number, Lease>()
   readonly #self: string
+  readonly #random: Random
   readonly #now: () => number
-  #nextLease = 1
   /** Tasks of all jobs whose first attempt was lost. Second attempts of those that are only late do not count. */
   reassigned = 0
 
-  constructor(self: string, now: () => number) {
+  constructor(self: string, random: Random, now: () => number) {
     this.#self = self
+    this.#random = random
     this.#now = now
   }
 
@@ -56,6 +56,7 @@ export class Roots {
         ready: new Set(),
         leases: new Set(),
         durations: new Durations(),
+        holds: new Durations(),
         crews: new CappedMap(512),
         own: undefined,
         waiting: 0,
@@ -109,18 +110,26 @@ export class Roots {
    * Tasks for a worker with so many free cores, and at most so many grants. Bigger from a busier root: a quarter of what
    * waits, or what keeps the cores busy for a while, whichever is less. All of one job, of those that it takes: the one on
    * which the least time has been spent, so that a job of long tasks takes no more from the others than its share.
+   * `share`: so many tasks of a large job are fair.
    */
-  grant(worker: string, cores: number, maxGrants: number, takes: Takes = all): Lease[] {
+  grant(worker: string, cores: number, maxGrants: number, takes: Takes = all, share = 0): Lease[] {
     const leases: Lease[] = []
     const next = leastServed(this.#queues.values(), takes, this.#now())
-    if (next) this.#grantWaiting(next, worker, cores, maxGrants, leases)
-    if (leases.length > 0) return leases
+    if (next) this.#grantWaiting(next, worker, cores, maxGrants, share, leases)
+    return leases
+  }
+
+  /** Second attempts of tasks that are late, for an idle worker. */
+  again(worker: string, cores: number, maxGrants: number, takes: Takes = all): Lease[] {
+    const leases: Lease[] = []
     for (const queue of this.#queues.values()) {
       if (queue.waiting > 0 || !takes(queue.job)) continue
       if (leases.length > 0) return leases
       for (const late of [...this.#late(queue, worker)]) {
         if (leases.length >= Math.min(cores, maxGrants)) return leases
-        const mask = lackingOf(late)
+        // Whoever has them begins with the first: one that it will come to last is not done twice for nothing.
+        const lacking = lackingOf(late)
+        const mask = hasMany(queue.job.tree, 1) ? highestBits(lacking, 1) : lacking
         const lost = late.worker !== this.#self && this.#now() - late.renewedAtMs > late.termMs + SILENT_MS
         leases.push(this.#lease(queue, late.segment, mask, worker, lost ? mask : 0, countBits(mask)))
       }
@@ -128,15 +137,21 @@ export class Roots {
     return leases
   }
 
-  #grantWaiting(queue: JobQueue, worker: string, cores: number, maxGrants: number, leases: Lease[]): void {
+  #grantWaiting(
+    queue: JobQueue,
+    worker: string,
+    cores: number,
+    maxGrants: number,
+    fair: number,
+    leases: Lease[],
+  ): void {
     if (queue.crews.get(worker)?.cores !== cores) queue.crews.set(worker, { cores, taskMs: undefined })
     const meanMs = queue.durations.meanMs
     const perCore = meanMs === undefined ? 1 : Math.max(1, Math.min(MAX_BATCH_TASKS, Math.floor(BATCH_MS / meanMs)))
-    const share = this.#share(queue, worker)
-    const afar = share > 0 && cores === 1
+    const share = this.#share(queue, worker, fair)
     const batch = Math.min(perCore * cores, Math.max(cores, Math.ceil(queue.waiting / 4)))
     let budget = Math.max(batch, share)
-    const largest = Math.max(1, Math.min(Math.max(perCore, budget - batch), Math.ceil(budget / cores)))
+    const largest = share > 0 ? budget : Math.max(1, Math.min(perCore, Math.ceil(budget / cores)))
     let given = 0
     for (const segment of this.#inOrder(queue, worker)) {
       while (segment.todo !== 0 && budget > 0 && leases.length < maxGrants) {
@@ -149,7 +164,7 @@ export class Roots {
         leases.push(this.#lease(queue, segment, mask, worker, mask & segment.again, depth))
       }
       // A few tasks more are not worth another message with their results.
-      if (budget <= 0 || leases.length >= maxGrants || (afar && budget < given)) return
+      if (budget <= 0 || leases.length >= maxGrants || (share > 0 && 4 * budget < given)) return
     }
   }
 
@@ -166,20 +181,30 @@ export class Roots {
     if (own && own !== first && ready.has(own)) yield own
   }
 
-  /** Tasks for a worker that comes from afar and should not have to come often. */
-  #share(queue: JobQueue, worker: string): number {
-    if (worker === this.#self || queue.durations.meanMs === undefined || !hasMany(queue.job.tree, 1)) return 0
-    const cores = queue.crews.get(worker)?.cores ?? 1
-    const { least, most } = SHARE_TASKS
-    const share = (SHARE * queue.waiting * rateOf(queue.crews.get(worker), queue.durations)) / this.#rate(queue, worker)
-    return Math.ceil(Math.min(cores * most, Math.max(share, Math.min(cores * least, queue.waiting / 2))))
+  /**
+   * Of a large job a worker that comes from afar gets its share, so that it need not come often. What cannot be passed on
+   * is given more carefully: half of what would be its own if the queue were shared out now among all who work on it, by
+   * their speed (weighted factoring, Hummel et al. 1996).
+   */
+  #share(queue: JobQueue, worker: string, fair: number): number {
+    const { job, crews, durations, waiting } = queue
+    if (worker === this.#self || durations.meanMs === undefined || !hasMany(job.tree, 1)) return 0
+    if (!needsFile(job.spec)) return Math.min(MAX_BATCH_TASKS, fair)
+    const cores = crews.get(worker)?.cores ?? 1
+    const share = (waiting * rateOf(crews.get(worker), durations)) / (2 * this.#rate(queue, worker))
+    return Math.ceil(Math.min(cores * MOST_STUCK, Math.max(share, Math.min(cores, waiting / 2))))
   }
 
-  /** How long the queue will last with those who work on it now, ms. */
+  /** How long the queue will last with those who work on it now, ms; of large jobs others have taken their parts along. */
   restMs(): number {
     let restMs = 0
     for (const queue of this.#queues.values()) {
-      if (queue.waiting > 0) restMs += queue.waiting / this.#rate(queue, this.#self)
+      const { job, crews, durations, waiting } = queue
+      const rate =
+        hasMany(job.tree, 1) && !needsFile(job.spec)
+          ? rateOf(crews.get(this.#self), durations)
+          : this.#rate(queue, this.#self)
+      restMs += waiting / rate
     }
     return Math.ceil(restMs)
   }
@@ -193,13 +218,16 @@ export class Roots {
     return sum
   }
 
-  /** The worker is at work on these still. */
+  /**
+   * Somebody is at work on these still. Who knows the id of a grant was given it, by this host or by one that was; only
+   * what the first says of how far it is counts.
+   */
   renew(worker: string, ids: readonly number[], shares: readonly (readonly [number, number])[] = []): void {
     for (const id of ids) {
       const lease = this.#leases.get(id)
-      if (lease?.worker !== worker) continue
+      if (!lease) continue
       lease.renewedAtMs = this.#now()
-      if (hasMany(lease.segment.job.tree, 1)) lease.termMs = lease.renewedAtMs - lease.grantedAtMs
+      if (hasMany(lease.segment.job.tree, 1)) lease.termMs = LONGER * (lease.renewedAtMs - lease.grantedAtMs)
     }
     for (const [id, share] of shares) {
       const lease = this.#leases.get(id)
@@ -215,12 +243,12 @@ export class Roots {
     return { queued: queue?.waiting ?? 0, running }
   }
 
-  /** The worker will not do these. Returns the tasks that must be done again. */
-  release(worker: string, ids: readonly number[]): number {
+  /** Whoever was given them will not do these tasks of these grants. Returns how many must be done again. */
+  release(dropped: ReadonlyArray<readonly [id: number, mask: number]>): number {
     let lost = 0
-    for (const id of ids) {
+    for (const [id, mask] of dropped) {
       const lease = this.#leases.get(id)
-      if (lease?.worker === worker) lost += this.#giveUp(lease)
+      if (lease) lost += this.#giveUp(lease, mask)
     }
     return lost
   }
@@ -238,24 +266,30 @@ export class Roots {
     const before = this.#now() - LEASE_MS
     let lost = 0
     for (const lease of [...this.#leases.values()]) {
-      if (lease.worker !== this.#self && lease.renewedAtMs + lease.termMs < before) lost += this.#giveUp(lease)
+      if (lease.worker !== this.#self && lease.renewedAtMs + lease.termMs < before)
+        lost += this.#giveUp(lease, lease.mask)
     }
     return lost
   }
 
-  /** A grant has been answered, with results or without. What it did not bring goes back into the queue. */
-  answered(id: number, worker: string, tookMs: number): boolean {
+  /**
+   * These tasks of a grant have been answered, with results or without. What was not brought goes back into the queue.
+   * `tookMs`: all of them together; undefined if they failed. False: there is no such grant.
+   */
+  answered(id: number, mask: number, worker: string, tookMs: number | undefined): boolean {
     const lease = this.#leases.get(id)
-    if (!lease || lease.worker !== worker) return false
+    if (!lease) return false
     const queue = this.#queues.get(lease.segment.job.id)
-    if (queue && tookMs >= 0) {
-      const tasks = countBits(lease.mask)
+    lease.renewedAtMs = this.#now()
+    const tasks = countBits(lease.mask & mask)
+    if (queue && tookMs !== undefined && tasks > 0) {
+      queue.holds.add(lease.renewedAtMs - lease.grantedAtMs, 1)
       queue.durations.add(tookMs, tasks)
       const crew = queue.crews.get(worker)
       if (crew) crew.taskMs = tookMs / tasks
       queue.servedMs += tookMs
     }
-    this.#giveUp(lease)
+    this.#giveUp(lease, mask)
     return true
   }
 
@@ -270,8 +304,8 @@ export class Roots {
     const now = this.#now()
     // What is little work is better watched closely, and tells how far it is with each renewal.
     const eachMs = hasMany(queue.job.tree, 1) ? (queue.crews.get(worker)?.taskMs ?? queue.durations.meanMs ?? 0) : 0
-    const termMs = Math.ceil(1.25 * depth * eachMs)
-    const id = this.#nextLease++
+    const termMs = Math.min(MAX_TERM_MS, Math.ceil(1.25 * depth * eachMs))
+    const id = this.#random.int(2 ** 21) * 2 ** 32 + this.#random.int(2 ** 32)
     const lease: Lease = { id, segment, mask, worker, grantedAtMs: now, renewedAtMs: now, share: 0, depth, termMs }
     this.#leases.set(lease.id, lease)
     queue.leases.add(lease)
@@ -285,15 +319,17 @@ export class Roots {
     return lease
   }
 
-  #giveUp(lease: Lease): number {
+  /** These of its tasks are nobody's any more, as far as they are not done. Returns how many. */
+  #giveUp(lease: Lease, mask: number): number {
     const { segment } = lease
     const queue = this.#queues.get(segment.job.id)
     if (!queue) {
       this.#leases.delete(lease.id)
       return 0
     }
-    this.#forget(queue, lease)
-    let lost = lackingOf(lease) & ~segment.todo
+    let lost = lackingOf(lease) & mask & ~segment.todo
+    lease.mask &= ~mask
+    if (lease.mask === 0) this.#forget(queue, lease)
     for (const other of queue.leases) if (other.segment === segment) lost &= ~other.mask
     if (lost === 0) return 0
     this.#setTodo(queue, segment, segment.todo | lost)
@@ -331,7 +367,9 @@ export class Roots {
     for (const lease of queue.leases) {
       const lacking = lackingOf(lease)
       if (lacking === 0 || lease.worker === asker) continue
-      if (now - lease.grantedAtMs < LATE_FLOOR_MS + factor * p95Ms * lease.depth) continue
+      // What was passed on waits behind what others had already.
+      const usualMs = Math.max(p95Ms * lease.depth, hasMany(queue.job.tree, 1) ? (queue.holds.p95Ms() ?? 0) : 0)
+      if (now - lease.grantedAtMs < LATE_FLOOR_MS + factor * usualMs) continue
       let alone = true
       for (const other of queue.leases) {
         if (other !== lease && other.segment === lease.segment && (other.mask & lacking) !== 0) alone = false

@@ -114,6 +114,11 @@ export function lowestBits(mask: number, count: number): number {
   return mask & ~rest
 }
 
+/** The highest `count` bits of those that are set. */
+export function highestBits(mask: number, count: number): number {
+  return mask & ~lowestBits(mask, Math.max(0, countBits(mask) - count))
+}
+
 /** The positions of the bits that are set, ascending. */
 export function* bitsOf(mask: number): Generator<number> {
   for (let rest = mask; rest !== 0; rest &= rest - 1) yield 31 - Math.clz32(rest & -rest)

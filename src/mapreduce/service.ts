@@ -8,6 +8,7 @@ import { LogKeeper } from './log-keeper.ts'
 import { LogSender } from './log-sender.ts'
 import { jobRecords } from './record.ts'
 import { Roots } from './roots.ts'
+import { countBits } from './segments.ts'
 import { JobStanding } from './survey.ts'
 import type { Jobs } from './types.ts'
 import { Worker } from './worker.ts'
@@ -47,11 +48,14 @@ export function createJobsService(options: JobsServiceOptions): JobsService {
   const host = new JobsHost(options)
   const now = () => host.now()
   const { clock } = host.env
-  const roots = new Roots(host.transport.peer, now)
+  const roots = new Roots(host.transport.peer, host.env.random.fork('grants'), now)
   const kind = jobRecords(options.signer)
   const forest = new Forest(host, roots, {
     queued: () => worker.newWork(),
-    wants: (peer, cores, job) => worker.give(peer, cores, [job.id], (other) => other === job),
+    wants: (peer, { wants: cores = 1, tookMs, mask }, job) => {
+      const asker = { cores, restMs: 0, taskMs: tookMs / countBits(mask) }
+      return worker.give(peer, asker, [job.id], (other) => other === job)
+    },
     progress: (job, summary) => coordinator.progress(job, summary),
     total: (job, total, summary) => void coordinator.total(job, total, summary),
   })

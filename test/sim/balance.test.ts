@@ -9,27 +9,24 @@ import { seeds } from '../nightly.ts'
 const full = test.runIf(process.env.CHORALE_NIGHTLY)
 
 describe('balance', () => {
-  full('1,000 hosts', async () => {
-    const { exact, factor } = await runBalance(BALANCE_DEFAULTS, 1)
+  full.each([1, 5])('1,000 hosts of 1x to %ix speed', async (fastest) => {
+    const { exact, factor } = await runBalance(BALANCE_DEFAULTS, fastest)
     expect(exact).toBe(true)
-    expect(factor).toBeLessThan(1.25)
+    expect(factor).toBeLessThan(1.15)
   })
 
   const small = { ...BALANCE_DEFAULTS, nodes: 60, tasks: 18_000 }
 
-  test('equal tasks over equal hosts end nearly together, with few messages for each', async () => {
-    const { exact, factor, requestsPerTask } = await runBalance(small, 1)
-    expect(exact).toBe(true)
-    // Without balancing, the harmonic number of 60: 4.7.
-    expect(factor).toBeLessThan(1.2)
-    expect(requestsPerTask).toBeLessThan(0.5)
-  })
-
-  full('so do they on hosts of 1x to 5x speed', async () => {
-    const { exact, factor } = await runBalance(small, 5)
-    expect(exact).toBe(true)
-    expect(factor).toBeLessThan(1.3)
-  })
+  test.each([1, 5])(
+    'hosts of 1x to %ix speed end nearly together, with few messages for each task',
+    async (fastest) => {
+      const { exact, factor, requestsPerTask } = await runBalance(small, fastest)
+      expect(exact).toBe(true)
+      // Without balancing, the harmonic number of 60 on equal hosts: 4.7.
+      expect(factor).toBeLessThan(1.12)
+      expect(requestsPerTask).toBeLessThan(0.5)
+    },
+  )
 })
 
 describe('jobs', () => {
@@ -55,6 +52,6 @@ describe('jobs', () => {
 test('tasks over stored input run where their blocks are, as far as that keeps hosts busy', async () => {
   const { localShare, factor } = await runLocality({ ...LOCALITY_DEFAULTS, nodes: 40, tasks: 2_000 })
   // With no preference for hosts that keep copies it was 0.6, on 100 hosts.
-  expect(localShare).toBeGreaterThan(0.7)
+  expect(localShare).toBeGreaterThan(0.78)
   expect(factor).toBeLessThan(1.2)
 })

@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { hashKey } from '../../../src/core/ids.ts'
+import { seededRandom } from '../../../src/core/random.ts'
 import { JobTable, type LiveJob, type Segment } from '../../../src/mapreduce/job-table.ts'
 import { LEASE_MS, Roots } from '../../../src/mapreduce/roots.ts'
-import { bitsOf, childCount, countBits } from '../../../src/mapreduce/segments.ts'
+import { bitsOf, childCount, countBits, highestBits, lowestBits } from '../../../src/mapreduce/segments.ts'
 import { encodeSpec, FAN_IN, jobIdOf } from '../../../src/mapreduce/spec.ts'
 
 let nowMs = 0
@@ -64,12 +65,12 @@ function finish(segment: Segment, mask: number): void {
 function seen(segment: Segment, tookMs = 100): void {
   const [lease] = roots.grant('teacher', 1, 1)
   finish(segment, lease?.mask ?? 0)
-  expect(roots.answered(lease?.id ?? -1, 'teacher', tookMs)).toBe(true)
+  expect(roots.answered(lease?.id ?? -1, lease?.mask ?? 0, 'teacher', tookMs)).toBe(true)
 }
 
 beforeEach(() => {
   nowMs = 1_000_000
-  roots = new Roots('self', () => nowMs)
+  roots = new Roots('self', seededRandom('roots'), () => nowMs)
 })
 
 describe('grants', () => {
@@ -147,13 +148,37 @@ describe('leases', () => {
     expect(roots.expire()).toBe(1)
   })
 
-  test('a host cannot give back, renew or answer the grants of another', () => {
+  test('who does not know the id of a grant cannot give it back, renew or answer it', () => {
     roots.add(segmentOf(jobOf(1), 0))
     const [lease] = roots.grant('a', 1, 1)
-    expect(roots.release('b', [lease?.id ?? -1])).toBe(0)
-    expect(roots.answered(lease?.id ?? -1, 'b', 1)).toBe(false)
-    expect(roots.release('a', [lease?.id ?? -1])).toBe(1)
+    const other = (lease?.id ?? -1) ^ 1
+    expect(roots.release([[other, 1]])).toBe(0)
+    expect(roots.answered(other, 1, 'b', 1)).toBe(false)
+    expect(roots.release([[lease?.id ?? -1, 1]])).toBe(1)
     expect(roots.queued()).toBe(1)
+  })
+
+  test('a part that was passed on is answered, renewed and given back by whoever has it', () => {
+    const segment = segmentOf(jobOf(20_000), 0)
+    roots.add(segment)
+    seen(segment)
+    const [lease] = roots.grant('a', 1, 64, undefined, 8)
+    const { id, mask } = lease!
+    expect(countBits(mask)).toBe(8)
+    const theirs = highestBits(mask, 3)
+    finish(segment, lowestBits(theirs, 2))
+    expect(roots.answered(id, lowestBits(theirs, 2), 'b', 200)).toBe(true)
+    expect(roots.queued()).toBe(7)
+    expect(roots.release([[id, highestBits(theirs, 1)]])).toBe(1)
+    expect(roots.queued()).toBe(8)
+    nowMs += lease!.termMs + LEASE_MS
+    roots.renew('b', [id])
+    nowMs += 1
+    expect(roots.expire()).toBe(0)
+    finish(segment, mask & ~theirs)
+    expect(roots.answered(id, mask & ~theirs, 'a', 500)).toBe(true)
+    expect(roots.answered(id, 1, 'a', 1)).toBe(false)
+    expect(roots.queued()).toBe(8)
   })
 
   test("this host's own work needs no renewal", () => {
@@ -166,7 +191,7 @@ describe('leases', () => {
   test('an answer without results puts the tasks back', () => {
     roots.add(segmentOf(jobOf(1), 0))
     const [lease] = roots.grant('a', 1, 1)
-    expect(roots.answered(lease?.id ?? -1, 'a', -1)).toBe(true)
+    expect(roots.answered(lease?.id ?? -1, 1, 'a', undefined)).toBe(true)
     expect(roots.queued()).toBe(1)
   })
 })
@@ -180,13 +205,13 @@ describe('slow tasks', () => {
       const [lease] = roots.grant('a', 1, 1)
       if (roots.waiting() > 0) finish(segment, lease?.mask ?? 0)
     }
-    expect(roots.grant('b', 1, 1)).toEqual([])
+    expect(roots.again('b', 1, 1)).toEqual([])
     nowMs += 1_000
     roots.renew('a', [])
     expect(roots.queued()).toBeGreaterThan(0)
-    expect(roots.grant('a', 1, 1)).toEqual([])
-    expect(roots.grant('b', 1, 1)).toHaveLength(1)
-    expect(roots.grant('c', 1, 1)).toEqual([])
+    expect(roots.again('a', 1, 1)).toEqual([])
+    expect(roots.again('b', 1, 1)).toHaveLength(1)
+    expect(roots.again('c', 1, 1)).toEqual([])
     expect(segment.reassigned).toBe(0)
   })
 
@@ -202,7 +227,7 @@ describe('slow tasks', () => {
     nowMs += 3_000 - silentSeconds * 1_000
     roots.renew(worker, [lease?.id ?? -1])
     nowMs += silentSeconds * 1_000
-    expect(roots.grant('b', 1, 1)).toHaveLength(1)
+    expect(roots.again('b', 1, 1)).toHaveLength(1)
     expect(segment.reassigned).toBe(reassigned)
     expect(roots.reassigned).toBe(reassigned)
   })
@@ -214,7 +239,7 @@ test('a segment that went elsewhere leaves nothing behind', () => {
   const [lease] = roots.grant('a', 1, 1)
   roots.remove(segment)
   expect(roots.queued()).toBe(0)
-  expect(roots.answered(lease?.id ?? -1, 'a', 1)).toBe(false)
+  expect(roots.answered(lease?.id ?? -1, 1, 'a', 1)).toBe(false)
 })
 
 test('a job of long tasks takes as much time as one of short ones, whoever comes first', () => {
@@ -233,7 +258,7 @@ test('a job of long tasks takes as much time as one of short ones, whoever comes
       spent.set(segment.job, spent.get(segment.job)! + tookMs)
       nowMs += tookMs
       finish(segment, mask)
-      roots.answered(id, 'worker', tookMs)
+      roots.answered(id, mask, 'worker', tookMs)
     }
   }
   for (let i = 0; i < 5; i++) turn()

@@ -280,7 +280,7 @@ test('a second result for a task is an alarm that names both hosts, after the se
   const liar = network.add(fakeExecutor({ module: quiet, taskMs: () => 5, cores: 0 }), { leaf: true })
   const { peer } = liar.contact
   const results = [{ level: 0, index: 3, bytes: encode({ sum: 1, count: 1 }) }]
-  const message = { job: id, segment: 0, grant: 1, more: false, results, tookMs: 1, worker: peer }
+  const message = { job: id, segment: 0, grant: 1, mask: 1, more: false, results, tookMs: 1, worker: peer }
   await network.time.until(liar.transport.request(hosts[0]!.contact, JobResults, message), 5_000)
   const { alarms } = await end(network, hosts[0]!, id)
   expect(alarms![0]!.tasks).toEqual({ first: 3, end: 4 })
@@ -312,7 +312,7 @@ test('an alarm names the task, what came, and who brought it', async () => {
   const bytes = encode({ sum: 1, count: 16 })
   const { peer } = liar.contact
   const results = [{ level: 1, index: 0, bytes }]
-  const message = { job: id, segment: 0, grant: 1, more: false, results, tookMs: 1, worker: peer }
+  const message = { job: id, segment: 0, grant: 1, mask: 1, more: false, results, tookMs: 1, worker: peer }
   await network.time.until(liar.transport.request(root.contact, JobResults, message), 5_000)
   const view = await end(network, hosts[0]!, id)
   expect(view.state).toBe('succeeded')

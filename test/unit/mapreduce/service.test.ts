@@ -298,6 +298,7 @@ describe('bad code and bad hosts', () => {
       job: id,
       segment: 0,
       grant: 1,
+      mask: 1,
       more: false,
       results: [bent],
       tookMs: 1,
@@ -317,7 +318,16 @@ describe('bad code and bad hosts', () => {
     const root = hosts[0]!
     const liar = network.add(fakeExecutor({ module, taskMs: () => 5, cores: 0 }), { leaf: true })
     const results = [3, 4].map((index) => ({ level: 0, index, bytes: encode({ sum: 1, count: index }) }))
-    const message = { job: id, segment: 0, grant: 1, more: false, results, tookMs: 1, worker: liar.contact.peer }
+    const message = {
+      job: id,
+      segment: 0,
+      grant: 1,
+      mask: 1,
+      more: false,
+      results,
+      tookMs: 1,
+      worker: liar.contact.peer,
+    }
     await network.time.until(liar.transport.request(root.contact, JobResults, message), 5_000)
     expect(root.service.counters().alarms).toBe(2)
     expect(await end(network, root, id)).toMatchObject({ state: 'succeeded', value: expectedWaves(64, 7) })

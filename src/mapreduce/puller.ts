@@ -1,0 +1,183 @@
+/**
+ * Where an idle host gets tasks from: it asks hosts that are known to have a queue, or were given more than they have
+ * begun, and now and then any neighbour (DESIGN 7).
+ */
+import { errorMessage } from '../core/errors.ts'
+import type { Contact } from '../net/contact.ts'
+import type { Asker } from './evening.ts'
+import type { JobsHost } from './host.ts'
+import { type Given, type Grant, JobPull, JobRenew, MAX_GRANTS } from './messages.ts'
+import { Near } from './near.ts'
+import type { Roots } from './roots.ts'
+import type { Rumours } from './rumours.ts'
+
+/** A leaf waits so long at a member for news of queues. */
+const LEAF_WAIT_MS = 8_000
+/** An idle host that has heard of no queue asks a neighbour, at first and at last so often. */
+const PROBE_MS = { first: 500, most: 4_000 }
+/** A queue that is known to be so many times as long as this host's, and so many tasks, is worth a question. */
+const UNEVEN = 1.3
+const UNEVEN_TASKS = 4
+
+export interface PullerEvents {
+  /** False: this host does not take it. */
+  take(grant: Grant, spec: Uint8Array | undefined, from: Contact): Promise<boolean>
+  /** What this host says of itself. */
+  asker(): Asker
+  /** There may be something to begin. */
+  pump(): void
+}
+
+export class Puller {
+  readonly #host: JobsHost
+  readonly #rumours: Rumours
+  readonly #events: PullerEvents
+  readonly #near: Near
+  #busy = false
+  #stopped = false
+  #probeMs = PROBE_MS.first
+  #probeAtMs = 0
+
+  constructor(host: JobsHost, roots: Roots, rumours: Rumours, events: PullerEvents) {
+    this.#host = host
+    this.#rumours = rumours
+    this.#events = events
+    this.#near = new Near(host, roots)
+  }
+
+  /** Is there a root nearby that has tasks whose blocks are here, and is busier than this host? */
+  look(): boolean {
+    return !this.#busy && this.#near.look()
+  }
+
+  /** It is asking. */
+  get busy(): boolean {
+    return this.#busy
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** The next look for work is not held up by those in vain before it. */
+  lookSoon(): void {
+    this.#probeMs = PROBE_MS.first
+    this.#probeAtMs = 0
+  }
+
+  /** What another message brings in place of a pull. */
+  async expect<T>(message: (onGiven: (given: Given | undefined, from: Contact) => void) => Promise<T>): Promise<T> {
+    this.#busy = true
+    return message((given, from) => {
+      const received = given ? this.#receive(given, from) : Promise.resolve()
+      void received.finally(() => {
+        this.#busy = false
+        this.#events.pump()
+      })
+    })
+  }
+
+  async pull(): Promise<void> {
+    const { env, loads, signal, table } = this.#host
+    this.#busy = true
+    try {
+      for (;;) {
+        const { root, waitMs } = this.#whomToAsk()
+        if (!root || this.#stopped) return
+        const { refuses } = table.told(MAX_GRANTS)
+        const timeoutMs = waitMs > 0 ? waitMs + 5_000 : undefined
+        const askedAtMs = this.#host.now()
+        try {
+          const given = await this.#host.ask(root, JobPull, this.#question(waitMs), { timeoutMs })
+          // Whoever has waited for long need not wait before it asks again.
+          if (this.#host.now() > askedAtMs + PROBE_MS.first) this.#probeAtMs = 0
+          if (await this.#receive(given, root)) {
+            this.#busy = false
+            return this.#events.pump()
+          }
+          if (waitMs > 0 && refuses.length > 0) await env.clock.sleep(1_000, { signal })
+        } catch (error) {
+          loads.forget(root)
+          if (signal.aborted) return
+          this.#host.log.debug('a pull failed', { reason: errorMessage(error) })
+          if (waitMs > 0) await env.clock.sleep(1_000, { signal }).catch(() => {})
+        }
+      }
+    } finally {
+      this.#busy = false
+    }
+  }
+
+  /** Takes tasks over from this host, or any neighbour, if that has more to do; one that has less takes some in turn. */
+  async even(from?: Contact): Promise<void> {
+    const { env, loads, overlay } = this.#host
+    const { restMs, taskMs = 0 } = this.#events.asker()
+    this.#busy = true
+    const neighbours = overlay.neighbours()
+    // Not always one that is known to have more: figures are old, and who has most must meet those with least.
+    const known = env.random.int(2) === 0 ? loads.busier(UNEVEN * restMs + UNEVEN_TASKS * taskMs) : undefined
+    const to = from ?? known ?? neighbours[env.random.int(Math.max(1, neighbours.length))]
+    try {
+      if (!to || this.#host.isSelf(to)) return
+      const given = await this.#host.ask(to, JobPull, this.#question(0))
+      await this.#receive(given, to)
+    } catch (error) {
+      if (to) loads.forget(to)
+      this.#host.log.debug('a pull failed', { reason: errorMessage(error) })
+    } finally {
+      this.#busy = false
+      this.#events.pump()
+    }
+  }
+
+  #question(waitMs: number) {
+    const { loads, table } = this.#host
+    const { knows, refuses } = table.told(MAX_GRANTS)
+    const { cores, ...asker } = this.#events.asker()
+    return { ...asker, cores: Math.max(1, cores), knows, refuses, waitMs, loads: loads.share() }
+  }
+
+  /** What a host gave. False: no tasks that are taken here. */
+  async #receive(given: Given, from: Contact): Promise<boolean> {
+    const { loads } = this.#host
+    const { grants, queued } = given
+    loads.note(given.loads)
+    for (const id of given.ended ?? []) this.#host.table.end(id)
+    const specs = new Map(given.specs.map(({ job, spec }) => [job, spec]))
+    const back: Grant[] = []
+    for (const grant of grants) if (!(await this.#events.take(grant, specs.get(grant.job), from))) back.push(grant)
+    for (const { id, mask, root } of back) {
+      void this.#host.ask(root ?? from, JobRenew, { held: [], dropped: [[id, mask]], shares: [] }).catch(() => {})
+    }
+    const [first] = grants
+    if (!first || back.length === grants.length) {
+      // Others were quicker when nothing came of a queue; it will say when there is more.
+      if (queued > 0) loads.avoid(from)
+      else loads.forget(from)
+      return false
+    }
+    this.lookSoon()
+    if (queued > 0) this.#rumours.spread(first.job, 1)
+    return true
+  }
+
+  /**
+   * A host that is known to have a queue; else, now and then while there are jobs, any neighbour. A leaf, of which nobody
+   * knows, waits at a member for news.
+   */
+  #whomToAsk(): { root: Contact | undefined; waitMs: number } {
+    const { env, overlay, table } = this.#host
+    const now = this.#host.now()
+    const none = { root: undefined, waitMs: 0 }
+    const early = now < this.#probeAtMs
+    if (early && table.isThrifty) return none
+    const root = this.#near.pick()
+    if (early && !root) return none
+    if (!root && overlay.self && table.live.size === 0) return none
+    this.#probeAtMs = now + this.#probeMs
+    this.#probeMs = Math.min(overlay.self && table.isThrifty ? PROBE_MS.most : PROBE_MS.first, 2 * this.#probeMs)
+    if (root) return { root, waitMs: 0 }
+    const members = overlay.neighbours()
+    return { root: members[env.random.int(members.length)], waitMs: overlay.self ? 0 : LEAF_WAIT_MS }
+  }
+}
