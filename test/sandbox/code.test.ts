@@ -1,5 +1,6 @@
 /** What code in a sandbox can see and do (SANDBOX: tests 1 to 10). */
 import { describe, expect, test } from 'vitest'
+import { decode } from '../../src/core/cbor.ts'
 import { levels, MemoryWatch, moduleOf, noBubblewrap, sandboxed } from './sandboxed.ts'
 
 /** The isolate is the same at both levels; what is about its process is tried at both. */
@@ -87,6 +88,20 @@ describe('inside the isolate', () => {
       return [changed.length, String({}), String(own), String(error)]
     `)
     expect(await task()).toEqual([0, '[object Object]', 'own', 'Mine: b'])
+  })
+
+  test('long texts are made outside of the isolate, and are the same as short ones', async () => {
+    const { executor, spec } = inside(`return '>' + context.input`)
+    const input = { cid: 'x', bytes: 1, blocks: 1, as: 'lines', taskBlocks: 1 } as const
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+    // With a byte order mark, characters of all lengths, and bytes that are none.
+    const some = [0xef, 0xbb, 0xbf, 0x61, ...new TextEncoder().encode('ä€😀'), 0xe2, 0x82, 0x0a, 0xff]
+    for (const repeats of [1, 10_000]) {
+      const bytes = Uint8Array.from({ length: some.length * repeats }, (_, i) => some[i % some.length]!)
+      const run = { spec: { ...(await spec()), input }, segment: 0, mask: 1, inputs: [bytes.slice()] }
+      const { partials } = await executor.run(run, { signal: new AbortController().signal })
+      expect(decode(partials[0]!.bytes), `${bytes.length} bytes`).toBe(`>${decoder.decode(bytes)}`)
+    }
   })
 
   test('7. results are plain values, or no results', async () => {

@@ -14,6 +14,7 @@ const LENGTHS_BYTES = 8
 
 export interface Frame {
   readonly head: { readonly [name: string]: unknown }
+  /** All of its buffer. */
   readonly body: Uint8Array
 }
 

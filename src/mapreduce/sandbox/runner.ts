@@ -49,8 +49,8 @@ async function start(heapMb: number, prelude: Uint8Array): Promise<Guest> {
   const isolate = new isolated.Isolate({ memoryLimit: heapMb, onCatastrophicError: end })
   const context = await isolate.createContext()
   const guest = await context.evalClosure(
-    `${new TextDecoder().decode(prelude)}\nreturn __prelude.start($0, $1)`,
-    [new isolated.Callback(onStep, { ignored: true }), new isolated.Callback(note)],
+    `${new TextDecoder().decode(prelude)}\nreturn __prelude.start($0, $1, $2)`,
+    [new isolated.Callback(onStep, { ignored: true }), new isolated.Callback(note), new isolated.Callback(decode)],
     { filename: 'chorale:prelude', result: { reference: true } },
   )
   const functionOf = (name: string) => guest.get(name, { reference: true })
@@ -62,7 +62,7 @@ async function start(heapMb: number, prelude: Uint8Array): Promise<Guest> {
 async function load({ isolate, context, harden, take }: Guest, code: Uint8Array, stacks: boolean): Promise<void> {
   await harden.apply(undefined, [stacks])
   if (WASM.every((byte, i) => code[i] === byte)) {
-    await take.apply(undefined, [copied(code)])
+    await take.apply(undefined, [moved(code)])
     return
   }
   const module = await isolate.compileModule(new TextDecoder().decode(code), { filename: 'job' })
@@ -74,10 +74,12 @@ async function load({ isolate, context, harden, take }: Guest, code: Uint8Array,
   await take.apply(undefined, [job.derefInto()])
 }
 
-/** Bytes that go into the isolate. */
-function copied(bytes: Uint8Array) {
-  const own = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer
-  return new isolated.ExternalCopy(own, { transferOut: true }).copyInto({ release: true, transferIn: true })
+/** The body of a frame moves into the isolate: its bytes are its own. */
+function moved({ buffer }: Uint8Array) {
+  return new isolated.ExternalCopy(buffer as ArrayBuffer, { transferOut: true }).copyInto({
+    release: true,
+    transferIn: true,
+  })
 }
 
 let guest: Guest | undefined
@@ -87,6 +89,13 @@ let telling: NodeJS.Timeout | undefined
 
 function note(task: unknown, said: unknown): void {
   send({ op: 'note', id: current, task, said })
+}
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** An isolate has no decoder of its own, and what it can do without takes long. */
+function decode(bytes: ArrayBuffer): string {
+  return decoder.decode(bytes)
 }
 
 /** In a run of short tasks nothing is told. */
@@ -113,7 +122,7 @@ async function onFrame({ head, body }: Frame): Promise<void> {
     if (head.op === 'start') guest = await start(head.heapMb as number, body)
     else if (head.op === 'load') await load(guest as Guest, body, head.stacks === true)
     else {
-      const input = [head.name as string, copied(body)] as const
+      const input = [head.name as string, moved(body)] as const
       answer = await guest?.call.apply(undefined, [...input], { result: { copy: true } })
     }
     quiet()

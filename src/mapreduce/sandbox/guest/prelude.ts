@@ -24,6 +24,7 @@ import { replaceMath } from './math.ts'
 import { watchMemory } from './memory.ts'
 import { replaceNaN } from './nan.ts'
 import { hardenRealm } from './realm.ts'
+import { type DecodeOutside, useOutside } from './text.ts'
 import { wasmJob } from './wasm-job.ts'
 
 const MAX_MESSAGE = 2000
@@ -45,9 +46,10 @@ interface Total {
 
 /**
  * `onStep`: is called when a task begins, and when tasks are folded. `note`: takes a line of a task's log, or how much of
- * the task is done. No object of the job's gets to it.
+ * the task is done. `textOf`: makes long texts of bytes. No object of the job's gets to them.
  */
-export function start(onStep: () => void, note: (task: number, said: string | number) => void) {
+export function start(onStep: () => void, note: (task: number, said: string | number) => void, textOf: DecodeOutside) {
+  useOutside(textOf)
   replaceMath()
   replaceNaN()
   const hasFailed = watchMemory()
