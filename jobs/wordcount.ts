@@ -11,8 +11,9 @@ export default defineKeyedJob({
   name: 'wordcount',
   params: { parts: 4, taskBlocks: 32 },
   input: 'lines',
-  // 8 MiB unless told otherwise: the more text a task has, the fewer words are there twice in what the tasks emit.
-  taskBlocks: ({ taskBlocks }) => taskBlocks,
+  // Up to 8 MiB: the more text a task has, the fewer words are there twice in what the tasks emit. Less of a short text,
+  // so that there is something to do for many.
+  taskBlocks: ({ taskBlocks }, { blocks }) => Math.min(taskBlocks, Math.ceil(blocks / 16)),
   partitions({ parts }) {
     if (!Number.isInteger(parts) || parts < 1 || parts > LETTERS)
       throw new Error(`parts must be a whole number from 1 to ${LETTERS}, not ${parts}`)
