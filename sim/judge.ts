@@ -15,35 +15,37 @@ export class Judge {
   /** What is wrong with a state, if anything: Zave's invariant if any member is `mature`, else the one of young rings. */
   verdict(now: Int32Array, matureOf = this.#locals.mature, strongly = false): string | undefined {
     const n = this.#n
+    const { skips, hasLive, willHaveLive, ripe } = this.#locals
+    const live = matureOf === ripe ? willHaveLive : hasLive
     let members = 0
     let mature = false
+    let lonely = -1
+    let passed = 0 // bit p: somebody's list passes over p
     for (let i = 0; i < n; i++) {
-      if (now[i] === DOWN) continue
+      const code = now[i]!
+      if (code === DOWN) continue
       members++
-      if (matureOf[now[i]!]) mature = true
+      if (matureOf[code]) mature = true
+      if (lonely < 0 && !live[code]) lonely = i
+      passed |= this.#turned(skips[code]!, i)
     }
-    if (members > 1) {
-      for (let i = 0; i < n; i++) {
-        if (
-          now[i] !== DOWN &&
-          !(matureOf === this.#locals.ripe ? this.#locals.willHaveLive : this.#locals.hasLive)[now[i]!]
-        )
-          return `member ${i} has no live entry`
-      }
-    }
+    if (members > 1 && lonely >= 0) return `member ${lonely} has no live entry`
     if (!mature)
       return this.#connected(now, members, strongly) ? undefined : 'the members of a young ring have lost each other'
     let principals = 0
-    for (let p = 0; p < n; p++) if (this.#principal(now, p)) principals++
+    for (let p = 0; p < n; p++) if (now[p] !== DOWN && (passed & (1 << p)) === 0) principals++
     return principals >= this.#r + 1 ? undefined : `${principals} principals, ${this.#r + 1} needed`
   }
 
+  /** Bits by distance from i as bits by place. */
+  #turned(bits: number, i: number): number {
+    return (bits << i) | (bits >>> (this.#n - i))
+  }
+
   #principal(now: Int32Array, p: number): boolean {
-    if (now[p] === DOWN) return false
-    for (let k = 0; k < this.#n; k++) {
-      if (now[k] !== DOWN && (this.#locals.skips[now[k]!]! & (1 << ((p - k + this.#n) % this.#n))) !== 0) return false
-    }
-    return true
+    let passed = 0
+    for (let k = 0; k < this.#n; k++) if (now[k] !== DOWN) passed |= this.#turned(this.#locals.skips[now[k]!]!, k)
+    return now[p] !== DOWN && (passed & (1 << p)) === 0
   }
 
   /** Do the members hang together by what one of two live members knows of the other? */

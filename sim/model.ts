@@ -33,6 +33,7 @@ import {
 } from '../src/dht/chord/ring.ts'
 import { Judge } from './judge.ts'
 import { DEAD, DOWN, LIVE, type Local, LocalStates } from './local-states.ts'
+import { PairTable } from './pair-table.ts'
 import { StateTable } from './state-table.ts'
 
 export const FAULTS = ['pad-by-repeating', 'join-copies-one', 'answer-while-busy'] as const
@@ -69,8 +70,11 @@ class Checker {
   readonly #options: ModelOptions
   readonly #locals: LocalStates
   readonly #judge: Judge
-  readonly #steps = new Map<number, number>()
-  readonly #pairs: [number, number][] = []
+  readonly #pairs = new PairTable()
+  /** By code: what a member does next. */
+  readonly #agendas: Int32Array[] = []
+  /** By code: its code after the death of the member at each distance. Negative: not looked at yet. */
+  readonly #bereft: Int32Array[] = []
   readonly #table: StateTable
   readonly #after: Int32Array
   #violations = 0
@@ -145,82 +149,73 @@ class Checker {
     step: (i: number, codeI: number, j: number, codeJ: number, repairs: boolean) => void,
   ): void {
     const n = this.#n
+    const pairs = this.#pairs
     for (let i = 0; i < n; i++) {
       const code = now[i]!
       if (code === DOWN) {
         for (let m = 0; m < n; m++) {
           if (now[m] === DOWN) continue
-          const pair = this.#pair('join', DOWN, now[m]!, (m - i + n) % n)
-          if (pair !== undefined) step(i, pair[0], m, pair[1], false)
+          if (this.#pair(DOWN, actOf('join', (m - i + n) % n), now[m]!)) step(i, pairs.i, m, pairs.j, false)
         }
         continue
       }
+      const agenda = this.#agenda(code)
+      for (let k = 0; k < agenda.length; k++) {
+        const next = agenda[k]!
+        if (next < 0) step(i, ~next, -1, DOWN, true)
+        else {
+          const j = (i + (next >> 3)) % n
+          if (this.#pair(code, next, now[j]!)) step(i, pairs.i, j, pairs.j, true)
+        }
+      }
+    }
+  }
+
+  /**
+   * What the member with this code does next: `actOf` for what it asks of a live member, the complement of its next code
+   * for what it does alone.
+   */
+  #agenda(code: number): Int32Array {
+    let known = this.#agendas[code]
+    if (known === undefined) {
       const local = this.#locals.at(code)!
-      if (local.told !== undefined) step(i, this.#locals.code({ ...local, told: undefined }), -1, DOWN, true)
-      else if (local.state.mode === 'young') {
-        const next = ripe(local.state, this.#r) ? [local.state.succ[local.knowing]!] : local.state.succ
-        for (const entry of next) this.#ask('exchange', now, i, entry, step)
-      } else if (local.candidate !== undefined) this.#ask('predecessor', now, i, local.candidate, step)
-      else {
-        const head = local.state.succ[0]
-        if (head !== undefined) this.#ask('successor', now, i, head, step)
-        if (head !== undefined && head.incarnation === LIVE) this.#ask('notify', now, i, head, step)
-      }
-      const prdc = local.state.prdc
-      if (prdc !== undefined && prdc.incarnation === DEAD && local.state.mode === 'ring') {
-        step(i, this.#withoutPredecessor(code), -1, DOWN, true)
-      }
+      known = this.#agendas[code] = Int32Array.from(this.#steps(local), (step) => {
+        return typeof step === 'number' ? step : ~this.#locals.code(step)
+      })
+    }
+    return known
+  }
+
+  *#steps(local: Local): Generator<number | Local> {
+    const { state, candidate, knowing, told } = local
+    const [head] = state.succ
+    if (told !== undefined) yield { ...local, told: undefined }
+    else if (state.mode === 'young') {
+      const next = ripe(state, this.#r) ? [state.succ[knowing]!] : state.succ
+      for (const entry of next) yield this.#ask('exchange', local, entry)
+    } else if (candidate !== undefined) yield this.#ask('predecessor', local, candidate)
+    else if (head !== undefined) {
+      yield this.#ask('successor', local, head)
+      if (head.incarnation === LIVE) yield this.#ask('notify', local, head)
+    }
+    if (state.prdc?.incarnation === DEAD && state.mode === 'ring') {
+      yield { ...local, state: dropped(state, state.prdc) }
     }
   }
 
-  #ask(
-    action: Action,
-    now: Int32Array,
-    i: number,
-    entry: Entry,
-    step: (i: number, codeI: number, j: number, codeJ: number, repairs: boolean) => void,
-  ): void {
-    const distance = Number(entry.id)
-    if (entry.incarnation === DEAD) step(i, this.#single(action, now[i]!, entry), -1, DOWN, true)
-    else {
-      const j = (i + distance) % this.#n
-      const pair = this.#pair(action, now[i]!, now[j]!, distance)
-      if (pair !== undefined) step(i, pair[0], j, pair[1], true)
-    }
+  /** A step with a live member; what becomes of the asker where there is none any more. */
+  #ask(action: Action, local: Local, entry: Entry): number | Local {
+    if (entry.incarnation === LIVE) return actOf(action, Number(entry.id))
+    if (action === 'predecessor') return { ...local, candidate: undefined }
+    return { ...local, state: this.#padded(dropped(local.state, entry), local.state), knowing: 0 }
   }
 
-  /** A step of i alone: whom it asked is dead. */
-  #single(action: Action, code: number, entry: Entry): number {
-    const local = this.#locals.at(code)!
-    return this.#once(code, Number(entry.id), 5, () => {
-      if (action === 'predecessor') return { ...local, candidate: undefined }
-      return { ...local, state: this.#padded(dropped(local.state, entry), local.state), knowing: 0 }
-    })
-  }
-
-  #withoutPredecessor(code: number): number {
-    const local = this.#locals.at(code)!
-    return this.#once(code, 0, 6, () => ({ ...local, state: dropped(local.state, local.state.prdc!) }))
-  }
-
-  /** A step that depends on one member alone, memoized under its `kind` (5 .. 7; those of pairs are below). */
-  #once(code: number, distance: number, kind: number, act: () => Local): number {
-    const key = (code * 8 + distance) * 8 + kind
-    let found = this.#steps.get(key)
-    if (found === undefined) this.#steps.set(key, (found = this.#locals.code(act())))
-    return found
-  }
-
-  /** A step of i, at distance 0, with j, at `distance`. Memoized. */
-  #pair(action: Action, codeI: number, codeJ: number, distance: number): [number, number] | undefined {
-    const key = ((codeI * 2 ** 20 + codeJ) * 8 + distance) * 8 + ACTIONS.indexOf(action)
-    let found = this.#steps.get(key)
-    if (found === undefined) {
-      const pair = this.#act(action, codeI, codeJ, distance)
-      found = pair === undefined ? -1 : this.#pairs.push(pair) - 1
-      this.#steps.set(key, found)
-    }
-    return found < 0 ? undefined : this.#pairs[found]
+  /** Looks up a step of i with another member; its outcome is in `#pairs` then. False: the step is not taken. */
+  #pair(codeI: number, act: number, codeJ: number): boolean {
+    const pairs = this.#pairs
+    const key = codeI * 64 + act
+    if (!pairs.find(key, codeJ)) pairs.add(key, codeJ, this.#act(ACTIONS[act & 7]!, codeI, codeJ, act >> 3))
+    return pairs.i >= 0
   }
 
   #act(action: Action, codeI: number, codeJ: number, distance: number): [number, number] | undefined {
@@ -297,22 +292,25 @@ class Checker {
 
   /** The code of a member after the one at `distance` died: its entries for it are dead from now on. */
   #bereaved(code: number, distance: number): number {
-    return this.#once(code, distance, 7, () => {
-      const id = String(distance)
-      const bury = (entry: Entry): Entry => (entry.id === id ? { id, incarnation: DEAD } : entry)
-      const state = (s: RingState<Entry>): RingState<Entry> => ({
-        mode: s.mode,
-        succ: s.succ.map(bury),
-        prdc: s.prdc && bury(s.prdc),
-      })
-      const local = this.#locals.at(code)!
-      return {
-        ...local,
-        state: state(local.state),
-        candidate: local.candidate && bury(local.candidate),
-        told: local.told && state(local.told),
-      }
+    const known = (this.#bereft[code] ??= new Int32Array(this.#n).fill(-1))
+    if (known[distance]! < 0) known[distance] = this.#locals.code(this.#mourning(this.#locals.at(code)!, distance))
+    return known[distance]!
+  }
+
+  #mourning(local: Local, distance: number): Local {
+    const id = String(distance)
+    const bury = (entry: Entry): Entry => (entry.id === id ? { id, incarnation: DEAD } : entry)
+    const state = (s: RingState<Entry>): RingState<Entry> => ({
+      mode: s.mode,
+      succ: s.succ.map(bury),
+      prdc: s.prdc && bury(s.prdc),
     })
+    return {
+      ...local,
+      state: state(local.state),
+      candidate: local.candidate && bury(local.candidate),
+      told: local.told && state(local.told),
+    }
   }
 
   /** The state after member i has died; undefined where the assumption on failures rules that out. */
@@ -358,3 +356,8 @@ class Checker {
 
 const ACTIONS = ['join', 'successor', 'predecessor', 'notify', 'exchange'] as const
 type Action = (typeof ACTIONS)[number]
+
+/** What is done to the member at a distance, as a number above 0 and below 64. */
+function actOf(action: Action, distance: number): number {
+  return distance * 8 + ACTIONS.indexOf(action)
+}

@@ -1,24 +1,36 @@
 /**
- * The set of states that the model checker has seen, each with the one it was first reached from: open addressing over
- * typed arrays, so that millions fit. A state is one small number per member; rotations of a state are the same state.
+ * The set of states that the model checker has seen, each with the one it was first reached from. A state is one small
+ * number per member, 0 for one that is down; some member is up in all of them. Rotations of a state are the same state.
+ *
+ * Open addressing over typed arrays, so that millions fit. The states themselves are in the slots: a step looks at one
+ * place in memory, and most of the checker's time is waiting for that.
  */
+
+/** Numbers of members are below this. */
+const NUMBERS = 2 ** 16
 
 export class StateTable {
   readonly #n: number
-  #cells: Int32Array
+  /** In the order in which they were added. */
+  #states: Uint16Array
   #parents: Int32Array
-  #slots: Int32Array
+  /** The same states by their hashes. Of a free slot the last number is 0, of a state never: see `#turn`. */
+  #slots: Uint16Array
+  #slotCount = 2 ** 16
+  /** The state in question, twice, so that each of its rotations is in one piece. */
+  readonly #turned: Uint16Array
   size = 0
 
   constructor(n: number) {
     this.#n = n
-    this.#cells = new Int32Array(n * 2 ** 16)
+    this.#states = new Uint16Array(n * 2 ** 16)
     this.#parents = new Int32Array(2 ** 16)
-    this.#slots = new Int32Array(2 ** 18).fill(-1)
+    this.#slots = new Uint16Array(n * this.#slotCount)
+    this.#turned = new Uint16Array(2 * n)
   }
 
   read(at: number, out: Int32Array): void {
-    for (let i = 0; i < this.#n; i++) out[i] = this.#cells[at * this.#n + i]!
+    for (let i = 0; i < this.#n; i++) out[i] = this.#states[at * this.#n + i]!
   }
 
   parent(at: number): number {
@@ -28,60 +40,66 @@ export class StateTable {
   /** Adds a state unless it, or a rotation of it, is there. */
   add(codes: Int32Array, parent: number): void {
     const n = this.#n
-    let shift = 0
-    for (let s = 1; s < n; s++) {
-      for (let i = 0; i < n; i++) {
-        const difference = codes[(i + s) % n]! - codes[(i + shift) % n]!
-        if (difference === 0) continue
-        if (difference < 0) shift = s
-        break
-      }
-    }
-    const mask = this.#slots.length - 1
-    let slot = this.#hash(codes, shift) & mask
-    for (;;) {
-      const at = this.#slots[slot]!
-      if (at < 0) break
-      let i = 0
-      while (i < n && this.#cells[at * n + i] === codes[(i + shift) % n]) i++
-      if (i === n) return
-      slot = (slot + 1) & mask
-    }
-    if ((this.size + 1) * n > this.#cells.length) this.#grow()
-    for (let i = 0; i < n; i++) this.#cells[this.size * n + i] = codes[(i + shift) % n]!
-    this.#parents[this.size] = parent
-    this.#slots[slot] = this.size++
-    if (this.size * 2 > this.#slots.length) this.#rehash()
+    const shift = this.#turn(codes)
+    if (!this.#put(this.#turned, shift)) return
+    if ((this.size + 1) * n > this.#states.length) this.#grow()
+    for (let i = 0; i < n; i++) this.#states[this.size * n + i] = this.#turned[shift + i]!
+    this.#parents[this.size++] = parent
+    if (this.size * 5 > this.#slotCount * 3) this.#rehash()
   }
 
-  #hash(codes: Int32Array, shift: number): number {
+  /** Where in `#turned` the least rotation is. It begins with the longest row of zeros, so it does not end with one. */
+  #turn(codes: Int32Array): number {
+    const n = this.#n
+    const turned = this.#turned
+    for (let i = 0; i < n; i++) {
+      const code = codes[i]!
+      if (code >= NUMBERS) throw new RangeError(`${code} local states are too many for the table`)
+      turned[i] = turned[i + n] = code
+    }
+    let shift = 0
+    for (let s = 1; s < n; s++) {
+      let i = 0
+      while (i < n && turned[s + i] === turned[shift + i]) i++
+      if (i < n && turned[s + i]! < turned[shift + i]!) shift = s
+    }
+    return shift
+  }
+
+  /** Takes a slot for the state that is at `from` there. False: it has one. */
+  #put(states: Uint16Array, from: number): boolean {
+    const n = this.#n
+    const slots = this.#slots
+    const mask = this.#slotCount - 1
     let h = 0x811c9dc5
-    for (let i = 0; i < this.#n; i++) {
-      h = Math.imul(h ^ codes[(i + shift) % this.#n]!, 0x9e3779b1)
+    for (let i = 0; i < n; i++) {
+      h = Math.imul(h ^ states[from + i]!, 0x9e3779b1)
       h ^= h >>> 15
     }
-    return h >>> 0
+    for (let slot = h & mask; ; slot = (slot + 1) & mask) {
+      const at = slot * n
+      let i = n - 1
+      if (slots[at + i] === 0) {
+        for (; i >= 0; i--) slots[at + i] = states[from + i]!
+        return true
+      }
+      while (i >= 0 && slots[at + i] === states[from + i]) i--
+      if (i < 0) return false
+    }
   }
 
   #grow(): void {
-    const cells = new Int32Array(this.#cells.length * 2)
-    cells.set(this.#cells)
-    this.#cells = cells
+    const states = new Uint16Array(this.#states.length * 2)
+    states.set(this.#states)
+    this.#states = states
     const parents = new Int32Array(this.#parents.length * 2)
     parents.set(this.#parents)
     this.#parents = parents
   }
 
   #rehash(): void {
-    const slots = new Int32Array(this.#slots.length * 2).fill(-1)
-    const mask = slots.length - 1
-    const codes = new Int32Array(this.#n)
-    for (let at = 0; at < this.size; at++) {
-      this.read(at, codes)
-      let slot = this.#hash(codes, 0) & mask
-      while (slots[slot]! >= 0) slot = (slot + 1) & mask
-      slots[slot] = at
-    }
-    this.#slots = slots
+    this.#slotCount *= 2
+    this.#slots = new Uint16Array(this.#n * this.#slotCount)
+    for (let at = 0; at < this.size; at++) this.#put(this.#states, at * this.#n)
   }
 }
