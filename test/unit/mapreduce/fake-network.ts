@@ -275,10 +275,20 @@ export class FakeNetwork {
         new Promise((resolve, reject) => {
           check(kind, 'request', message)
           host.sent.set(kind.name, (host.sent.get(kind.name) ?? 0) + 1)
+          const { signal } = options
+          let over = false
+          /** Once: a signal of a whole life would gather a listener for every request. */
+          const settle = (how: () => void) => {
+            if (over) return
+            over = true
+            signal?.removeEventListener('abort', onAbort)
+            how()
+          }
           const fail = (code: 'timeout' | 'unreachable' | 'aborted') =>
-            reject(new ChoraleError(code, `${kind.name}: ${code}`))
-          if (options.signal?.aborted) return fail('aborted')
-          options.signal?.addEventListener('abort', () => fail('aborted'), { once: true })
+            settle(() => reject(new ChoraleError(code, `${kind.name}: ${code}`)))
+          const onAbort = () => fail('aborted')
+          if (signal?.aborted) return fail('aborted')
+          signal?.addEventListener('abort', onAbort, { once: true })
           this.time.timer(options.timeoutMs ?? 1_000, () => fail('timeout'))
           const target = byPeer(to.peer)
           const deliver = () => {
@@ -288,7 +298,7 @@ export class FakeNetwork {
               return
             }
             const handler = target.handlers.get(kind.name)
-            if (!handler) return reject(new ChoraleError('unsupported', kind.name))
+            if (!handler) return settle(() => reject(new ChoraleError('unsupported', kind.name)))
             const from = { peer: contact.peer, contact: host.leaf ? undefined : contact }
             const answer = async () =>
               (handler as (m: unknown, d: unknown) => unknown)(frozen(message), { from, slot: to.slot })
@@ -296,11 +306,11 @@ export class FakeNetwork {
               (reply) => {
                 check(kind, 'reply', reply)
                 if (!target.alive || this.random.next() < this.#options.loss) return
-                this.time.timer(this.#latency(), () => resolve(frozen(reply) as never))
+                this.time.timer(this.#latency(), () => settle(() => resolve(frozen(reply) as never)))
               },
               (error) => {
                 if (!(error instanceof ChoraleError)) throw error
-                if (target.alive) this.time.timer(this.#latency(), () => reject(error))
+                if (target.alive) this.time.timer(this.#latency(), () => settle(() => reject(error)))
               },
             )
           }
