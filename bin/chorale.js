@@ -21,7 +21,7 @@ const BUNDLED = {
 
 const [major, minor] = process.versions.node.split('.').map(Number)
 if (major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1])) {
-  if (process.argv.includes('up')) keepCompiledCode()
+  useCompiledCode(process.argv.includes('up'))
   // A clone runs its sources. The package carries only what was compiled: Node does not strip types in node_modules.
   const source = new URL('../src/main.ts', import.meta.url)
   const main = existsSync(source) ? source : new URL('../dist/src/main.js', import.meta.url)
@@ -40,15 +40,17 @@ if (major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1])) {
 
 /**
  * A node stays for long, so it starts from code that was compiled the last time: 25 MB less to keep, for neither sources
- * nor the stripping of types are loaded. Nodes in the background inherit this. Other commands leave no such files behind.
+ * nor the stripping of types are loaded. Nodes in the background inherit this. Other commands start twice as fast with
+ * what nodes have left; where no node has ever been up they leave no such files behind.
  */
-function keepCompiledCode() {
+function useCompiledCode(isNode) {
   const caches = {
     darwin: join(homedir(), 'Library', 'Caches'),
     win32: process.env.LOCALAPPDATA || join(homedir(), 'AppData', 'Local'),
   }
   const base = caches[process.platform] || process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
   const directories = [base, join(base, 'chorale'), join(base, 'chorale', 'compiled')]
+  if (!isNode && !existsSync(directories[2])) return
   try {
     // One by one: on /proc and the like, Node tries for ever to make all of them.
     for (const directory of directories) if (!existsSync(directory)) mkdirSync(directory, { mode: 0o700 })

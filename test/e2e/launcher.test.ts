@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -38,9 +47,10 @@ function installMain(path: 'src/main.ts' | 'dist/src/main.js', code: string): vo
   writeFileSync(join(folder, path), code)
 }
 
-function launch(nodeOptions: readonly string[], args: readonly string[] = []) {
+function launch(nodeOptions: readonly string[], args: readonly string[] = [], env = process.env) {
   const child = spawn(process.execPath, [...nodeOptions, join(folder, 'bin/chorale.js'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env,
     timeout: 30_000,
     killSignal: 'SIGKILL',
   })
@@ -62,6 +72,17 @@ test('a clone runs its sources, whatever was compiled earlier', async () => {
   installMain('dist/src/main.js', 'throw new Error("stale")')
   installMain('src/main.ts', `const code: string = 'types'; ${SHOW}; if (code) {}`)
   expect(await launch([], ['up', '--listen', 'a b']).ended).toEqual({ code: 7, signal: null, out: shown, err: '' })
+})
+
+test('a node keeps its compiled code, and other commands use it, but make no place for it', async () => {
+  installMain('dist/src/main.js', `import { getCompileCacheDir } from 'node:module'; console.log(getCompileCacheDir())`)
+  const { NODE_COMPILE_CACHE: _, XDG_CACHE_HOME: __, ...env } = process.env
+  const place = async (command: string) => (await launch([], [command], { ...env, HOME: folder }).ended).out.trim()
+  expect(await place('status')).toBe('undefined')
+  expect(readdirSync(folder).sort()).toEqual(['bin', 'dist', 'package.json'])
+  const made = await place('up')
+  expect(made.startsWith(folder)).toBe(true)
+  expect(await place('status')).toBe(made)
 })
 
 test('an old Node hands over to the one that came along: same arguments, same exit code', async () => {
