@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { Bench, eventually } from './processes.ts'
+import { allSee, Bench, eventually } from './processes.ts'
 
 const IDLE = ['--network', 'e2e', '--lend', '1cpu']
 
@@ -16,11 +16,9 @@ test.each([2, 4])('three nodes form a ring, and a job outlives the one that subm
   const address = first.address as string
   const second = up('b', '--bootstrap', address)
   const third = up('c', '--bootstrap', address)
-  await Promise.all([second.line('ready'), third.line('ready')])
-  await eventually('all see three nodes', async () => {
-    const views = await Promise.all(['a', 'b', 'c'].map((name) => at(name, 'ring', 'show')))
-    return views.every((view) => (view.nodes as Array<{ sizeEstimate: number }>)[0]?.sizeEstimate === 3)
-  })
+  const ready = [first, ...(await Promise.all([second.line('ready'), third.line('ready')]))]
+  await eventually('all see three nodes', () => allSee(3, ready))
+  expect(await at('b', 'ring', 'show')).toMatchObject({ nodes: [{ sizeEstimate: 3 }] })
   expect(await at('a', 'peer', 'ping', (await second.line('ready')).address as string)).toMatchObject({
     rttMs: expect.any(Number),
   })

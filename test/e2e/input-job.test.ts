@@ -30,13 +30,10 @@ export default defineKeyedJob({
 /** Homes of nodes that are up. */
 async function nodes(bench: Bench, count: number): Promise<string[]> {
   const homes = Array.from({ length: count }, (_, i) => join(bench.root, 'nodes', String(i)))
-  let address: string | undefined
-  for (const home of homes) {
-    const through = address === undefined ? [] : ['--bootstrap', address]
-    const node = bench.start('up', '--home', home, '--listen', '127.0.0.1:0', ...through, '--lend', '1cpu', '--json')
-    const ready = (await node.line('ready')) as { address: string }
-    address ??= ready.address
-  }
+  const up = (home: string, ...through: string[]) =>
+    bench.start('up', '--home', home, '--listen', '127.0.0.1:0', ...through, '--lend', '1cpu', '--json').line('ready')
+  const { address } = (await up(homes[0]!)) as { address: string }
+  await Promise.all(homes.slice(1).map((home) => up(home, '--bootstrap', address)))
   return homes
 }
 

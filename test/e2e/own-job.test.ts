@@ -35,23 +35,10 @@ test('a job of its user gives the same value on one machine and on three nodes',
   expect(shared / 40_000).toBeCloseTo(0.507, 1)
 
   const homes = [1, 2, 3].map((i) => join(bench.root, 'nodes', String(i)))
-  const first = bench.start('up', '--home', homes[0]!, '--listen', '127.0.0.1:0', '--lend', '1cpu', '--json')
-  const { address } = (await first.line('ready')) as { address: string }
-  for (const home of homes.slice(1)) {
-    const node = bench.start(
-      'up',
-      '--home',
-      home,
-      '--listen',
-      '127.0.0.1:0',
-      '--bootstrap',
-      address,
-      '--lend',
-      '1cpu',
-      '--json',
-    )
-    await node.line('ready')
-  }
+  const up = (home: string, ...through: string[]) =>
+    bench.start('up', '--home', home, '--listen', '127.0.0.1:0', ...through, '--lend', '1cpu', '--json').line('ready')
+  const { address } = (await up(homes[0]!)) as { address: string }
+  await Promise.all(homes.slice(1).map((home) => up(home, '--bootstrap', address)))
   const submit = (...args: string[]) => ['job', 'submit', file, '--seed', '42', '--wait', '--home', homes[1]!, ...args]
   expect((await bench.json(...submit())).value).toEqual(alone.value)
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { connectHost } from '../../src/api/client.ts'
 
 export const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const NO_INBOUND = new URL('no-inbound.ts', import.meta.url).href
@@ -135,6 +136,12 @@ function processes(): Array<{ pid: number; command: string }> {
     const match = /^\s*(\d+)\s+(.*)$/.exec(line)
     return match ? [{ pid: Number(match[1]), command: match[2] as string }] : []
   })
+}
+
+/** Do the nodes of these `ready` lines each count so many members? Asked without a process per look. */
+export async function allSee(count: number, ready: ReadonlyArray<Record<string, unknown>>): Promise<boolean> {
+  const views = await Promise.all(ready.map(({ socket }) => connectHost(socket as string).status()))
+  return views.every(({ ring }) => ring.nodes[0]?.sizeEstimate === count)
 }
 
 /** Looks again until it is true. */
