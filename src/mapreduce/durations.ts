@@ -27,8 +27,8 @@ export class Durations {
   }
 }
 
-/** Before one of a job's tasks has been seen to end. */
-const UNKNOWN_TASK_MS = 1_000
+/** Before one of a job's tasks has been seen to end. Rather too little: who is said to have much to do is asked by all. */
+const UNKNOWN_TASK_MS = 100
 
 /** What a root knows of a host that was given tasks. */
 export interface Crew {

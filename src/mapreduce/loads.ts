@@ -13,6 +13,12 @@ import type { Load } from './messages.ts'
 const FADES_AFTER_MS = 1_000
 /** It counts half after so long: of large jobs, or of others. */
 const HALVES_AFTER_MS = { long: 10_000, short: 2_000 }
+/**
+ * Taken to have passed on the way, whatever it was: nobody measures that. If it were not counted, of two figures of a host
+ * the one that has travelled most would be taken for the newer one, and old ones would go round for ever.
+ */
+const HOP_MS = 100
+const MAX_HOPS = 8
 /** Figures that ride on a message. */
 const RIDERS = 16
 /** A host whose tasks are not taken here is not asked for so long; others hear of it all the same. */
@@ -121,8 +127,9 @@ export class Loads {
   /** For others: this host's own queue, and some of those known. */
   share(count = RIDERS): Load[] {
     const own = this.own()
-    const others = this.#sample(own ? count - 1 : count).map(({ load, asOfMs }) => {
-      return { ...load, ageMs: this.#now() - asOfMs, hops: Math.min(8, load.hops + 1) }
+    const others = this.#sample(own ? count - 1 : count).flatMap(({ load, asOfMs }) => {
+      const hops = load.hops + 1
+      return hops > MAX_HOPS ? [] : { ...load, ageMs: this.#now() - asOfMs + HOP_MS, hops }
     })
     return own ? [own, ...others] : others
   }

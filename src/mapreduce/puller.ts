@@ -77,34 +77,35 @@ export class Puller {
     })
   }
 
+  /** Asks until somebody gives tasks, or nobody is known to have any. */
   async pull(): Promise<void> {
-    const { env, loads, signal, table } = this.#host
     this.#busy = true
-    try {
-      for (;;) {
-        const { root, waitMs } = this.#whomToAsk()
-        if (!root || this.#stopped) return
-        const { refuses } = table.told(MAX_GRANTS)
-        const timeoutMs = waitMs > 0 ? waitMs + 5_000 : undefined
-        const askedAtMs = this.#host.now()
-        try {
-          const given = await this.#host.ask(root, JobPull, this.#question(waitMs), { timeoutMs })
-          // Whoever has waited for long need not wait before it asks again.
-          if (this.#host.now() > askedAtMs + PROBE_MS.first) this.#probeAtMs = 0
-          if (await this.#receive(given, root)) {
-            this.#busy = false
-            return this.#events.pump()
-          }
-          if (waitMs > 0 && refuses.length > 0) await env.clock.sleep(1_000, { signal })
-        } catch (error) {
-          loads.forget(root)
-          if (signal.aborted) return
-          this.#host.log.debug('a pull failed', { reason: errorMessage(error) })
-          if (waitMs > 0) await env.clock.sleep(1_000, { signal }).catch(() => {})
-        }
-      }
-    } finally {
+    const found = await this.#search().finally(() => {
       this.#busy = false
+    })
+    if (found) this.#events.pump()
+  }
+
+  async #search(): Promise<boolean> {
+    const { env, loads, signal, table } = this.#host
+    for (;;) {
+      const { root, waitMs } = this.#whomToAsk()
+      if (!root || this.#stopped) return false
+      const { refuses } = table.told(MAX_GRANTS)
+      const timeoutMs = waitMs > 0 ? waitMs + 5_000 : undefined
+      const askedAtMs = this.#host.now()
+      try {
+        const given = await this.#host.ask(root, JobPull, this.#question(waitMs), { timeoutMs })
+        // Whoever has waited for long need not wait before it asks again.
+        if (this.#host.now() > askedAtMs + PROBE_MS.first) this.#probeAtMs = 0
+        if (await this.#receive(given, root)) return true
+        if (waitMs > 0 && refuses.length > 0) await env.clock.sleep(1_000, { signal })
+      } catch (error) {
+        loads.forget(root)
+        if (signal.aborted) return false
+        this.#host.log.debug('a pull failed', { reason: errorMessage(error) })
+        if (waitMs > 0) await env.clock.sleep(1_000, { signal }).catch(() => {})
+      }
     }
   }
 

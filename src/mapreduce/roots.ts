@@ -15,7 +15,7 @@ import { childCount, countBits, hasMany, highestBits, lowestBits } from './segme
  */
 export const LEASE_MS = 3_500
 /** How much work a core is given at once. Short enough that the rest can still go to others. */
-const BATCH_MS = 200
+const BATCH_MS = 400
 const MAX_BATCH_TASKS = 256
 /** Of what cannot be passed on, a core of a host that comes from afar is given no more tasks. */
 const MOST_STUCK = 3
@@ -24,7 +24,7 @@ const MAX_TERM_MS = 60_000
 /** And then when it has been held so many times as long again: what has been held long will be held longer. */
 export const LONGER = 2
 /** A worker may keep a grant waiting behind the one before it. */
-const LATE_FLOOR_MS = 2 * BATCH_MS
+const LATE_FLOOR_MS = 400
 const LATE_FACTOR = 1.5
 const LAST_SHARE = 0.05
 /** Two renewals are missing: such a worker is rather dead than slow. */

@@ -92,7 +92,7 @@ export class Worker {
       const takes = ({ id }: LiveJob) => !refuses.includes(id)
       const give = () => this.give(from.peer, message, knows, takes)
       const given = give()
-      if (from.contact && !host.table.isBound && hasTooMuch(message, this.#restMs())) {
+      if (from.contact && this.#evens && hasTooMuch(message, this.#restMs())) {
         if (this.#puller.busy) this.#puller.lookSoon()
         else void this.#puller.even(from.contact)
       }
@@ -158,11 +158,17 @@ export class Worker {
     return waiting * taskMs < LOW_WATER_MS * cores && this.#held.all().length < MAX_GRANTS
   }
 
-  /** Is it time to make even with another host what there is to do? */
+  /** Does it make even with others what there is to do? Small jobs go round in small grants, tasks over blocks stay there. */
+  get #evens(): boolean {
+    const { executor, table } = this.#host
+    return executor.cores > 0 && table.isThrifty && !table.isBound && !this.#stopped
+  }
+
+  /** Is it time for that? */
   #isUneven(): boolean {
     const { table } = this.#host
     const { meanMs } = this.#held
-    if (!table.isThrifty || table.isBound || meanMs === undefined) return false
+    if (!this.#evens || meanMs === undefined) return false
     const now = this.#host.now()
     const ageMs = now - Math.min(now, ...table.live.values().map(({ openedAtMs }) => openedAtMs))
     return this.#evening.isDue(now, ageMs, this.#restMs(), meanMs)

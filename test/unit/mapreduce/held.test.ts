@@ -2,7 +2,6 @@ import { beforeEach, expect, test } from 'vitest'
 import { GrantNotes } from '../../../src/mapreduce/grant-notes.ts'
 import { Held, shareOf, type Work } from '../../../src/mapreduce/held.ts'
 import { JobTable, type LiveJob } from '../../../src/mapreduce/job-table.ts'
-import { countBits } from '../../../src/mapreduce/segments.ts'
 import { encodeSpec, FAN_IN, jobIdOf } from '../../../src/mapreduce/spec.ts'
 
 let held: Held
@@ -80,7 +79,7 @@ test('two parts of one grant are one piece of work', () => {
   const work = add(0x000f)
   add(0xf000, { id: work.grant.id })
   expect(held.all()).toHaveLength(1)
-  expect(countBits(work.todo)).toBe(8)
+  expect(held.waiting()).toBe(8)
 })
 
 test('what is dropped is what is not done of it', () => {

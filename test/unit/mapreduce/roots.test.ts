@@ -81,8 +81,8 @@ describe('grants', () => {
     expect(roots.queued()).toBe(64)
     expect(roots.grant('a', 2, 64).map(({ mask }) => countBits(mask))).toEqual([1, 1])
     seen(segments[0] as Segment)
-    expect(roots.grant('b', 2, 64).map(({ mask }) => countBits(mask))).toEqual([2, 2])
-    expect(roots.queued()).toBe(64 - 2 - 1 - 4)
+    expect(roots.grant('b', 2, 64).map(({ mask }) => countBits(mask))).toEqual([4, 4])
+    expect(roots.queued()).toBe(64 - 2 - 1 - 8)
   })
 
   test('tasks that take no time go out as whole segments, a quarter of the queue at a time', () => {
