@@ -195,11 +195,15 @@ export class Roots {
     return Math.ceil(Math.min(cores * MOST_STUCK, Math.max(share, Math.min(cores, waiting / 2))))
   }
 
-  /** How long the queue will last with those who work on it now, ms; of large jobs others have taken their parts along. */
-  restMs(): number {
+  /**
+   * How long the queue will last, as far as it is of the jobs that `takes` says, with those who work on it now, ms; of large
+   * jobs others have taken their parts along.
+   */
+  restMs(takes: Takes = all): number {
     let restMs = 0
     for (const queue of this.#queues.values()) {
       const { job, crews, durations, waiting } = queue
+      if (!takes(job)) continue
       const rate =
         hasMany(job.tree, 1) && !needsFile(job.spec)
           ? rateOf(crews.get(this.#self), durations)

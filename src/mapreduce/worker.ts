@@ -75,7 +75,7 @@ export class Worker {
     const host = this.#host
     const { loads } = host
     loads.own = () => {
-      const restMs = this.#stopped ? 0 : this.#restMs()
+      const restMs = this.#stopped ? 0 : this.#asker(() => true).restMs
       const { self } = this.#host.overlay
       return self && { contact: self, restMs, ageMs: 0, hops: 0 }
     }
@@ -92,7 +92,7 @@ export class Worker {
       const takes = ({ id }: LiveJob) => !refuses.includes(id)
       const give = () => this.give(from.peer, message, knows, takes)
       const given = give()
-      if (from.contact && this.#evens && hasTooMuch(message, this.#restMs())) {
+      if (from.contact && this.#evens && hasTooMuch(message, this.#asker().restMs)) {
         if (this.#puller.busy) this.#puller.lookSoon()
         else void this.#puller.even(from.contact)
       }
@@ -171,7 +171,7 @@ export class Worker {
     if (!this.#evens || meanMs === undefined) return false
     const now = this.#host.now()
     const ageMs = now - Math.min(now, ...table.live.values().map(({ openedAtMs }) => openedAtMs))
-    return this.#evening.isDue(now, ageMs, this.#restMs(), meanMs)
+    return this.#evening.isDue(now, ageMs, this.#asker().restMs, meanMs)
   }
 
   /** Every second: the roots keep what they gave to this host, and get what has waited for long. */
@@ -229,7 +229,10 @@ export class Worker {
 
   /** Tasks of this host's queue, or that were given to it, for another host, and where there are more. */
   give(peer: string, asker: Asker, knows: readonly string[], takes: Takes): Given {
-    const share = fairShare(this.#asker(), asker)
+    const share = fairShare(
+      this.#asker(() => true),
+      asker,
+    )
     const { cores } = asker
     const none = this.#stopped || (share < 1 && asker.restMs > 0)
     let leases = none ? [] : this.#roots.grant(peer, cores, MAX_GRANTS, takes, share)
@@ -269,15 +272,12 @@ export class Worker {
     }
   }
 
-  #asker(): Asker {
+  /** How long this host has enough to do, of jobs that `takes` says, and how fast it is. */
+  #asker(takes: Takes = runsHere): Asker {
     const { meanMs } = this.#held
     const { cores } = this.#host.executor
-    return { cores, restMs: this.#restMs(), ...(meanMs !== undefined && { taskMs: meanMs }) }
-  }
-
-  /** How long this host has enough to do, ms. */
-  #restMs(): number {
-    return this.#roots.restMs() + this.#held.restMs(this.#host.executor.cores)
+    const restMs = this.#roots.restMs(takes) + this.#held.restMs(cores)
+    return { cores, restMs, ...(meanMs !== undefined && { taskMs: meanMs }) }
   }
 
   /** Until there is something to tell those who wait here. */
