@@ -76,10 +76,15 @@ export class Held {
     return tasks === 0 ? 0 : Math.ceil((tasks * (this.#meanMs ?? PIECE_MS)) / Math.max(1, cores))
   }
 
-  /** The tasks to be done next. */
-  next(): Piece | undefined {
+  /** Jobs of which there are tasks that are not begun. */
+  jobs(): Set<LiveJob> {
     this.#works = this.#works.filter(({ job }) => !job.ended.signal.aborted)
-    const work = this.#works.find(({ todo }) => todo !== 0)
+    return new Set(this.#works.flatMap(({ job, todo }) => (todo !== 0 ? job : [])))
+  }
+
+  /** Those of this job that are to be done next. */
+  next(job: LiveJob): Piece | undefined {
+    const work = this.#works.find((other) => other.job === job && other.todo !== 0)
     if (!work) return undefined
     const mask = lowestBits(work.todo, this.#most(work))
     work.todo &= ~mask

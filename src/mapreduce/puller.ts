@@ -131,6 +131,21 @@ export class Puller {
     }
   }
 
+  /** Asks for tasks of other jobs than these, of which there is enough to do. */
+  async help(at: Contact, than: readonly string[]): Promise<void> {
+    this.#busy = true
+    try {
+      const { refuses, ...question } = this.#question(0)
+      const message = { ...question, restMs: 0, refuses: [...than, ...refuses].slice(0, MAX_GRANTS) }
+      await this.#receive(await this.#host.ask(at, JobPull, message), at)
+    } catch (error) {
+      this.#host.log.debug('a pull failed', { reason: errorMessage(error) })
+    } finally {
+      this.#busy = false
+      this.#events.pump()
+    }
+  }
+
   #question(waitMs: number) {
     const { loads, table } = this.#host
     const { knows, refuses } = table.told(MAX_GRANTS)

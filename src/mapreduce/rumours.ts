@@ -18,24 +18,33 @@ const SHARED = 8
 /** Tasks of its own queue at which a host tells others again. */
 const MARKS = [16, 6]
 
+export interface RumourEvents {
+  /** Has this host so much to do that it takes nothing of this job? */
+  isBusy(job: string): boolean
+  /** There are tasks of this job. */
+  onWork(job: string, at: Contact): void
+}
+
 export class Rumours {
   readonly #host: JobsHost
-  readonly #isBusy: () => boolean
+  readonly #events: RumourEvents
   /** Whom this host has told, by job. */
   readonly #told = new CappedMap<string, Set<string>>(MAX_LIVE_JOBS)
   readonly #reminded = new CappedMap<string, number>(MAX_LIVE_JOBS)
   #neighbours: ReadonlySet<string> = new Set()
 
-  constructor(host: JobsHost, isBusy: () => boolean) {
+  constructor(host: JobsHost, events: RumourEvents) {
     this.#host = host
-    this.#isBusy = isBusy
+    this.#events = events
   }
 
   start(): void {
     const { loads } = this.#host
     this.#host.handle(JobLoads, (message) => {
-      const busy = this.#isBusy()
+      const busy = this.#events.isBusy(message.job)
       loads.note(message.loads)
+      const at = message.loads.find(({ restMs }) => restMs > 0)
+      if (at) this.#events.onWork(message.job, at.contact)
       const hops = message.loads[0]?.hops ?? MAX_HOPS
       if (this.#host.executor.cores === 0 && hops < MAX_HOPS) this.spread(message.job, Number.POSITIVE_INFINITY)
       return { busy, loads: loads.share(SHARED) }

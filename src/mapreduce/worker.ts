@@ -6,7 +6,7 @@ import { errorMessage } from '../core/errors.ts'
 import { MAX_WAITERS } from '../core/limits.ts'
 import type { Contact } from '../net/contact.ts'
 import { deliver } from './delivery.ts'
-import { type Asker, Evening, fairShare, hasTooMuch } from './evening.ts'
+import { type Asker, fairShare, hasTooMuch } from './evening.ts'
 import type { Failure } from './failure.ts'
 import { GrantNotes } from './grant-notes.ts'
 import { Held, type Piece, shareOf, type Work } from './held.ts'
@@ -21,6 +21,7 @@ import { type Renewed, renewals, sharesOf } from './renewals.ts'
 import { LONGER, type Roots } from './roots.ts'
 import { Rumours } from './rumours.ts'
 import { fullMask, hasMany, hasSegment, segmentCount, tasksOfMask } from './segments.ts'
+import { runsHere, Workload } from './workload.ts'
 
 /** A pull goes out when what is left will take less than this. */
 const LOW_WATER_MS = 60
@@ -47,7 +48,7 @@ export class Worker {
   /** Called when there is something to do soon. */
   readonly #wake: () => void
   readonly #held = new Held()
-  readonly #evening = new Evening()
+  readonly #load: Workload
   readonly #delivering = new Set<Renewed>()
   readonly #waiters = new Set<() => void>()
   #running = 0
@@ -59,10 +60,14 @@ export class Worker {
     this.#wake = wake
     this.#roots = roots
     this.#logs = logs
-    this.#rumours = new Rumours(host, () => this.#running > 0 && this.#running >= host.executor.cores)
+    this.#load = new Workload(host, roots, this.#held)
+    this.#rumours = new Rumours(host, {
+      isBusy: (job) => this.#running > 0 && this.#running >= host.executor.cores && !this.#load.helps(job),
+      onWork: (job, at) => this.#help(job, at),
+    })
     this.#puller = new Puller(host, roots, this.#rumours, {
       take: (grant, spec, from) => this.#take(grant, spec, from),
-      asker: () => this.#asker(),
+      asker: () => this.#load.asker(),
       pump: () => this.pump(),
     })
   }
@@ -75,7 +80,7 @@ export class Worker {
     const host = this.#host
     const { loads } = host
     loads.own = () => {
-      const restMs = this.#stopped ? 0 : this.#asker(() => true).restMs
+      const restMs = this.#stopped ? 0 : this.#load.asker(() => true).restMs
       const { self } = this.#host.overlay
       return self && { contact: self, restMs, ageMs: 0, hops: 0 }
     }
@@ -92,7 +97,7 @@ export class Worker {
       const takes = ({ id }: LiveJob) => !refuses.includes(id)
       const give = () => this.give(from.peer, message, knows, takes)
       const given = give()
-      if (from.contact && this.#evens && hasTooMuch(message, this.#asker().restMs)) {
+      if (from.contact && this.#load.evens && hasTooMuch(message, this.#load.asker().restMs)) {
         if (this.#puller.busy) this.#puller.lookSoon()
         else void this.#puller.even(from.contact)
       }
@@ -139,14 +144,14 @@ export class Worker {
       return
     }
     while (this.#running < cores && this.#delivering.size < MAX_DELIVERIES) {
-      const piece = this.#held.next() ?? this.#ownWork()
+      const piece = this.#next()
       if (!piece) break
       this.#running++
       void this.#run(piece)
     }
     if (cores === 0 || this.#puller.busy) return
     if (this.#roots.waiting(runsHere) === 0 && this.#isLow(cores)) void this.#puller.pull()
-    else if (this.#isUneven()) void this.#puller.even()
+    else if (this.#load.isUneven()) void this.#puller.even()
   }
 
   /** Is too little held? Whoever takes more than that only keeps it from others. */
@@ -158,20 +163,13 @@ export class Worker {
     return waiting * taskMs < LOW_WATER_MS * cores && this.#held.all().length < MAX_GRANTS
   }
 
-  /** Does it make even with others what there is to do? Small jobs go round in small grants, tasks over blocks stay there. */
-  get #evens(): boolean {
-    const { executor, table } = this.#host
-    return executor.cores > 0 && table.isThrifty && !table.isBound && !this.#stopped
-  }
-
-  /** Is it time for that? */
-  #isUneven(): boolean {
-    const { table } = this.#host
-    const { meanMs } = this.#held
-    if (!this.#evens || meanMs === undefined) return false
-    const now = this.#host.now()
-    const ageMs = now - Math.min(now, ...table.live.values().map(({ openedAtMs }) => openedAtMs))
-    return this.#evening.isDue(now, ageMs, this.#asker().restMs, meanMs)
+  /** Asks a host that has tasks of a job for some of it. */
+  #help(job: string, at: Contact): void {
+    if (this.#stopped || this.#puller.busy || this.#host.isSelf(at) || !this.#load.helps(job)) return
+    void this.#puller.help(
+      at,
+      [...this.#held.jobs()].map(({ id }) => id),
+    )
   }
 
   /** Every second: the roots keep what they gave to this host, and get what has waited for long. */
@@ -215,9 +213,15 @@ export class Worker {
     await Promise.allSettled([...renewals(this.#host, back), ...done])
   }
 
-  #ownWork(): Piece | undefined {
+  #next(): Piece | undefined {
+    const job = this.#load.next()
+    return (job && this.#held.next(job)) ?? this.#ownWork(job)
+  }
+
+  #ownWork(of: LiveJob | undefined): Piece | undefined {
     const self = this.#host.transport.peer
-    const lease = this.#roots.grant(self, 1, 1, runsHere)[0] ?? this.#roots.again(self, 1, 1, runsHere)[0]
+    const takes = (job: LiveJob) => (of ? job === of : job.runsHere)
+    const lease = this.#roots.grant(self, 1, 1, takes)[0] ?? this.#roots.again(self, 1, 1, takes)[0]
     if (!lease) return undefined
     const { job, index } = lease.segment
     if (hasMany(job.tree, 1)) this.#rumours.remind(job.id, this.#roots.waiting())
@@ -230,7 +234,7 @@ export class Worker {
   /** Tasks of this host's queue, or that were given to it, for another host, and where there are more. */
   give(peer: string, asker: Asker, knows: readonly string[], takes: Takes): Given {
     const share = fairShare(
-      this.#asker(() => true),
+      this.#load.asker(() => true),
       asker,
     )
     const { cores } = asker
@@ -270,14 +274,6 @@ export class Worker {
       queued: this.#roots.queued() + this.#held.passable,
       loads: this.#host.loads.share(HINTS),
     }
-  }
-
-  /** How long this host has enough to do, of jobs that `takes` says, and how fast it is. */
-  #asker(takes: Takes = runsHere): Asker {
-    const { meanMs } = this.#held
-    const { cores } = this.#host.executor
-    const restMs = this.#roots.restMs(takes) + this.#held.restMs(cores)
-    return { cores, restMs, ...(meanMs !== undefined && { taskMs: meanMs }) }
   }
 
   /** Until there is something to tell those who wait here. */
@@ -330,6 +326,7 @@ export class Worker {
       result = await this.#host.compute(job, () => computing.run(run, { signal: job.ended.signal, notes }))
       this.tasksDone += tasks.length
       this.#held.took(result.tookMs, tasks.length)
+      this.#load.took(job, result.tookMs)
     } catch (error) {
       if (isHostsFault(error) && !over()) return this.#giveBack(work, notes, error)
       if (!over()) {
@@ -347,6 +344,7 @@ export class Worker {
     if (failure !== undefined) await this.#host.env.clock.sleep(FAILED_MS).catch(() => {})
     this.#running--
     this.pump()
+    if (work.root && !over() && failure === undefined) this.#help(job.id, work.root)
   }
 
   /** What this host cannot run is for others, and no failure of the job. */
@@ -391,8 +389,4 @@ export class Worker {
 
 function renewed(work: Work): Renewed {
   return { id: work.grant.id, root: work.root, share: shareOf(work) }
-}
-
-function runsHere(job: LiveJob): boolean {
-  return job.runsHere
 }

@@ -1,8 +1,11 @@
 /** The scenarios `balance` and `jobs`, small; at night as large as `npm run sim` has them. */
 import { describe, expect, test } from 'vitest'
+import { fakeExecutor, waves } from '../../sim/fake-executor.ts'
+import { OracleJobs } from '../../sim/oracle-jobs.ts'
 import { BALANCE_DEFAULTS, runBalance } from '../../sim/scenarios/balance.ts'
 import { JOBS_DEFAULTS, runJobs } from '../../sim/scenarios/jobs.ts'
 import { LOCALITY_DEFAULTS, runLocality } from '../../sim/scenarios/locality.ts'
+import type { JobModule } from '../../src/mapreduce/types.ts'
 import { seeds } from '../nightly.ts'
 
 /** The sizes of `npm run sim`: minutes each. */
@@ -54,4 +57,29 @@ test('tasks over stored input run where their blocks are, as far as that keeps h
   // With no preference for hosts that keep copies it was 0.6, on 100 hosts.
   expect(localShare).toBeGreaterThan(0.78)
   expect(factor).toBeLessThan(1.2)
+})
+
+test('small jobs get their share of hosts that are busy with a large one', async () => {
+  const jobs = new OracleJobs({ seed: 3 })
+  const module = waves as unknown as JobModule
+  for (let i = 0; i < 60; i++) jobs.add(fakeExecutor({ module, taskMs: () => 2_000 }))
+  const { schedule } = jobs
+  await schedule.run(5_000)
+  const { jobs: submitter } = jobs.nodes[7]!.service
+  const timed = async (tasks: number) => {
+    const startMs = schedule.nowMs
+    const { id } = await submitter.submit({ module: 'builtin:waves', params: { tasks }, seed: tasks })
+    for await (const _ of submitter.watch(id));
+    return schedule.nowMs - startMs
+  }
+  let largeMs = Number.NaN
+  void timed(18_000).then((ms) => {
+    largeMs = ms
+  })
+  await schedule.run(schedule.nowMs + 20_000)
+  // Alone they take 2 s and 20 s and some for the way. With hosts that did what they were given in turn: 50 s and 504 s.
+  expect(await schedule.until(timed(32))).toBeLessThan(20_000)
+  expect(await schedule.until(timed(600))).toBeLessThan(100_000)
+  await schedule.run(schedule.nowMs + 650_000)
+  expect(largeMs).toBeLessThan(720_000)
 })

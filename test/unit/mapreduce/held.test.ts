@@ -35,14 +35,15 @@ beforeEach(() => {
 
 test('short tasks are run as long as a piece lasts, of an unknown job one, of a small job all', () => {
   add(0xffff)
-  expect(held.next()!.mask).toBe(0b1)
+  expect(held.next(large)!.mask).toBe(0b1)
   held.took(500, 10)
-  expect(held.next()!.mask).toBe(0b11110)
+  expect(held.next(large)!.mask).toBe(0b11110)
   held.took(60_000, 10)
-  expect(held.next()!.mask).toBe(0b100000)
+  expect(held.next(large)!.mask).toBe(0b100000)
   held = new Held()
-  add(0xff, { job: jobOf(320) })
-  expect(held.next()!.mask).toBe(0xff)
+  const small = jobOf(320)
+  add(0xff, { job: small })
+  expect(held.next(small)!.mask).toBe(0xff)
 })
 
 test('what came last is passed on first, whole pieces as far as that is about as many', () => {
@@ -57,7 +58,7 @@ test('what came last is passed on first, whole pieces as far as that is about as
 
 test('nothing is passed on twice, and nothing that is begun or done', () => {
   const work = add(0xffff)
-  const piece = held.next()!
+  const piece = held.next(large)!
   work.running.set(new GrantNotes(() => {}), piece.mask)
   const [passed] = masks(100)
   expect(passed).toBe(0xffff & ~piece.mask)
@@ -84,9 +85,9 @@ test('two parts of one grant are one piece of work', () => {
 
 test('what is dropped is what is not done of it', () => {
   const work = add(0x00ff)
-  const { mask } = held.next()!
+  const { mask } = held.next(large)!
   held.ended(work, mask, { partials: [], tookMs: 1 }, 0)
-  const second = held.next()!
+  const second = held.next(large)!
   expect(held.drop(work, second.mask)).toBe(0xff & ~mask)
   expect(held.take(work).mask).toBe(mask)
   expect(held.all()).toEqual([])
