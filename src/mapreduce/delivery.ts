@@ -15,7 +15,7 @@ import { hasMany } from './segments.ts'
 const RESULTS_TIMEOUT_MS = 10_000
 const RETRY_MS = { first: 200, most: 5_000 }
 
-export interface Granted {
+interface Granted {
   readonly grant: Pick<Grant, 'id' | 'segment'>
   readonly job: LiveJob
   /** Whose tasks they are; undefined: this host's own queue's. */

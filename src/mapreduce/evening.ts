@@ -1,7 +1,8 @@
 /**
  * When a host makes even what it has to do with another, and how much goes over: gossip averaging (Boyd et al. 2006) of the
  * time for which each has enough to do, over short and long peers. Every exchange brings two hosts to the same figure, so
- * a dozen of them on each host bring all hosts near it, whatever their speeds; nobody needs to know who has most. Pure.
+ * a dozen of them on each host bring all hosts near it, whatever their speeds; nobody needs to know who has most.
+ * Synchronous; knows no messages.
  */
 
 /** What a host that asks for tasks says of itself. */
@@ -27,7 +28,7 @@ export class Evening {
 
   /** Is it time for an exchange? Then the next one is due later. `ageMs`: of the oldest job. */
   isDue(nowMs: number, ageMs: number, restMs: number, taskMs: number): boolean {
-    if (restMs < LEAST_TASKS * taskMs) return false
+    if (restMs === 0 || restMs < LEAST_TASKS * taskMs) return false
     this.#restMs = Math.max(this.#restMs, restMs)
     if (nowMs < this.#dueAtMs && restMs > this.#restMs / 2) return false
     this.#dueAtMs = nowMs + Math.max(taskMs, PART.rest * restMs, PART.age * ageMs)

@@ -55,10 +55,16 @@ export class Held {
     return this.waiting(canPass)
   }
 
+  /** What is held already of the same grant is not held twice. */
   add(work: Work): void {
-    const part = this.#works.find(({ grant }) => grant.id === work.grant.id)
-    if (part) part.todo |= work.todo
-    else this.#works.push(work)
+    const part = this.#works.find((other) => isSame(other, work))
+    if (!part) {
+      this.#works.push(work)
+      return
+    }
+    let begun = part.done
+    for (const mask of part.running.values()) begun |= mask
+    part.todo |= work.todo & ~begun
   }
 
   all(): readonly Work[] {
@@ -153,9 +159,20 @@ export class Held {
     return mask
   }
 
+  /** A job that is not run here after all: what is not begun of it. */
+  dropAll(job: LiveJob): Array<{ work: Work; mask: number }> {
+    const all = this.#works.filter((work) => work.job === job && work.todo !== 0)
+    return all.map((work) => ({ work, mask: this.drop(work) }))
+  }
+
   dropJob(job: LiveJob): void {
     this.#works = this.#works.filter((work) => work.job !== job)
   }
+}
+
+function isSame(a: Work, b: Work): boolean {
+  if (a.grant.id !== b.grant.id || a.job !== b.job || a.grant.segment !== b.grant.segment) return false
+  return a.root?.peer === b.root?.peer
 }
 
 /** Tasks over stored input are best done where they were given. */

@@ -1,5 +1,5 @@
 /**
- * Load figures (DESIGN 7): which hosts have tasks in their queues. They ride on the messages that hosts send each other
+ * Load figures (DESIGN 7): which hosts have tasks that others may be given. They ride on the messages that hosts send each other
  * anyway (reports, pulls, results) and fade. Idle hosts pull from where they say that there is work.
  */
 import type { Random } from '../core/env.ts'
@@ -85,7 +85,8 @@ export class Loads {
     this.#avoidUntilMs.set(contact.id, this.#now() + AVOID_MS)
   }
 
-  #isOpen({ id }: Contact): boolean {
+  /** May it be asked for tasks? */
+  isOpen({ id }: Contact): boolean {
     return (this.#avoidUntilMs.get(id) ?? 0) <= this.#now()
   }
 
@@ -96,7 +97,7 @@ export class Loads {
 
   /** One of those known, the busier the likelier, but not always the busiest: idle hosts should not all run to one. */
   pick(): Contact | undefined {
-    return this.#sample(MAX_KNOWN_LOADS).find(({ load }) => this.#isOpen(load.contact))?.load.contact
+    return this.#sample(MAX_KNOWN_LOADS).find(({ load }) => this.isOpen(load.contact))?.load.contact
   }
 
   /** The one of those near whose queue will last longest, if that is longer than this. */
@@ -105,7 +106,7 @@ export class Loads {
     let busiest: Contact | undefined
     for (const { load, asOfMs } of this.#known.values()) {
       const leftMs = load.restMs - (this.#now() - asOfMs)
-      if (leftMs <= most || !this.#isOpen(load.contact) || !isNear(load.contact)) continue
+      if (leftMs <= most || !this.isOpen(load.contact) || !isNear(load.contact)) continue
       most = leftMs
       busiest = load.contact
     }
@@ -121,7 +122,7 @@ export class Loads {
   busier(thanMs: number): Contact | undefined {
     const sample = this.#sample(MAX_KNOWN_LOADS)
     const isLong = ({ load, asOfMs }: Known) => load.restMs - (this.#now() - asOfMs) > thanMs
-    return sample.find((known) => isLong(known) && this.#isOpen(known.load.contact))?.load.contact
+    return sample.find((known) => isLong(known) && this.isOpen(known.load.contact))?.load.contact
   }
 
   /** For others: this host's own queue, and some of those known. */

@@ -21,6 +21,8 @@ export const MAX_BUNDLE_HOPS = 40
 /** Hosts that who is asked for an errand may name. */
 export const MAX_OTHERS = 4
 export const MAX_WATCH_WAIT_MS = 20_000
+/** Nobody is at the tasks of one grant for longer. */
+const MAX_TASKS_MS = 30 * 24 * 3_600_000
 
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Spec = Type.Optional(BytesSchema(MAX_SPEC_BYTES))
@@ -98,7 +100,7 @@ export const JobEnd = defineMessage('jobs/end', {
 
 const Load = record({
   contact: ContactSchema,
-  /** How long its queue will last, with those who work on it now. */
+  /** How long what others may be given will last, with those who work on it now. */
   restMs: Count,
   /** How long ago that was so, as far as it was not on the way. */
   ageMs: Count,
@@ -114,6 +116,7 @@ export const JobLoads = defineMessage('jobs/loads', {
   reply: record({ busy: Type.Boolean(), loads: Loads }),
 })
 
+const Ms = Type.Integer({ minimum: 0, maximum: MAX_TASKS_MS })
 const Grant = record({
   /** Drawn at random: whoever knows it was given the grant, or a part of it. */
   id: GrantId,
@@ -121,15 +124,15 @@ const Grant = record({
   segment: Index,
   mask: Mask,
   /** How long the root expects it to take, those given with it included, ms: no renewal is needed before. */
-  termMs: Count,
+  termMs: Ms,
   /** How long ago the root gave it. */
-  ageMs: Type.Optional(Count),
+  ageMs: Type.Optional(Ms),
   /** Whose tasks they are, when they were given to the sender and are passed on. */
   root: Type.Optional(ContactSchema),
 })
 export type Grant = Static<typeof Grant>
 
-/** What a root gives, and what it knows of other queues. */
+/** What a host gives of its queue, or passes on, and what it knows of others. */
 const Given = {
   grants: Type.Array(Grant, { maxItems: MAX_GRANTS }),
   specs: Type.Array(record({ job: JobId, spec: BytesSchema(MAX_SPEC_BYTES) }), { maxItems: 2 }),
@@ -137,16 +140,16 @@ const Given = {
   ended: Type.Optional(Type.Array(JobId, { maxItems: MAX_GRANTS })),
   /** What is left; also of those who have no place in the overlay, so that nobody could pull from them. */
   queued: Count,
-  /** The root's own figure first. */
+  /** Its own figure first. */
   loads: Loads,
 }
 const GivenSchema = record(Given)
 export type Given = Static<typeof GivenSchema>
 
 const Cores = Type.Integer({ minimum: 1, maximum: 1024 })
-const TookMs = Type.Number({ minimum: 0 })
+const TookMs = Type.Number({ minimum: 0, maximum: MAX_TASKS_MS })
 
-/** An idle host asks one that has tasks in its queue, or was given more than it has begun. */
+/** A host that has little to do, or nothing of other jobs, asks one that has tasks in its queue or was given them. */
 export const JobPull = defineMessage('jobs/pull', {
   request: record({
     cores: Cores,

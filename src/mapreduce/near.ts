@@ -41,9 +41,11 @@ export class Near {
   #busier(): Contact | undefined {
     const { env, loads, overlay, table } = this.#host
     if (!table.isBound) return undefined
-    const known = loads.busiest(this.#isNear, this.#roots.restMs())
+    const known = loads.busiest(this.#isNear, this.#roots.restMs(this.#host.executor.cores))
     if (known) return known
-    const silent = overlay.neighbours().filter((c) => this.#isNear(c) && loads.silentMs(c) > SILENT_MS)
+    const silent = overlay
+      .neighbours()
+      .filter((c) => this.#isNear(c) && loads.isOpen(c) && loads.silentMs(c) > SILENT_MS)
     return silent[env.random.int(Math.max(1, silent.length))]
   }
 

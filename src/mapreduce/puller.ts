@@ -1,13 +1,14 @@
 /**
- * Where an idle host gets tasks from: it asks hosts that are known to have a queue, or were given more than they have
- * begun, and now and then any neighbour (DESIGN 7).
+ * Where a host gets tasks from: idle, it asks hosts that are known to have a queue, or were given more than they have begun,
+ * and now and then any neighbour (DESIGN 7); busy, it makes even with others, and helps with other jobs.
  */
 import { errorMessage } from '../core/errors.ts'
 import type { Contact } from '../net/contact.ts'
 import type { Asker } from './evening.ts'
 import type { JobsHost } from './host.ts'
-import { type Given, type Grant, JobPull, JobRenew, MAX_GRANTS } from './messages.ts'
+import { type Given, type Grant, JobPull, MAX_GRANTS } from './messages.ts'
 import { Near } from './near.ts'
+import { renewals } from './renewals.ts'
 import type { Roots } from './roots.ts'
 import type { Rumours } from './rumours.ts'
 
@@ -16,12 +17,13 @@ const LEAF_WAIT_MS = 8_000
 /** An idle host that has heard of no queue asks a neighbour, at first and at last so often. */
 const PROBE_MS = { first: 500, most: 4_000 }
 /** A queue that is known to be so many times as long as this host's, and so many tasks, is worth a question. */
-const UNEVEN = 1.3
-const UNEVEN_TASKS = 4
+const LONGER = { times: 1.3, tasks: 4 }
+
+/** What became of a grant: void is one of a job that is over, or that makes no sense. */
+export type Taken = 'taken' | 'refused' | 'void'
 
 export interface PullerEvents {
-  /** False: this host does not take it. */
-  take(grant: Grant, spec: Uint8Array | undefined, from: Contact): Promise<boolean>
+  take(grant: Grant, spec: Uint8Array | undefined, from: Contact): Promise<Taken>
   /** What this host says of itself. */
   asker(): Asker
   /** There may be something to begin. */
@@ -116,7 +118,7 @@ export class Puller {
     this.#busy = true
     const neighbours = overlay.neighbours()
     // Not always one that is known to have more: figures are old, and who has most must meet those with least.
-    const known = env.random.int(2) === 0 ? loads.busier(UNEVEN * restMs + UNEVEN_TASKS * taskMs) : undefined
+    const known = env.random.int(2) === 0 ? loads.busier(LONGER.times * restMs + LONGER.tasks * taskMs) : undefined
     const to = from ?? known ?? neighbours[env.random.int(Math.max(1, neighbours.length))]
     try {
       if (!to || this.#host.isSelf(to)) return
@@ -158,15 +160,18 @@ export class Puller {
     const { loads } = this.#host
     const { grants, queued } = given
     loads.note(given.loads)
-    for (const id of given.ended ?? []) this.#host.table.end(id)
+    for (const id of given.ended ?? []) this.#forget(id)
     const specs = new Map(given.specs.map(({ job, spec }) => [job, spec]))
     const back: Grant[] = []
-    for (const grant of grants) if (!(await this.#events.take(grant, specs.get(grant.job), from))) back.push(grant)
-    for (const { id, mask, root } of back) {
-      void this.#host.ask(root ?? from, JobRenew, { held: [], dropped: [[id, mask]], shares: [] }).catch(() => {})
+    let first: Grant | undefined
+    for (const grant of grants) {
+      const taken = await this.#events.take(grant, specs.get(grant.job), from).catch((): Taken => 'refused')
+      if (taken === 'refused') back.push(grant)
+      if (taken === 'taken') first ??= grant
     }
-    const [first] = grants
-    if (!first || back.length === grants.length) {
+    const dropped = back.map(({ id, mask, root = from }) => ({ id, root, dropped: mask }))
+    void Promise.allSettled(renewals(this.#host, dropped))
+    if (!first) {
       // Others were quicker when nothing came of a queue; it will say when there is more.
       if (queued > 0) loads.avoid(from)
       else loads.forget(from)
@@ -175,6 +180,12 @@ export class Puller {
     this.lookSoon()
     if (queued > 0) this.#rumours.spread(first.job, 1)
     return true
+  }
+
+  /** Who keeps segments of a job is told of its end in other ways than by anybody. */
+  #forget(id: string): void {
+    const { table } = this.#host
+    if (table.live.get(id)?.segments.size === 0) table.end(id)
   }
 
   /**

@@ -1,4 +1,4 @@
-/** Renewals of grants: one message to each root, with all that is held of it, or given back. */
+/** Renewals of grants: as few messages to each root as may be, with all that is held of it, or given back. */
 import type { Contact } from '../net/contact.ts'
 import type { JobsHost } from './host.ts'
 import { JobRenew, MAX_ITEMS } from './messages.ts'
@@ -21,9 +21,13 @@ export function renewals(host: JobsHost, grants: readonly Renewed[]): Promise<un
     const name = `${root.id}|${root.incarnation}`
     const group = groups.get(name)
     if (!group) groups.set(name, { to: root, grants: [grant] })
-    else if (group.grants.length < MAX_ITEMS) group.grants.push(grant)
+    else group.grants.push(grant)
   }
-  return [...groups.values()].map(({ to, grants }) => {
+  const messages = [...groups.values()].flatMap(({ to, grants }) => {
+    const count = Math.ceil(grants.length / MAX_ITEMS)
+    return Array.from({ length: count }, (_, i) => ({ to, grants: grants.slice(i * MAX_ITEMS, (i + 1) * MAX_ITEMS) }))
+  })
+  return messages.map(({ to, grants }) => {
     const held = grants.filter(({ dropped }) => dropped === undefined).map(({ id }) => id)
     const dropped = grants.flatMap(({ id, dropped }): [number, number][] => (dropped ? [[id, dropped]] : []))
     return host.ask(to, JobRenew, { held, dropped, shares: sharesOf(grants) })

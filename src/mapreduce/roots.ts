@@ -19,10 +19,9 @@ const BATCH_MS = 400
 const MAX_BATCH_TASKS = 256
 /** Of what cannot be passed on, a core of a host that comes from afar is given no more tasks. */
 const MOST_STUCK = 3
-/** A grant is to be renewed within this, at first. */
-const MAX_TERM_MS = 60_000
-/** And then when it has been held so many times as long again: what has been held long will be held longer. */
+/** A grant that has been held is renewed when it has been held so many times as long again, but within the longest term. */
 export const LONGER = 2
+export const MAX_TERM_MS = 60_000
 /** A worker may keep a grant waiting behind the one before it. */
 const LATE_FLOOR_MS = 400
 const LATE_FACTOR = 1.5
@@ -199,18 +198,16 @@ export class Roots {
    * How long the queue will last, as far as it is of the jobs that `takes` says, with those who work on it now, ms; of large
    * jobs others have taken their parts along.
    */
-  restMs(takes: Takes = all): number {
+  restMs(cores: number, takes: Takes = all): number {
     let restMs = 0
     for (const queue of this.#queues.values()) {
       const { job, crews, durations, waiting } = queue
       if (!takes(job)) continue
-      const rate =
-        hasMany(job.tree, 1) && !needsFile(job.spec)
-          ? rateOf(crews.get(this.#self), durations)
-          : this.#rate(queue, this.#self)
+      const alone = hasMany(job.tree, 1) && !needsFile(job.spec)
+      const rate = alone ? Math.max(1, cores) * rateOf(crews.get(this.#self), durations) : this.#rate(queue, this.#self)
       restMs += waiting / rate
     }
-    return Math.ceil(restMs)
+    return Math.min(Number.MAX_SAFE_INTEGER, Math.ceil(restMs))
   }
 
   /** Tasks per millisecond of all who have tasks of the queue, and one more. */
@@ -231,7 +228,9 @@ export class Roots {
       const lease = this.#leases.get(id)
       if (!lease) continue
       lease.renewedAtMs = this.#now()
-      if (hasMany(lease.segment.job.tree, 1)) lease.termMs = LONGER * (lease.renewedAtMs - lease.grantedAtMs)
+      if (hasMany(lease.segment.job.tree, 1)) {
+        lease.termMs = Math.min(MAX_TERM_MS, LONGER * (lease.renewedAtMs - lease.grantedAtMs))
+      }
     }
     for (const [id, share] of shares) {
       const lease = this.#leases.get(id)
@@ -334,6 +333,7 @@ export class Roots {
     let lost = lackingOf(lease) & mask & ~segment.todo
     lease.mask &= ~mask
     if (lease.mask === 0) this.#forget(queue, lease)
+    else this.#setShare(lease, 0) // what is done of it counts as such now; the next renewal says the rest
     for (const other of queue.leases) if (other.segment === segment) lost &= ~other.mask
     if (lost === 0) return 0
     this.#setTodo(queue, segment, segment.todo | lost)

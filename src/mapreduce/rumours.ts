@@ -19,7 +19,7 @@ const SHARED = 8
 const MARKS = [16, 6]
 
 export interface RumourEvents {
-  /** Has this host so much to do that it takes nothing of this job? */
+  /** Has this host enough to do, and nothing in between for this job? */
   isBusy(job: string): boolean
   /** There are tasks of this job. */
   onWork(job: string, at: Contact): void

@@ -1,6 +1,6 @@
 /**
- * The working side of a host: keeps its lent cores busy with what it was given, then with its own queue, then with what it
- * pulls from others, and brings the results to the owners of their segments until they are committed there (DESIGN 7).
+ * The working side of a host: keeps its lent cores busy with what it was given and with its own queue, of the jobs in turn,
+ * then with what it pulls from others, and brings the results to the owners of their segments until they are committed there (DESIGN 7).
  */
 import { errorMessage } from '../core/errors.ts'
 import { MAX_WAITERS } from '../core/limits.ts'
@@ -16,9 +16,9 @@ import type { LiveJob } from './job-table.ts'
 import type { LogSender } from './log-sender.ts'
 import { type Given, type Grant, JobPull, JobRenew, MAX_GRANTS } from './messages.ts'
 import type { RunResult } from './ports.ts'
-import { Puller } from './puller.ts'
+import { Puller, type Taken } from './puller.ts'
 import { type Renewed, renewals, sharesOf } from './renewals.ts'
-import { LONGER, type Roots } from './roots.ts'
+import { LONGER, MAX_TERM_MS, type Roots } from './roots.ts'
 import { Rumours } from './rumours.ts'
 import { fullMask, hasMany, hasSegment, segmentCount, tasksOfMask } from './segments.ts'
 import { runsHere, Workload } from './workload.ts'
@@ -181,7 +181,7 @@ export class Worker {
     const due = this.#held.all().filter(({ root }) => root && roots.has(root.id))
     for (const work of due) {
       const heldMs = hasMany(work.job.tree, 1) ? now - work.takenAtMs : 0
-      work.renewAtMs = now + Math.max(RENEW_MS, LONGER * heldMs)
+      work.renewAtMs = now + Math.max(RENEW_MS, Math.min(MAX_TERM_MS, LONGER * heldMs))
     }
     for (const renewal of renewals(this.#host, [...due.map(renewed), ...this.#delivering])) renewal.catch(() => {})
     const own = this.#held.all().filter(({ root }) => !root)
@@ -290,15 +290,15 @@ export class Worker {
     })
   }
 
-  /** False: this host does not take it, and the next pull says so. */
-  async #take(grant: Grant, spec: Uint8Array | undefined, from: Contact): Promise<boolean> {
+  /** Refused: this host does not do it, and the next pull says so. */
+  async #take(grant: Grant, spec: Uint8Array | undefined, from: Contact): Promise<Taken> {
     const job = this.#host.table.open(grant.job, spec)
-    if (typeof job === 'string' || !hasSegment(job.tree, 1, grant.segment)) return true // it is over, or nonsense
-    if (!(await this.#host.assess(job))) return false
-    if ((grant.mask & ~fullMask(job.tree, 1, grant.segment)) !== 0) return true
+    if (typeof job === 'string' || !hasSegment(job.tree, 1, grant.segment)) return 'void' // it is over, or nonsense
+    if ((grant.mask & ~fullMask(job.tree, 1, grant.segment)) !== 0) return 'void'
+    if (!(await this.#host.assess(job)) || this.#stopped) return 'refused'
     const root = grant.root ?? from
     this.#add(grant, job, this.#host.isSelf(root) ? undefined : root)
-    return true
+    return 'taken'
   }
 
   #add(grant: Grant, job: LiveJob, root: Contact | undefined): Work {
@@ -349,15 +349,21 @@ export class Worker {
 
   /** What this host cannot run is for others, and no failure of the job. */
   #giveBack(work: Work, notes: GrantNotes, error: unknown): void {
-    const { job, root, grant } = work
+    const { job } = work
     this.#running--
     this.#host.leave(job, error)
     const begun = work.running.get(notes) ?? 0
     work.running.delete(notes)
-    const dropped = this.#held.drop(work, begun)
-    if (root) void Promise.allSettled(renewals(this.#host, [{ id: grant.id, root, dropped }]))
-    else if (this.#roots.release([[grant.id, dropped]]) > 0) this.newWork()
-    this.#bringDue(work, undefined)
+    const back = [{ work, mask: this.#held.drop(work, begun) }, ...this.#held.dropAll(job)]
+    const own = back.filter(({ work: { root } }) => !root)
+    void Promise.allSettled(
+      renewals(
+        this.#host,
+        back.map(({ work: { grant, root }, mask }) => ({ id: grant.id, root, dropped: mask })),
+      ),
+    )
+    if (this.#roots.release(own.map(({ work: { grant }, mask }) => [grant.id, mask])) > 0) this.newWork()
+    for (const { work } of back) this.#bringDue(work, undefined)
     this.pump()
   }
 

@@ -25,17 +25,17 @@ export class Workload {
     this.#held = held
   }
 
-  /** How long this host has enough to do, of jobs that `takes` says, and how fast it is. */
+  /** How long this host has enough to do, in its queue of jobs that `takes` says, and how fast it is. */
   asker(takes: Takes = runsHere): Asker {
     const { meanMs } = this.#held
     const { cores } = this.#host.executor
-    const restMs = this.#roots.restMs(takes) + this.#held.restMs(cores)
+    const restMs = this.#roots.restMs(cores, takes) + this.#held.restMs(cores)
     return { cores, restMs, ...(meanMs !== undefined && { taskMs: meanMs }) }
   }
 
   /** The job of which a task is begun next. What was given comes first among those that are as far. */
   next(): LiveJob | undefined {
-    return this.#turns.next(new Set([...this.#held.jobs(), ...[...this.#roots.waitingJobs()].filter(runsHere)]))
+    return this.#turns.next(new Set([...this.#held.jobs(), ...this.#roots.waitingJobs()].filter(runsHere)))
   }
 
   /** So much time was spent on it. */
