@@ -18,6 +18,9 @@ export interface Asker {
 const LEAST_TASKS = 1
 /** Between two exchanges: such a part of how long the job goes on already, and of what there is to do still. */
 const PART = { age: 0.7, rest: 1 / 8 }
+/** Who has done so much that this part is left does not wait for that; of the last tasks, so few, more is left. */
+const LEFT = { most: 1 / 2, last: 3 / 4 }
+const LAST_TASKS = 12
 /** Who has so many times as much as another has too much. */
 const UNEVEN = 1.25
 
@@ -30,7 +33,8 @@ export class Evening {
   isDue(nowMs: number, ageMs: number, restMs: number, taskMs: number): boolean {
     if (restMs === 0 || restMs < LEAST_TASKS * taskMs) return false
     this.#restMs = Math.max(this.#restMs, restMs)
-    if (nowMs < this.#dueAtMs && restMs > this.#restMs / 2) return false
+    const left = restMs < LAST_TASKS * taskMs ? LEFT.last : LEFT.most
+    if (nowMs < this.#dueAtMs && restMs > left * this.#restMs) return false
     this.#dueAtMs = nowMs + Math.max(taskMs, PART.rest * restMs, PART.age * ageMs)
     this.#restMs = restMs
     return true

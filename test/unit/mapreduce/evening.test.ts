@@ -49,17 +49,18 @@ test('exchanges with any other host bring all to the same figure, whatever their
   expect(Math.min(...rest())).toBeGreaterThan(0.85 * ideal)
 })
 
-test('they become rarer as a job goes on, but for who has done half, or was given more', () => {
+test('they become rarer as a job goes on, but for who has done half, a quarter of the last tasks, or was given more', () => {
   const evening = new Evening()
   const due = (nowMs: number, restMs: number) => evening.isDue(nowMs, nowMs, restMs, 100)
   expect(due(1_000, 800)).toBe(true)
   expect(due(1_600, 800)).toBe(false)
   expect(due(1_700, 800)).toBe(true)
-  expect(due(2_800, 500)).toBe(false)
-  expect(due(2_890, 500)).toBe(true)
-  expect(due(2_900, 300)).toBe(false)
-  expect(due(2_900, 250)).toBe(true)
+  expect(due(2_800, 700)).toBe(false)
+  expect(due(2_890, 700)).toBe(true)
+  expect(due(2_900, 600)).toBe(false)
+  expect(due(2_900, 525)).toBe(true)
   expect(due(2_910, 4_000)).toBe(false)
+  expect(due(2_920, 3_000)).toBe(false)
   expect(due(2_920, 2_000)).toBe(true)
   expect(due(1e6, 99)).toBe(false)
 })
