@@ -16,8 +16,8 @@ export interface Renewed {
 export function renewals(host: JobsHost, grants: readonly Renewed[]): Promise<unknown>[] {
   const groups = new Map<string, { to: Contact; grants: Renewed[] }>()
   for (const grant of grants) {
-    const { root } = grant
-    if (!root) continue
+    const { root, dropped } = grant
+    if (!root || dropped === 0) continue
     const name = `${root.id}|${root.incarnation}`
     const group = groups.get(name)
     if (!group) groups.set(name, { to: root, grants: [grant] })

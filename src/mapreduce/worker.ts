@@ -209,7 +209,8 @@ export class Worker {
       for (const mask of work.running.values()) running |= mask
       return { id: work.grant.id, root: work.root, dropped: this.#held.drop(work, running) }
     })
-    const done = [...this.#held.all()].filter((work) => work.done !== 0).map((work) => this.#bring(work, undefined, 0))
+    const unsent = this.#held.all().filter((work) => work.done !== 0)
+    const done = unsent.map((work) => this.#bring(work, undefined, 0))
     await Promise.allSettled([...renewals(this.#host, back), ...done])
   }
 

@@ -3,12 +3,18 @@ import { expectedWaves, fakeExecutor } from '../../../sim/fake-executor.ts'
 import { encode } from '../../../src/core/cbor.ts'
 import { ChoraleError, errorCode } from '../../../src/core/errors.ts'
 import { encodeCover, rangeCover } from '../../../src/mapreduce/cover.ts'
-import { JobDispatch, JobEnd, JobResults } from '../../../src/mapreduce/messages.ts'
+import { JobDispatch, JobEnd, JobResults, type Result } from '../../../src/mapreduce/messages.ts'
 import { jobKey, segmentKey } from '../../../src/mapreduce/spec.ts'
 import type { JobModule } from '../../../src/mapreduce/types.ts'
 import { seeds } from '../../nightly.ts'
 import { type FakeHost, FakeNetwork } from './fake-network.ts'
 import { collect, end, module, ring, someTime, submit } from './fake-ring.ts'
+
+/** Results of the first segment, for a grant that nobody gave. */
+function bring(from: FakeHost, to: FakeHost, job: string, results: Result[]) {
+  const message = { job, segment: 0, grant: 1, mask: 1, more: false, results, tookMs: 1, worker: from.contact.peer }
+  return from.transport.request(to.contact, JobResults, message)
+}
 
 describe('a quiet network', () => {
   test.each([1, 2, 16, 17, 300])('one host alone runs a job of %i tasks', async (tasks) => {
@@ -294,17 +300,7 @@ describe('bad code and bad hosts', () => {
     const root = network.owner(segmentKey(id, 1, 0))
     const liar = hosts.find((host) => host !== root) as FakeHost
     const bent = { level: 1, index: 0, bytes: encode({ sum: 1, count: 16 }) }
-    const message = {
-      job: id,
-      segment: 0,
-      grant: 1,
-      mask: 1,
-      more: false,
-      results: [bent],
-      tookMs: 1,
-      worker: liar.contact.peer,
-    }
-    await network.time.until(liar.transport.request(root.contact, JobResults, message), 5_000)
+    await network.time.until(bring(liar, root, id, [bent]), 5_000)
     expect(root.service.counters().alarms).toBe(1)
     const view = await end(network, hosts[0]!, id)
     expect(view).toMatchObject({ state: 'succeeded', value: expectedWaves(320, 7) })
@@ -318,17 +314,7 @@ describe('bad code and bad hosts', () => {
     const root = hosts[0]!
     const liar = network.add(fakeExecutor({ module, taskMs: () => 5, cores: 0 }), { leaf: true })
     const results = [3, 4].map((index) => ({ level: 0, index, bytes: encode({ sum: 1, count: index }) }))
-    const message = {
-      job: id,
-      segment: 0,
-      grant: 1,
-      mask: 1,
-      more: false,
-      results,
-      tookMs: 1,
-      worker: liar.contact.peer,
-    }
-    await network.time.until(liar.transport.request(root.contact, JobResults, message), 5_000)
+    await network.time.until(bring(liar, root, id, results), 5_000)
     expect(root.service.counters().alarms).toBe(2)
     expect(await end(network, root, id)).toMatchObject({ state: 'succeeded', value: expectedWaves(64, 7) })
   })
