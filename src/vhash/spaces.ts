@@ -3,6 +3,7 @@
  * here; the property suite in the tests takes it up by itself.
  */
 import { ChoraleError } from '../core/errors.ts'
+import { type Exact, exactInBall, exactInCube, exactOnTorus } from './exact.ts'
 import type { Space } from './space.ts'
 import { cube } from './spaces/cube.ts'
 import { hyperbolic } from './spaces/hyperbolic.ts'
@@ -18,6 +19,8 @@ export interface NamedSpace {
   readonly space: Space
   /** May a running overlay use it? The others serve the studies. */
   readonly live: boolean
+  /** Where known, and up to 5 dimensions: beyond, a cell has hundreds of neighbours. */
+  readonly exact?: Exact | undefined
 }
 
 interface Family {
@@ -26,6 +29,7 @@ interface Family {
   readonly dimensions?: readonly [from: number, to: number]
   readonly live: (dimensions: number) => boolean
   readonly space: (dimensions: number) => Space
+  readonly exact?: (dimensions: number) => Exact
 }
 
 const few = (dimensions: number) => dimensions >= 2 && dimensions <= 5
@@ -33,10 +37,10 @@ const never = () => false
 
 const FAMILIES: readonly Family[] = [
   { name: 'ring', live: never, space: () => ring },
-  { name: 'symmetric', live: never, space: () => torus(1) },
-  { name: 'torus', dimensions: [1, 16], live: few, space: torus },
-  { name: 'cube', dimensions: [1, 16], live: few, space: cube },
-  { name: 'hyperbolic', dimensions: [2, 5], live: never, space: hyperbolic },
+  { name: 'symmetric', live: never, space: () => torus(1), exact: exactOnTorus },
+  { name: 'torus', dimensions: [1, 16], live: few, space: torus, exact: exactOnTorus },
+  { name: 'cube', dimensions: [1, 16], live: few, space: cube, exact: exactInCube },
+  { name: 'hyperbolic', dimensions: [2, 5], live: never, space: hyperbolic, exact: exactInBall },
   { name: 'xor', live: never, space: () => xor },
 ]
 
@@ -53,7 +57,7 @@ export function spaceNamed(text: string): NamedSpace {
   if (family.dimensions === undefined) {
     if (digits !== '')
       throw new ChoraleError('usage', `the space ${family.name} takes no number of dimensions: '${text}'`)
-    return { name: text, dimensions: 1, space: family.space(1), live: family.live(1) }
+    return named(family, text, 1)
   }
   const [from, to] = family.dimensions
   const dimensions = Number(digits)
@@ -61,5 +65,15 @@ export function spaceNamed(text: string): NamedSpace {
     const range = `a ${family.name} has ${from} to ${to} dimensions, as in ${family.name}${Math.max(2, from)}`
     throw new ChoraleError('usage', `there is no space '${text}': ${range}`)
   }
-  return { name: text, dimensions, space: family.space(dimensions), live: family.live(dimensions) }
+  return named(family, text, dimensions)
+}
+
+function named({ space, live, exact }: Family, name: string, dimensions: number): NamedSpace {
+  return {
+    name,
+    dimensions,
+    space: space(dimensions),
+    live: live(dimensions),
+    exact: dimensions <= 5 ? exact?.(dimensions) : undefined,
+  }
 }

@@ -1,0 +1,71 @@
+/**
+ * The exact neighbours of a node in the spaces whose bisectors are flat in some chart: Delaunay edges in the plane, bounds
+ * of the Voronoi cell elsewhere.
+ */
+import { boundsOf, type HalfSpace } from './cell.ts'
+import { planeNeighbours, torusNeighbours } from './delaunay.ts'
+import type { Point } from './space.ts'
+import { torusWay } from './spaces/torus.ts'
+
+/** Indices of the neighbours among others, none of which is at the place of self or of one another. */
+export type Exact = (self: Point, others: readonly Point[]) => number[]
+
+export function exactOnTorus(dimensions: number): Exact {
+  if (dimensions === 2) return (self, others) => torusNeighbours(others.map((other) => torusWay(self, other)))
+  // Half of the way around is as far as one's own images: the cell ends there.
+  const box = Array.from({ length: dimensions }, () => [-0.5, 0.5] as const)
+  return (self, others) =>
+    boundsOf(
+      others.map((other) => towards(torusWay(self, other))),
+      box,
+    )
+}
+
+export function exactInCube(dimensions: number): Exact {
+  const way = (self: Point, other: Point) => other.map((to, i) => to - self[i]!)
+  if (dimensions === 2) return (self, others) => planeNeighbours(others.map((other) => way(self, other)))
+  return (self, others) =>
+    boundsOf(
+      others.map((other) => towards(way(self, other))),
+      self.map((at) => [-at, 1 - at] as const),
+    )
+}
+
+/** The points nearer to the origin than to `way`. */
+function towards(way: readonly number[]): HalfSpace {
+  let square = 0
+  for (const each of way) square += each * each
+  return { a: way, b: square / 2 }
+}
+
+/**
+ * In the hyperboloid model, a point (t, x) is as far from the origin (1, 0) as from (T, X) where t = T t - X . x. In Klein's
+ * model, whose points are k = x / t, that is X . k = T - 1: flat. So each node moves the ball until it is in the middle.
+ */
+export function exactInBall(dimensions: number): Exact {
+  const box = Array.from({ length: dimensions }, () => [-1, 1] as const)
+  return (self, others) =>
+    boundsOf(
+      others.map((other) => {
+        const moved = mobius(self, other)
+        const square = dot(moved, moved)
+        return { a: moved.map((each) => (2 * each) / (1 - square)), b: (2 * square) / (1 - square) }
+      }),
+      box,
+    )
+}
+
+/** Where `other` is once the Poincare ball has been moved so that `self` is in the middle: Mobius addition of -self. */
+function mobius(self: Point, other: Point): number[] {
+  const both = -dot(self, other)
+  const ofSelf = dot(self, self)
+  const ofOther = dot(other, other)
+  const scale = 1 + 2 * both + ofSelf * ofOther
+  return other.map((to, i) => ((1 - ofSelf) * to - (1 + 2 * both + ofOther) * self[i]!) / scale)
+}
+
+function dot(a: Point, b: Point): number {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
+  return sum
+}
