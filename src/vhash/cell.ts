@@ -31,117 +31,154 @@ export function boundsOf(
   halfSpaces: readonly HalfSpace[],
   box: readonly (readonly [least: number, most: number])[],
 ): number[] {
-  const d = box.length
-  const walls: HalfSpace[] = box.flatMap(([least, most], i) => [
-    { a: axis(d, i, -1), b: -least },
-    { a: axis(d, i, 1), b: most },
-  ])
-  const bounds: HalfSpace[] = []
-  const found = new Set<number>()
+  const cell = new Cell(halfSpaces, box)
   // The nearest first: most of them count, and then few of the others pass.
-  const order = halfSpaces.map((_, i) => i).sort((i, j) => depth(halfSpaces[i]!) - depth(halfSpaces[j]!))
+  const depths = halfSpaces.map(({ a, b }) => (b * b) / a.reduce((sum, each) => sum + each * each, Number.MIN_VALUE))
+  const order = depths.map((_, i) => i).sort((i, j) => depths[i]! - depths[j]!)
   for (const i of order) {
-    while (!found.has(i)) {
-      const reached = farthest(halfSpaces[i]!, walls, bounds)
-      if (reached === undefined) break
-      const first = firstHit(halfSpaces, reached)
+    while (!cell.bounds.includes(i) && cell.reachesBeyond(i)) {
+      const first = cell.firstHit()
       // Only by rounding is what was reached beyond no bound, or beyond one that was heeded.
-      if (first === undefined || found.has(first)) break
-      found.add(first)
-      bounds.push(halfSpaces[first]!)
+      if (first === undefined || cell.bounds.includes(first)) break
+      cell.bounds.push(first)
     }
   }
-  return [...found].sort((i, j) => i - j)
+  return cell.bounds.sort((i, j) => i - j)
 }
 
-/** The square of the distance at which the normal from the origin meets the bound, with its order kept. */
-function depth({ a, b }: HalfSpace): number {
-  return (b * b) / Math.max(dot(a, a), Number.MIN_VALUE)
-}
+/** The numbers in flat arrays: a node asks for thousands of programmes. */
+class Cell {
+  /** Indices of the half-spaces that are known to count. */
+  readonly bounds: number[] = []
+  readonly #d: number
+  /** Row i is the normal of half-space i; after the given ones come the walls of the box, least and most in turn. */
+  readonly #normals: Float64Array
+  readonly #offsets: Float64Array
+  readonly #given: number
+  /** The point that the last programme reached. */
+  readonly #x: Float64Array
+  /** Edge i of the vertex x: along it, backwards, x leaves its i-th bound and keeps the others. */
+  readonly #edges: Float64Array
+  readonly #along: Float64Array
 
-/**
- * The point of the cell of `walls` and `bounds` that is farthest along the normal of `goal`; undefined if it is not beyond
- * goal's own bound.
- */
-function farthest(goal: HalfSpace, walls: readonly HalfSpace[], bounds: readonly HalfSpace[]): number[] | undefined {
-  const d = walls.length / 2
-  const c = goal.a
-  const margin = goal.b + EPSILON * (Math.abs(goal.b) + dot(c, c))
-  // A vertex x and its edges: along edge i, backwards, the vertex leaves its i-th bound and keeps the others.
-  const x: number[] = []
-  const edges: number[][] = []
-  for (let i = 0; i < d; i++) {
-    const sign = c[i]! < 0 ? -1 : 1
-    x.push(sign * walls[2 * i + (sign > 0 ? 1 : 0)]!.b)
-    edges.push(axis(d, i, sign))
+  constructor(halfSpaces: readonly HalfSpace[], box: readonly (readonly [least: number, most: number])[]) {
+    const d = box.length
+    const rows = halfSpaces.length + 2 * d
+    this.#d = d
+    this.#given = halfSpaces.length
+    this.#normals = new Float64Array(rows * d)
+    this.#offsets = new Float64Array(rows)
+    for (const [row, { a, b }] of halfSpaces.entries()) {
+      this.#normals.set(a, row * d)
+      this.#offsets[row] = b
+    }
+    for (const [i, [least, most]] of box.entries()) {
+      const row = this.#given + 2 * i
+      this.#normals[row * d + i] = -1
+      this.#offsets[row] = -least
+      this.#normals[(row + 1) * d + i] = 1
+      this.#offsets[row + 1] = most
+    }
+    this.#x = new Float64Array(d)
+    this.#edges = new Float64Array(d * d)
+    this.#along = new Float64Array(d)
   }
-  for (let pivots = 0; pivots < MOST_PIVOTS; pivots++) {
-    // What can still be reached only shrinks.
-    if (dot(c, x) <= margin) return undefined
-    const entering = mostViolated(x, bounds) ?? mostViolated(x, walls)
-    if (entering === undefined) return x
-    let leaving = -1
-    let least = Number.POSITIVE_INFINITY
-    const along = edges.map((edge) => dot(entering.a, edge))
+
+  /**
+   * Does the cell of the walls and `bounds` reach beyond half-space `goal`? If so, x is its point that is farthest along
+   * the normal of goal.
+   */
+  reachesBeyond(goal: number): boolean {
+    const d = this.#d
+    const normals = this.#normals
+    const x = this.#x
+    const edges = this.#edges
+    const along = this.#along
+    edges.fill(0)
+    let scale = 0
     for (let i = 0; i < d; i++) {
-      if (along[i]! <= EPSILON) continue
-      const ratio = dot(c, edges[i]!) / along[i]!
-      if (ratio < least) {
-        least = ratio
-        leaving = i
+      const c = normals[goal * d + i]!
+      const wall = this.#given + 2 * i + (c < 0 ? 0 : 1)
+      x[i] = (c < 0 ? -1 : 1) * this.#offsets[wall]!
+      edges[i * d + i] = c < 0 ? -1 : 1
+      scale += c * c
+    }
+    const margin = this.#offsets[goal]! + EPSILON * (this.#offsets[goal]! + scale)
+    for (let pivots = 0; pivots < MOST_PIVOTS; pivots++) {
+      // What can still be reached only shrinks.
+      if (this.#dot(goal, x, 0) <= margin) return false
+      const entering = this.#mostViolated()
+      if (entering < 0) return true
+      let leaving = -1
+      let least = Number.POSITIVE_INFINITY
+      for (let i = 0; i < d; i++) {
+        along[i] = this.#dot(entering, edges, i * d)
+        if (along[i]! <= EPSILON) continue
+        const ratio = this.#dot(goal, edges, i * d) / along[i]!
+        if (ratio < least) {
+          least = ratio
+          leaving = i
+        }
+      }
+      if (leaving < 0) return false // no point is within all bounds: only rounding, for the origin is
+      const pivot = along[leaving]!
+      const step = (this.#offsets[entering]! - this.#dot(entering, x, 0)) / pivot
+      const edge = leaving * d
+      for (let k = 0; k < d; k++) {
+        x[k]! += step * edges[edge + k]!
+        edges[edge + k]! /= pivot
+      }
+      for (let i = 0; i < d; i++) {
+        if (i === leaving) continue
+        const share = along[i]!
+        for (let k = 0; k < d; k++) edges[i * d + k]! -= share * edges[edge + k]!
       }
     }
-    if (leaving < 0) return undefined // no point is within all bounds: only rounding, for the origin is
-    const edge = edges[leaving]!
-    const step = (entering.b - dot(entering.a, x)) / along[leaving]!
-    for (let k = 0; k < d; k++) {
-      x[k]! += step * edge[k]!
-      edge[k]! /= along[leaving]!
-    }
-    for (let i = 0; i < d; i++) {
-      if (i === leaving) continue
-      for (let k = 0; k < d; k++) edges[i]![k]! -= along[i]! * edge[k]!
-    }
+    return true
   }
-  return x
-}
 
-function mostViolated(x: readonly number[], bounds: readonly HalfSpace[]): HalfSpace | undefined {
-  let worst: HalfSpace | undefined
-  let most = 0
-  for (const bound of bounds) {
-    const over = dot(bound.a, x) - bound.b
-    if (over > most && over > EPSILON * (1 + Math.abs(bound.b))) {
-      most = over
-      worst = bound
+  /** The half-space whose bound the ray from the origin through x meets first, not beyond x. */
+  firstHit(): number | undefined {
+    let first: number | undefined
+    let least = 1
+    for (let row = 0; row < this.#given; row++) {
+      const towards = this.#dot(row, this.#x, 0)
+      if (towards > 0 && this.#offsets[row]! < least * towards) {
+        least = this.#offsets[row]! / towards
+        first = row
+      }
     }
+    return first
   }
-  return worst
-}
 
-/** The bound that the ray from the origin through x meets first, not beyond x. */
-function firstHit(halfSpaces: readonly HalfSpace[], x: readonly number[]): number | undefined {
-  let first: number | undefined
-  let least = 1
-  for (let i = 0; i < halfSpaces.length; i++) {
-    const { a, b } = halfSpaces[i]!
-    const towards = dot(a, x)
-    if (towards > 0 && b < least * towards) {
-      least = b / towards
-      first = i
+  /** Of the bounds and the walls, the one that x is farthest beyond; -1: x is within all. */
+  #mostViolated(): number {
+    let worst = -1
+    let most = 0
+    for (const row of this.bounds) {
+      const over = this.#dot(row, this.#x, 0) - this.#offsets[row]!
+      if (over > most && over > EPSILON * (1 + this.#offsets[row]!)) {
+        most = over
+        worst = row
+      }
     }
+    if (worst >= 0) return worst
+    for (let row = this.#given; row < this.#offsets.length; row++) {
+      const over = this.#dot(row, this.#x, 0) - this.#offsets[row]!
+      if (over > most && over > EPSILON * (1 + this.#offsets[row]!)) {
+        most = over
+        worst = row
+      }
+    }
+    return worst
   }
-  return first
-}
 
-function dot(a: readonly number[], b: readonly number[]): number {
-  let sum = 0
-  for (let i = 0; i < b.length; i++) sum += a[i]! * b[i]!
-  return sum
-}
-
-function axis(d: number, i: number, value: number): number[] {
-  const out = new Array<number>(d).fill(0)
-  out[i] = value
-  return out
+  /** Of a normal and the vector that begins at `at`. */
+  #dot(row: number, vector: Float64Array, at: number): number {
+    const d = this.#d
+    const from = row * d
+    let sum = 0
+    for (let i = 0; i < d; i++) sum += this.#normals[from + i]! * vector[at + i]!
+    return sum
+  }
 }

@@ -1,0 +1,154 @@
+/**
+ * Gossip of a VHash overlay without a network under it: plain nodes in an array, cycles in step, calls for messages. Every
+ * cycle each node, in random order, exchanges contacts with one of its short peers. It runs the real choice of peers and
+ * the real routing rules (`src/vhash`), and counts the contacts that are sent, for they are nearly all of the bytes.
+ *
+ *   published   PAPERS 5: all that either has, short and long peers, goes both ways; short peers are those of DGVH, and
+ *               long peers a random subset of the others.
+ *   ours        only the 3d + 1 peers that are nearest to the other go each way, for they are what the other may need
+ *               (as in T-Man, Jelasity and Babaoglu 2005); short and long peers are those of the overlays that we run.
+ */
+
+import type { Random } from '../../src/core/env.ts'
+import { hashKey } from '../../src/core/ids.ts'
+import { seededRandom, shuffled } from '../../src/core/random.ts'
+import { dgvh, type Heuristic, longLimit, padded, shortLimit } from '../../src/vhash/dgvh.ts'
+import { longPeers, shortPeers } from '../../src/vhash/peers.ts'
+import { closest, nearest, nextHop, type Site, searchBegun, searched } from '../../src/vhash/route.ts'
+import type { Point } from '../../src/vhash/space.ts'
+import type { NamedSpace } from '../../src/vhash/spaces.ts'
+
+export interface GraphNode extends Site {
+  /** Index in `nodes`. */
+  readonly at: number
+  short: readonly GraphNode[]
+  /** How many of `short` the heuristic accepted (they come first); the others are padding. */
+  accepted: number
+  long: readonly GraphNode[]
+}
+
+export type GossipRule = 'published' | 'ours'
+
+export interface GossipOptions {
+  readonly space: NamedSpace
+  readonly nodes: number
+  readonly seed: number
+  readonly rule: GossipRule
+  /** Of `published` only: the midpoint rule or UrDHT's. */
+  readonly heuristic?: Heuristic | undefined
+  /** Random peers of each node in the beginning. Default 10. */
+  readonly firstPeers?: number | undefined
+}
+
+export interface Lookup {
+  readonly owner: GraphNode
+  readonly hops: number
+}
+
+export class GossipGraph {
+  readonly named: NamedSpace
+  readonly nodes: readonly GraphNode[]
+  /** Contacts sent in all cycles so far. */
+  contactsSent = 0
+  readonly #rule: GossipRule
+  readonly #heuristic: Heuristic
+  readonly #random: Random
+
+  constructor(options: GossipOptions) {
+    const { space: named, seed, rule } = options
+    this.named = named
+    this.#rule = rule
+    this.#heuristic = options.heuristic ?? 'midpoint'
+    this.#random = seededRandom(`gossip ${named.name} ${seed}`)
+    const nodes: GraphNode[] = []
+    for (let at = 0; at < options.nodes; at++) {
+      const id = hashKey(`node ${seed} ${at}`)
+      nodes.push({ at, id, point: named.space.pointOf(id), short: [], accepted: 0, long: [] })
+    }
+    this.nodes = nodes
+    const first = Math.min(options.firstPeers ?? 10, nodes.length - 1)
+    for (const node of nodes) {
+      const met = new Set<GraphNode>()
+      while (met.size < first) {
+        const other = nodes[this.#random.int(nodes.length)]!
+        if (other !== node) met.add(other)
+      }
+      this.#choose(node, met)
+    }
+  }
+
+  /** One cycle: each node exchanges contacts once. */
+  cycle(): void {
+    for (const node of shuffled(this.nodes, this.#random)) {
+      const partner = node.short[this.#random.int(node.short.length)]
+      if (partner === undefined) continue
+      const sent = this.#toSend(node, partner)
+      const answered = this.#toSend(partner, node)
+      this.contactsSent += sent.length + answered.length
+      this.#learn(node, partner, answered)
+      this.#learn(partner, node, sent)
+    }
+  }
+
+  #toSend(from: GraphNode, to: GraphNode): readonly GraphNode[] {
+    const all = [...from.short, ...from.long]
+    if (this.#rule === 'published') return all
+    const useful = all.filter((node) => node !== to)
+    return nearest(this.named.space, to.point, useful, shortLimit(this.named.dimensions))
+  }
+
+  #learn(node: GraphNode, from: GraphNode, contacts: readonly GraphNode[]): void {
+    const known = new Set([...node.short, ...node.long])
+    const before = known.size
+    for (const contact of contacts) if (contact !== node) known.add(contact)
+    known.add(from)
+    if (this.#rule === 'ours' && known.size === before) return
+    this.#choose(node, known)
+  }
+
+  #choose(node: GraphNode, known: ReadonlySet<GraphNode>): void {
+    const candidates = [...known]
+    if (this.#rule === 'published') {
+      const { peers, accepted, others } = padded(
+        dgvh(this.named.space, node, candidates, this.#heuristic),
+        this.named.dimensions,
+      )
+      node.short = peers
+      node.accepted = accepted
+      const limit = longLimit(this.named.dimensions)
+      node.long = others.length <= limit ? others : shuffled(others, this.#random).slice(0, limit)
+    } else {
+      const { peers, accepted } = shortPeers(this.named, node, candidates)
+      node.short = peers
+      node.accepted = accepted
+      node.long = longPeers(this.named, node, candidates, peers)
+    }
+  }
+
+  /** Greedy routing over short and long peers; with a horizon wider than 1 it goes on where that is stuck. */
+  lookup(from: GraphNode, target: Point, width = 1): Lookup {
+    const { space } = this.named
+    if (width === 1) {
+      let owner = from
+      for (let hops = 0; ; hops++) {
+        const short = nextHop(space, target, owner, owner.short)
+        const next = nextHop(space, target, short ?? owner, owner.long) ?? short
+        if (next === undefined) return { owner, hops }
+        owner = next
+      }
+    }
+    let search = searchBegun<GraphNode>()
+    let at = from
+    for (let hops = 0; ; hops++) {
+      const step = searched(space, target, width, search, at, [...at.short, ...at.long])
+      if (step.next === undefined) return { owner: step.search.horizon[0]!, hops }
+      search = step.search
+      at = step.next
+    }
+  }
+
+  /** Who should own the target. */
+  owner(target: Point): GraphNode {
+    return closest(this.named.space, target, this.nodes)!
+  }
+}
