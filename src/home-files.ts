@@ -4,22 +4,22 @@ import { dirname } from 'node:path'
 import { ChoraleError, errorMessage } from './core/errors.ts'
 
 /** With its parents. Not by Node's `recursive`, which never returns where a file system refuses with ENOENT (/proc). */
-export function makeDirectory(path: string): void {
+export function makeDirectory(path: string, mode = 0o700): void {
   try {
-    mkdirSync(path, { mode: 0o700 })
+    mkdirSync(path, { mode })
   } catch (error) {
     const code = systemCode(error)
     if (code === 'EEXIST' && statSync(path).isDirectory()) return
     if (code !== 'ENOENT' || statSync(dirname(path), { throwIfNoEntry: false })) throw error
-    makeDirectory(dirname(path))
-    mkdirSync(path, { mode: 0o700 })
+    makeDirectory(dirname(path), mode)
+    mkdirSync(path, { mode })
   }
 }
 
-export function writeAtomically(file: string, text: string): void {
+export function writeAtomically(file: string, text: string, mode = 0o600): void {
   const draft = `${file}.${process.pid}.new`
   try {
-    writeFileSync(draft, text, { mode: 0o600, flush: true })
+    writeFileSync(draft, text, { mode, flush: true })
     renameSync(draft, file)
   } catch (error) {
     rmSync(draft, { force: true })

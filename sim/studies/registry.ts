@@ -1,0 +1,10 @@
+/** The studies that there are, in the order of the page. One more is one line. Each is loaded when it is needed. */
+import type { Study } from './study.ts'
+
+export interface StudyModule {
+  readonly study: Study
+}
+
+export type Registry = Readonly<Record<string, () => Promise<StudyModule>>>
+
+export const STUDIES: Registry = {}
