@@ -5,16 +5,16 @@
  *
  *   published   PAPERS 5: all that either has, short and long peers, goes both ways; short peers are those of DGVH, and
  *               long peers a random subset of the others.
- *   ours        only the 3d + 1 peers that are nearest to the other go each way, for they are what the other may need
- *               (as in T-Man, Jelasity and Babaoglu 2005); short and long peers are those of the overlays that we run.
+ *   ours        each sends the other only the short peers that it would choose in the other's place, about 3d + 1 (the idea
+ *               of T-Man, Jelasity and Babaoglu 2005); short and long peers are those of the overlays that we run.
  */
 
 import type { Random } from '../../src/core/env.ts'
 import { hashKey } from '../../src/core/ids.ts'
 import { seededRandom, shuffled } from '../../src/core/random.ts'
-import { dgvh, type Heuristic, longLimit, padded, shortLimit } from '../../src/vhash/dgvh.ts'
+import { dgvh, type Heuristic, longLimit, padded } from '../../src/vhash/dgvh.ts'
 import { longPeers, shortPeers } from '../../src/vhash/peers.ts'
-import { closest, nearest, nextHop, type Site, searchBegun, searched } from '../../src/vhash/route.ts'
+import { closest, nextHop, type Site, searchBegun, searched } from '../../src/vhash/route.ts'
 import type { Point } from '../../src/vhash/space.ts'
 import type { NamedSpace } from '../../src/vhash/spaces.ts'
 
@@ -94,7 +94,7 @@ export class GossipGraph {
     const all = [...from.short, ...from.long]
     if (this.#rule === 'published') return all
     const useful = all.filter((node) => node !== to)
-    return nearest(this.named.space, to.point, useful, shortLimit(this.named.dimensions))
+    return shortPeers(this.named, to, useful).peers
   }
 
   #learn(node: GraphNode, from: GraphNode, contacts: readonly GraphNode[]): void {

@@ -1,7 +1,7 @@
 /**
  * Which peers a node keeps, in the overlays that we run. Short peers make the topology: in the plane the exact Delaunay
- * neighbours, elsewhere those of DGVH, filled up to 3d + 1. Long peers are shortcuts, at most (3d + 1)^2; those exact
- * neighbours that DGVH left out come first among them, so that greedy routing over both always delivers.
+ * neighbours, elsewhere those of DGVH, filled up to 3d + 1. Long peers are shortcuts, at most (3d + 1)^2; those that
+ * greedy routing needs in order to deliver come first among them.
  */
 import type { Heuristic, ShortPeers } from './dgvh.ts'
 import { byReach, dgvh, longLimit, padded } from './dgvh.ts'
@@ -49,17 +49,36 @@ export function longPeers<S extends Site>(
   const limit = longLimit(dimensions)
   const others = candidates.filter((site) => !taken.has(site))
   if (others.length <= limit) return others
-  let first: S[] = []
-  if (named.exact !== undefined && defaultChoice(named) !== 'exact') {
-    const kept = exactAmong(named, self, byReach(space, self, candidates))
-    first = others.filter((site) => kept.has(site)).slice(0, limit)
-    for (const site of first) taken.add(site)
-  }
+  const first = guides(named, self, candidates, short).slice(-limit)
+  for (const site of first) taken.add(site)
   const drawn = others
     .filter((site) => !taken.has(site))
     .map((site) => ({ site, score: waiting(self.id, site.id) * space.distance(site.point, self.point) ** dimensions }))
     .sort((a, b) => a.score - b.score)
   return [...first, ...drawn.slice(0, limit - first.length).map(({ site }) => site)]
+}
+
+/**
+ * The long peers that greedy routing needs besides the short ones. Where exact neighbours are known, those; elsewhere for
+ * any other candidate a peer that is less than half as far from it as self is. (In Kademlia's metric that is at least one
+ * of each bucket, so greedy routing over them always delivers; on Chord's circle they are fingers.)
+ */
+function guides<S extends Site>(named: NamedSpace, self: Site, candidates: readonly S[], short: readonly S[]): S[] {
+  if (named.exact !== undefined && defaultChoice(named) === 'exact') return []
+  const sites = byReach(named.space, self, candidates)
+  if (named.exact !== undefined) {
+    const kept = exactAmong(named, self, sites)
+    const isShort = new Set(short)
+    return sites.filter((site) => kept.has(site) && !isShort.has(site))
+  }
+  const { distance } = named.space
+  const out: S[] = []
+  for (const site of sites) {
+    const half = distance(site.point, self.point) / 2
+    const guided = (peer: S) => distance(site.point, peer.point) < half || peer === site
+    if (!short.some(guided) && !out.some(guided)) out.push(site)
+  }
+  return out
 }
 
 /** `sites` by reach. Of several at one point the first, which has the lowest id, stands for all. */

@@ -61,12 +61,14 @@ export function nextHop<P, S extends Site<P>>(
 export interface Search<S> {
   /** The nearest to the target that it has heard of, nearest first; asked or not; as many as the horizon is wide. */
   readonly horizon: readonly S[]
-  /** Ids of the nodes that have been asked, in this order: also those that did not answer. */
+  /** Ids of the nodes that have answered, in this order. */
   readonly asked: readonly string[]
+  /** Ids of those that did not: they are never on the horizon again, whoever names them. */
+  readonly failed: readonly string[]
 }
 
 export function searchBegun<S>(): Search<S> {
-  return { horizon: [], asked: [] }
+  return { horizon: [], asked: [], failed: [] }
 }
 
 export interface SearchStep<S> {
@@ -82,21 +84,35 @@ export function searched<P, S extends Site<P>>(
   width: number,
   search: Search<S>,
   self: S,
-  peers: readonly S[],
+  peers: Iterable<S>,
 ): SearchStep<S> {
-  const met = new Map<string, S>()
-  for (const site of search.horizon) met.set(site.id, site)
-  for (const site of peers) met.set(site.id, site)
-  met.set(self.id, self)
-  const horizon = nearest(space, target, [...met.values()], width)
+  const horizon: S[] = []
+  const distances: number[] = []
+  const meet = (site: S) => {
+    const distance = space.distance(target, site.point)
+    const before = (i: number) => distances[i]! < distance || (distances[i] === distance && horizon[i]!.id < site.id)
+    let at = horizon.length
+    if (at === width && before(at - 1)) return
+    while (at > 0 && !before(at - 1)) at--
+    if (horizon[at]?.id === site.id) return
+    horizon.splice(at, 0, site)
+    distances.splice(at, 0, distance)
+    if (horizon.length > width) {
+      horizon.pop()
+      distances.pop()
+    }
+  }
+  for (const site of search.horizon) meet(site)
+  for (const site of peers) if (!search.failed.includes(site.id)) meet(site)
+  meet(self)
   const asked = search.asked.includes(self.id) ? search.asked : [...search.asked, self.id]
-  return stepOf({ horizon, asked })
+  return stepOf({ horizon, asked, failed: search.failed })
 }
 
-/** `site` did not answer: it is off the horizon, and is not asked again, whoever names it. */
+/** `site` did not answer. */
 export function searchedInVain<S extends Site<unknown>>(search: Search<S>, site: S): SearchStep<S> {
   const horizon = search.horizon.filter(({ id }) => id !== site.id)
-  return stepOf({ horizon, asked: [...search.asked, site.id] })
+  return stepOf({ horizon, asked: search.asked, failed: [...search.failed, site.id] })
 }
 
 function stepOf<S extends Site<unknown>>(search: Search<S>): SearchStep<S> {
