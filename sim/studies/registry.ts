@@ -7,4 +7,7 @@ export interface StudyModule {
 
 export type Registry = Readonly<Record<string, () => Promise<StudyModule>>>
 
-export const STUDIES: Registry = {}
+export const STUDIES: Registry = {
+  dgvh: () => import('./dgvh.ts'),
+  convergence: () => import('./convergence.ts'),
+}

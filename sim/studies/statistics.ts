@@ -86,6 +86,8 @@ export function verdictOn({ published, publishedError = 0, ours, error, correcte
 export interface Comparison {
   readonly publishedError?: number | undefined
   readonly corrected?: number | undefined
+  /** The standard error of ours is at least this, where theory tells it: a few runs may agree by chance. Default 0. */
+  readonly leastError?: number | undefined
   /** One sentence, used when the value is not reproduced. */
   readonly why?: string | undefined
 }
@@ -95,11 +97,13 @@ export function compared(
   name: string,
   published: number | null,
   values: readonly number[],
-  { why, ...claim }: Comparison = {},
+  { why, leastError = 0, ...claim }: Comparison = {},
 ): Row {
   const ours = mean(values)
-  const row = { name, published, ours, ci95: ci95(values) }
+  const spread = standardError(values)
+  const error = spread === null ? null : Math.max(spread, leastError)
+  const row = { name, published, ours, ci95: error === null ? null : error * studentT95(values.length - 1) }
   if (published === null) return { ...row, verdict: null, why }
-  const verdict = verdictOn({ published, ours, error: standardError(values), ...claim })
+  const verdict = verdictOn({ published, ours, error, ...claim })
   return { ...row, verdict, why: verdict === 'reproduced' ? undefined : why }
 }

@@ -68,4 +68,7 @@ test('a row says why only where it has to', () => {
   expect(compared('a', 20, [1, 2, 3], { why })).toMatchObject({ verdict: 'differs', why })
   expect(compared('a', null, [1, 2, 3])).toMatchObject({ published: null, verdict: null })
   expect(compared('a', 2, [2])).toMatchObject({ verdict: null, ci95: null })
+  // Two runs that agree by chance.
+  expect(compared('a', 2.1, [2, 2])).toMatchObject({ verdict: 'differs', ci95: 0 })
+  expect(compared('a', 2.1, [2, 2], { leastError: 0.05 })).toMatchObject({ verdict: 'reproduced' })
 })
