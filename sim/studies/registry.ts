@@ -10,4 +10,5 @@ export type Registry = Readonly<Record<string, () => Promise<StudyModule>>>
 export const STUDIES: Registry = {
   dgvh: () => import('./dgvh.ts'),
   convergence: () => import('./convergence.ts'),
+  urdht: () => import('./urdht.ts'),
 }

@@ -249,6 +249,7 @@ export function packageViolations(files: readonly SourceFile[], manifest: Manife
         .slice(0, from.startsWith('@') ? 2 : 1)
         .join('/')
       unused.delete(name)
+      unused.delete(`@types/${name}`)
       if (!(name in dependencies || name in optionalDependencies) && (shipped || !(name in devDependencies))) {
         out.push(`${file.path}: imports ${name}, which package.json does not ${shipped ? 'give to users' : 'name'}`)
       }

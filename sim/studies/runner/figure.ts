@@ -69,7 +69,7 @@ export class Drawing {
     return new this.#window.XMLSerializer().serializeToString(svg as never)
   }
 
-  #plot({ style, ...options }: PlotOptions): Drawn {
+  #plot(options: PlotOptions): Drawn {
     const document = this.#window.document as unknown as NonNullable<PlotOptions['document']>
     const drawn = plot({
       document,
@@ -81,7 +81,6 @@ export class Drawing {
       marginBottom: 46,
       ...options,
       figure: false,
-      style: typeof style === 'string' ? style : { fontSize: `${FONT.size}px`, ...style },
     })
     return drawn as unknown as Drawn
   }
@@ -97,10 +96,13 @@ export class Drawing {
 
   /** As a group: a nested `svg` would take its size from the style sheet that Plot adds. */
   #moved(inner: Element, top: number): Element {
-    const kept = ['fill', 'text-anchor', 'font-size']
-    const attributes = kept.map((name) => [name, inner.getAttribute(name) ?? ''])
-    const group = this.#element('g', { ...Object.fromEntries(attributes), transform: `translate(0,${top})` })
-    group.setAttribute('style', `--plot-background: white; ${inner.getAttribute('style') ?? ''}`.trim())
+    const group = this.#element('g', {
+      fill: 'currentColor',
+      'text-anchor': 'middle',
+      'font-size': FONT.size,
+      style: '--plot-background: white',
+      transform: `translate(0,${top})`,
+    })
     inner.querySelector('style')?.remove()
     group.append(...inner.childNodes)
     return group
