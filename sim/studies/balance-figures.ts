@@ -3,7 +3,7 @@ import * as Plot from '@observablehq/plot'
 import type { Measured, Pulled } from './balance.ts'
 import { ci95, mean } from './statistics.ts'
 import type { Figure } from './study.ts'
-import { harmonic } from './sybil-balance.ts'
+import { harmonic } from './uneven-load.ts'
 
 const PUBLISHED = 'published'
 const OURS = 'ours, with 95 % interval'

@@ -9,7 +9,8 @@ import { caseName, MISREAD, PUBLISHED, PUBLISHED_TRIALS, type PublishedCase, tas
 import { balanceFigures } from './balance-figures.ts'
 import { ci95, compared, mean, standardDeviation } from './statistics.ts'
 import type { Done, Report, Row, Study, StudyOptions, Table } from './study.ts'
-import { harmonic, sybilTrial, type Trial } from './sybil-balance.ts'
+import { sybilTrial, type Trial } from './sybil-balance.ts'
+import { harmonic } from './uneven-load.ts'
 
 interface ModelUnit {
   readonly kind: 'model'

@@ -8,7 +8,9 @@ export interface StudyModule {
 export type Registry = Readonly<Record<string, () => Promise<StudyModule>>>
 
 export const STUDIES: Registry = {
-  dgvh: () => import('./dgvh.ts'),
+  balance: () => import('./balance.ts'),
+  chordreduce: () => import('./chordreduce.ts'),
   convergence: () => import('./convergence.ts'),
+  dgvh: () => import('./dgvh.ts'),
   urdht: () => import('./urdht.ts'),
 }

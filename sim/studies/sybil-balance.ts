@@ -60,13 +60,6 @@ export function sybilTrial(given: SybilCase, random: Random): Trial {
   return new Circle(given, random).run()
 }
 
-/** H_n: what the busiest of n hosts has to do, over the mean, when tasks are many. */
-export function harmonic(n: number): number {
-  let sum = 0
-  for (let i = n; i > 0; i--) sum += 1 / i
-  return sum
-}
-
 const NONE = -1
 
 /** Of the random numbers, two make a key. */
