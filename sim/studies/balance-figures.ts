@@ -56,8 +56,8 @@ function strategies(points: readonly Point[], ours: readonly OursPoint[]): Figur
       caption:
         'Time until all tasks are done over the time if none rested: 1 is ideal. Below, the queues of Chorale, which need no Sybils.',
       plot: {
-        marginLeft: 330,
-        width: 860,
+        marginLeft: 370,
+        width: 900,
         x: { label: 'runtime factor (ticks / ideal ticks)', domain: [1, 8], grid: true },
         y: { label: null, domain: [...new Set([...rows, ...pulls].map(({ at }) => at))] },
         color: SERIES,
@@ -91,7 +91,7 @@ function unbalanced(points: readonly Point[]): Figure[] {
       caption:
         'Without a strategy the busiest node decides: H_n times the mean load when there are many tasks per node, a little more when there are few. The points of one n are 10^5, 5x10^5 and 10^6 tasks.',
       plot: {
-        x: { label: 'nodes n', type: 'log', tickFormat: ',', domain: [900, 11_000] },
+        x: { label: 'nodes n', type: 'log', ticks: [1000, 2000, 5000, 10_000], tickFormat: ',', domain: [900, 11_000] },
         y: { label: 'runtime factor', grid: true, domain: [7, 10.5] },
         color: { domain: [PUBLISHED, OURS, theory], range: [...SERIES.range, '#777777'], legend: true },
         marks: [
@@ -121,7 +121,12 @@ function churn(points: readonly Point[]): Figure[] {
       title: 'Churn instead of a strategy, 1,000 nodes and 10^5 tasks',
       caption: 'Nodes that leave and join at random even out load too, at the price of moving tasks again and again.',
       plot: {
-        x: { label: 'probability that a node leaves, per tick', type: 'log', tickFormat: 'g' },
+        x: {
+          label: 'probability that a node leaves, per tick',
+          type: 'log',
+          ticks: [1e-4, 1e-3, 0.01, 0.1],
+          tickFormat: String,
+        },
         y: { label: 'runtime factor', grid: true, domain: [1, 8] },
         color: SERIES,
         marks: [
@@ -180,7 +185,10 @@ function costs(points: readonly Point[], ours: readonly OursPoint[]): Figure[] {
   const pulls = ours.map(({ name, factor, messages }) => {
     return { name: name.replace(/^n = .*?, /, ''), factor, messages, series: 'Chorale' }
   })
-  const all = [...strategies, ...pulls]
+  // Names of points that lie at the same height go above and below in turn.
+  const all = [...strategies, ...pulls].toSorted((a, b) => a.factor - b.factor)
+  const [above, below] = [1, 0].map((odd) => all.filter((_, i) => i % 2 === odd))
+  const text = { x: 'messages', y: 'factor', text: 'name', dx: 8, textAnchor: 'start', fontSize: 10 } as const
   return [
     {
       name: 'balance-messages',
@@ -191,12 +199,13 @@ function costs(points: readonly Point[], ours: readonly OursPoint[]): Figure[] {
         width: 900,
         height: 520,
         marginRight: 240,
-        x: { label: 'messages per task', type: 'log', grid: true, tickFormat: 'g' },
+        x: { label: 'messages per task', type: 'log', grid: true, ticks: [0.01, 0.1, 1, 10], tickFormat: String },
         y: { label: 'runtime factor', grid: true, domain: [1, 8] },
         color: { domain: ['Sybils and churn', 'Chorale'], range: ['#777777', '#1b6ca8'], legend: true },
         marks: [
           Plot.dot(all, { x: 'messages', y: 'factor', fill: 'series', r: 4 }),
-          Plot.text(all, { x: 'messages', y: 'factor', text: 'name', dx: 8, textAnchor: 'start', fontSize: 10 }),
+          Plot.text(above, { ...text, dy: -6 }),
+          Plot.text(below, { ...text, dy: 6 }),
         ],
       },
     },

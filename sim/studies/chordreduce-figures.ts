@@ -46,7 +46,9 @@ function speed(all: readonly Found[]): Figure {
     const spread = kind === 'design' ? standardDeviation(speedUps) : 0
     const speedUp = mean(speedUps)
     const series = kind === 'design' ? DESIGN : OURS
-    return [{ panel: panel(power), workers, series, speedUp, low: speedUp - spread, high: speedUp + spread }]
+    return [
+      { panel: panel(power), workers, series, speedUp, low: Math.max(0.1, speedUp - spread), high: speedUp + spread },
+    ]
   })
   return {
     name: 'chordreduce-speed-up',
@@ -59,7 +61,14 @@ function speed(all: readonly Found[]): Figure {
       marginTop: 40,
       fx: { label: null },
       x: { label: 'workers', domain: [0, MAX_WORKERS + 2] },
-      y: { label: 'speed-up', grid: true, domain: [0, MAX_WORKERS] },
+      y: {
+        label: 'speed-up (log)',
+        type: 'log',
+        grid: true,
+        domain: [0.1, MAX_WORKERS],
+        ticks: [0.1, 0.3, 1, 3, 10, 30],
+        tickFormat: String,
+      },
       color: {
         domain: [PUBLISHED, DESIGN, LOGARITHMIC, LINEAR, OURS, IDEAL],
         range: ['#d95f02', '#7570b3', '#e7298a', '#66a61e', '#1b6ca8', '#bbbbbb'],
@@ -97,13 +106,14 @@ function churn(all: readonly Found[]): Figure {
     return [{ series: kind === 'model' ? LATER : OURS, percent, factor, low: factor - spread, high: factor + spread }]
   })
   const points = published.CHURN.map(({ percent, factor }) => ({ series: PUBLISHED, percent, factor }))
+  const rates = published.CHURN.map(({ percent }) => percent).sort((a, b) => a - b)
   return {
     name: 'chordreduce-churn',
     title: 'Speed-up under churn, 40 workers and 10^8 samples',
     caption:
       'Time without churn over time with it; above 1 churn helps. It helps a design that leaves load uneven. Ours has nothing to gain from it, and loses only what the dead were doing.',
     plot: {
-      x: { label: 'hosts that leave and come, per cent per second', type: 'log', tickFormat: 'g' },
+      x: { label: 'hosts that leave and come, per cent per second', type: 'point', domain: rates, tickFormat: String },
       y: { label: 'speed-up against no churn', grid: true, domain: [0, 2.4] },
       color: { domain: [PUBLISHED, LATER, OURS], range: ['#d95f02', '#7570b3', '#1b6ca8'], legend: true },
       marks: [
