@@ -5,7 +5,7 @@
  * (Sybils), whose tasks go onto its one stack: the task that came last is done first.
  *
  * Keys are numbers of 53 random bits where the papers hash with SHA-1: only the order on the circle counts, and both are
- * uniform with next to no ties. Host, task and id are indices into flat arrays, so that a trial takes milliseconds.
+ * uniform with next to no ties. Everything is in flat arrays, so that a trial takes milliseconds.
  *
  * Messages: a request is one and its answer another. Joining a place that must be looked up takes half the binary logarithm
  * of the ids (each hop is a message), one answer, and the exchange with the successor; what the published
@@ -61,6 +61,7 @@ export function sybilTrial(given: SybilCase, random: Random): Trial {
 }
 
 const NONE = -1
+const SMALL_STACK = 16
 
 /** Of the random numbers, two make a key. */
 function place(random: Random): number {
@@ -79,12 +80,10 @@ class Circle {
   readonly #isIn: Uint8Array
   readonly #strength: Int32Array
   readonly #load: Int32Array
-  readonly #top: Int32Array
+  /** Keys of its tasks; of each array the first `load` count. */
+  readonly #stack: Float64Array[]
   readonly #sybils: Int32Array
   readonly #sybilIds: Float64Array
-  // By task: its key, and the task that lies under it.
-  readonly #key: Float64Array
-  readonly #under: Int32Array
   #waiting: number
   #left: number
   readonly #threshold: number
@@ -105,11 +104,9 @@ class Circle {
     this.#isIn = new Uint8Array(hosts)
     this.#strength = new Int32Array(hosts)
     this.#load = new Int32Array(hosts)
-    this.#top = new Int32Array(hosts).fill(NONE)
+    this.#stack = Array.from({ length: hosts }, () => new Float64Array(SMALL_STACK))
     this.#sybils = new Int32Array(hosts)
     this.#sybilIds = new Float64Array(hosts * strength)
-    this.#key = new Float64Array(tasks)
-    this.#under = new Int32Array(tasks)
     this.#waiting = hosts - nodes
     this.#left = tasks
     this.#threshold = Math.floor((tasks / nodes) * given.threshold)
@@ -129,8 +126,7 @@ class Circle {
       const key = place(this.#random)
       let at = from[Math.floor(key * nodes)]!
       while (at < nodes && this.#ids[at]! < key) at++
-      this.#key[task] = key
-      this.#push(this.#hostOf[at % nodes]!, task)
+      this.#push(this.#hostOf[at % nodes]!, key)
     }
   }
 
@@ -153,7 +149,9 @@ class Circle {
     if (churn > 0) this.#churn(churn)
     for (let host = 0; host < this.#load.length; host++) {
       if (this.#load[host] === 0) continue
-      for (let i = work === 'one' ? 1 : this.#strength[host]!; i > 0 && this.#load[host]! > 0; i--) this.#pop(host)
+      const done = Math.min(this.#load[host]!, work === 'one' ? 1 : this.#strength[host]!)
+      this.#load[host]! -= done
+      this.#left -= done
     }
     this.#ticks++
   }
@@ -317,20 +315,17 @@ class Circle {
       joining++
       i++ // as in the published program, which steps over whoever waits behind a host that joins
     }
-    if (leaving.length === this.#count) leaving.pop() // tasks need a host
+    if (leaving.length === this.#load.length - this.#waiting) leaving.pop() // tasks need a host
     const orphans: number[] = []
     for (const host of leaving) {
       this.#isIn[host] = 0
       this.#dropSybils(host)
       this.#remove(this.#idOf[host]!, host)
       this.#messages += 2
-      const tasks: number[] = []
-      for (let task = this.#top[host]!; task !== NONE; task = this.#under[task]!) tasks.push(task)
-      orphans.push(...tasks.reverse()) // what was on top stays on top
+      for (const key of this.#stack[host]!.subarray(0, this.#load[host])) orphans.push(key)
       this.#load[host] = 0
-      this.#top[host] = NONE
     }
-    for (const task of orphans) this.#push(this.#hostOf[this.#ownerAt(this.#key[task]!)]!, task)
+    for (const key of orphans) this.#push(this.#hostOf[this.#ownerAt(key)]!, key)
     this.#moved += orphans.length
     for (let host = 0, entered = 0; entered < joining; host++) {
       if (this.#isIn[host] === 1) continue
@@ -343,49 +338,33 @@ class Circle {
 
   // --- Tasks ---
 
-  #push(host: number, task: number): void {
-    this.#under[task] = this.#top[host]!
-    this.#top[host] = task
-    this.#load[host]!++
-  }
-
-  #pop(host: number): void {
-    this.#top[host] = this.#under[this.#top[host]!]!
-    this.#load[host]!--
-    this.#left--
+  #push(host: number, key: number): void {
+    let stack = this.#stack[host]!
+    const load = this.#load[host]!++
+    if (load === stack.length) {
+      const larger = new Float64Array(2 * load)
+      larger.set(stack)
+      stack = this.#stack[host] = larger
+    }
+    stack[load] = key
   }
 
   /** The id at this index is new: its host takes from the next id's host what lies between the id before and it. */
   #take(to: number, at: number): void {
     const from = this.#hostOf[(at + 1) % this.#count]!
-    if (from === to || this.#load[from] === 0) return
+    const load = this.#load[from]!
+    if (from === to || load === 0) return
     const after = this.#ids[(at - 1 + this.#count) % this.#count]!
     const upTo = this.#ids[at]!
     const wraps = after >= upTo
-    let kept = NONE
-    let taken = NONE
-    let count = 0
-    const oldTop = this.#top[to]!
-    for (let task = this.#top[from]!, under = NONE; task !== NONE; task = under) {
-      under = this.#under[task]!
-      const key = this.#key[task]!
-      if (wraps ? key > after || key <= upTo : key > after && key <= upTo) {
-        if (taken === NONE) this.#top[to] = task
-        else this.#under[taken] = task
-        taken = task
-        count++
-      } else {
-        if (kept === NONE) this.#top[from] = task
-        else this.#under[kept] = task
-        kept = task
-      }
+    const stack = this.#stack[from]!
+    let kept = 0
+    for (let i = 0; i < load; i++) {
+      const key = stack[i]!
+      if (wraps ? key > after || key <= upTo : key > after && key <= upTo) this.#push(to, key)
+      else stack[kept++] = key
     }
-    if (kept === NONE) this.#top[from] = NONE
-    else this.#under[kept] = NONE
-    if (taken === NONE) return
-    this.#under[taken] = oldTop
-    this.#load[from]! -= count
-    this.#load[to]! += count
-    this.#moved += count
+    this.#load[from] = kept
+    this.#moved += load - kept
   }
 }
