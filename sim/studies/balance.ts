@@ -81,7 +81,7 @@ export const study: Study<BalanceUnit, BalanceResult> = {
     return [...queues(options), ...model.sort((a, b) => work(b) - work(a))]
   },
   weight: (unit) =>
-    unit.kind === 'queues' ? unit.tasks / 100 : (PUBLISHED[unit.index]!.given.tasks * unit.trials) / 5e6,
+    unit.kind === 'queues' ? unit.tasks / 1_700 : (PUBLISHED[unit.index]!.given.tasks * unit.trials) / 5e6,
   run(unit) {
     if (unit.kind === 'queues') {
       const { nodes, tasks, seed, fastest } = unit

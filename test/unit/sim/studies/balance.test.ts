@@ -22,7 +22,10 @@ const SMALL: SybilCase = {
 
 test.each<[Strategy, Partial<SybilCase>]>([
   ['none', {}],
+  ['none', { churn: 0.02 }],
+  ['none', { churn: 0.3 }],
   ['random', {}],
+  ['random', { churn: 0.02 }],
   ['random', { threshold: 0.25, hosts: 'uniform', work: 'strength' }],
   ['random', { everyTicks: 1, strength: 5 }],
   ['neighbour', {}],

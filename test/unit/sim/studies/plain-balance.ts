@@ -22,7 +22,7 @@ interface Place {
 export function plainTrial(given: SybilCase, random: Random): { ticks: number; loads: number[]; moved: number } {
   const place = () => (Math.floor(random.next() * 2 ** 26) * 2 ** 27 + Math.floor(random.next() * 2 ** 27)) * 2 ** -53
   const ids = Array.from({ length: given.nodes }, place).sort((a, b) => a - b)
-  const hosts: Host[] = ids.map((id) => {
+  let hosts: Host[] = ids.map((id) => {
     return {
       id,
       sybils: [],
@@ -30,6 +30,8 @@ export function plainTrial(given: SybilCase, random: Random): { ticks: number; l
       stack: [],
     }
   })
+  /** Places for as many hosts again as are in; a host that comes takes the first that is free. */
+  const slots: (Host | undefined)[] = [...hosts, ...hosts.map(() => undefined)]
   let moved = 0
   const circle = (): Place[] => {
     const places = hosts.flatMap((host) => [host.id, ...host.sybils].map((id) => ({ id, host })))
@@ -50,6 +52,11 @@ export function plainTrial(given: SybilCase, random: Random): { ticks: number; l
 
   function inject(host: Host, id: number): void {
     host.sybils.push(id)
+    handOver(host)
+  }
+
+  /** To a host with a new id. */
+  function handOver(host: Host): void {
     for (const from of hosts) {
       const stays: number[] = []
       for (const key of from.stack) {
@@ -61,6 +68,30 @@ export function plainTrial(given: SybilCase, random: Random): { ticks: number; l
         }
       }
       from.stack = stays
+    }
+  }
+
+  function leaveAndJoin(): void {
+    const free = slots.filter((slot) => !slot).length
+    const leaving = hosts.filter(() => random.next() < given.churn)
+    let joining = 0
+    for (let i = 0; i < free; i++) {
+      if (random.next() >= given.churn) continue
+      joining++
+      i++
+    }
+    if (leaving.length === hosts.length) leaving.pop()
+    for (const host of leaving) slots[slots.indexOf(host)] = undefined
+    hosts = slots.filter((slot) => slot !== undefined)
+    for (const key of leaving.flatMap(({ stack }) => stack)) {
+      ownerOf(key).stack.push(key)
+      moved++
+    }
+    for (; joining > 0; joining--) {
+      const host = { id: place(), sybils: [], strength: given.strength, stack: [] }
+      slots[slots.findIndex((slot) => !slot)] = host
+      hosts = slots.filter((slot) => slot !== undefined)
+      handOver(host)
     }
   }
 
@@ -108,6 +139,7 @@ export function plainTrial(given: SybilCase, random: Random): { ticks: number; l
         if (host.stack.length === 0) host.sybils = []
       }
     }
+    if (given.churn > 0) leaveAndJoin()
     for (const host of hosts) host.stack.splice(-(given.work === 'one' ? 1 : host.strength))
   }
   return { ticks, loads, moved }
