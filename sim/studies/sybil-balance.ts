@@ -61,7 +61,6 @@ export function sybilTrial(given: SybilCase, random: Random): Trial {
 }
 
 const NONE = -1
-const SMALL_STACK = 16
 
 /** Of the random numbers, two make a key. */
 function place(random: Random): number {
@@ -81,7 +80,7 @@ class Circle {
   readonly #strength: Int32Array
   readonly #load: Int32Array
   /** Keys of its tasks; of each array the first `load` count. */
-  readonly #stack: Float64Array[]
+  readonly #stack: number[][]
   readonly #sybils: Int32Array
   readonly #sybilIds: Float64Array
   #waiting: number
@@ -104,7 +103,7 @@ class Circle {
     this.#isIn = new Uint8Array(hosts)
     this.#strength = new Int32Array(hosts)
     this.#load = new Int32Array(hosts)
-    this.#stack = Array.from({ length: hosts }, () => new Float64Array(SMALL_STACK))
+    this.#stack = Array.from({ length: hosts }, () => [])
     this.#sybils = new Int32Array(hosts)
     this.#sybilIds = new Float64Array(hosts * strength)
     this.#waiting = hosts - nodes
@@ -322,7 +321,7 @@ class Circle {
       this.#dropSybils(host)
       this.#remove(this.#idOf[host]!, host)
       this.#messages += 2
-      for (const key of this.#stack[host]!.subarray(0, this.#load[host])) orphans.push(key)
+      for (let i = 0; i < this.#load[host]!; i++) orphans.push(this.#stack[host]![i]!)
       this.#load[host] = 0
     }
     for (const key of orphans) this.#push(this.#hostOf[this.#ownerAt(key)]!, key)
@@ -339,14 +338,7 @@ class Circle {
   // --- Tasks ---
 
   #push(host: number, key: number): void {
-    let stack = this.#stack[host]!
-    const load = this.#load[host]!++
-    if (load === stack.length) {
-      const larger = new Float64Array(2 * load)
-      larger.set(stack)
-      stack = this.#stack[host] = larger
-    }
-    stack[load] = key
+    this.#stack[host]![this.#load[host]!++] = key
   }
 
   /** The id at this index is new: its host takes from the next id's host what lies between the id before and it. */
