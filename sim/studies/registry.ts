@@ -8,9 +8,9 @@ export interface StudyModule {
 export type Registry = Readonly<Record<string, () => Promise<StudyModule>>>
 
 export const STUDIES: Registry = {
-  balance: () => import('./balance.ts'),
   chordreduce: () => import('./chordreduce.ts'),
-  convergence: () => import('./convergence.ts'),
   dgvh: () => import('./dgvh.ts'),
+  convergence: () => import('./convergence.ts'),
   urdht: () => import('./urdht.ts'),
+  balance: () => import('./balance.ts'),
 }
