@@ -8,7 +8,7 @@ import { hashKey } from '../../src/core/ids.ts'
 import { disputedArcs, judgeRing, outOfOrder } from '../checkers.ts'
 import { Call, Churn } from '../churn.ts'
 import { Cluster } from '../cluster.ts'
-import { type Latency, loadLatencyMatrix, uniformLatency } from '../latency.ts'
+import { type Latency, matrixLatency, readRttMatrix, uniformLatency } from '../latency.ts'
 
 export interface RingOptions {
   nodes: number
@@ -82,7 +82,7 @@ const CHECK_EVERY_MS = 10_000
 const MAX_QUIET_PERIODS = 60
 
 export async function runRing(options: RingOptions, onProgress?: (line: string) => void): Promise<RingResult> {
-  const latency: Latency = options.latency ? loadLatencyMatrix(options.latency) : uniformLatency(10, 80)
+  const latency: Latency = options.latency ? matrixLatency(readRttMatrix(options.latency)) : uniformLatency(10, 80)
   const { seed, loss, duplication, reordering, codec } = options
   const cluster = new Cluster({
     seed,
