@@ -23,6 +23,8 @@ export class Exchange {
   readonly #reject: (error: ChoraleError) => void
   #sentAtMs = 0
   #deadlineMs = 0
+  /** What connecting took, which is no part of the round trip. */
+  #connectMs = 0
   #link: Link | undefined
   #settled = false
   #onAbort: (() => void) | undefined
@@ -69,7 +71,6 @@ export class Exchange {
     }
     const target = network.hosts.get(to.peer)
     this.#sentAtMs = schedule.nowMs
-    let connectMs = 0
     if (target === undefined) {
       this.#deadlineMs = schedule.nowMs + (this.#options?.timeoutMs ?? UNKNOWN_TIMEOUT_MS)
       this.#awaitDeadline()
@@ -79,12 +80,12 @@ export class Exchange {
     else {
       this.#link = from.link(target)
       if (this.#link === undefined) {
-        connectMs = CONNECT_TRIPS * 2 * network.delay(from, target)
+        this.#connectMs = CONNECT_TRIPS * 2 * network.delay(from, target)
         this.#link = from.openLink(target)
       }
       this.#link.usedAtMs = schedule.nowMs
       network.count(this.kind.name)
-      this.#deadlineMs = schedule.nowMs + connectMs + (this.#options?.timeoutMs ?? this.#link.rtt.timeoutMs())
+      this.#deadlineMs = schedule.nowMs + this.#connectMs + (this.#options?.timeoutMs ?? this.#link.rtt.timeoutMs())
       if (network.drops() || network.parted(from, target)) {
         this.#awaitDeadline()
         return
@@ -93,7 +94,7 @@ export class Exchange {
     const message = network.options.codec
       ? decodeRequest(this.kind, encodeRequest(this.kind, this.message as never))
       : Object.freeze(this.message)
-    const delay = target === from ? 0 : connectMs + network.delay(from, target)
+    const delay = target === from ? 0 : this.#connectMs + network.delay(from, target)
     schedule.add(new Arrival(this, target, message, true), schedule.nowMs + delay)
     if (network.options.duplication > 0 && network.random.next() < network.options.duplication) {
       schedule.add(new Arrival(this, target, message, false), schedule.nowMs + network.delay(from, target))
@@ -153,7 +154,7 @@ export class Exchange {
   replied(reply: unknown, error: ChoraleError | undefined): void {
     // An answer that others had to be asked for says nothing about the way to this peer.
     if (this.#options?.timeoutMs === undefined)
-      this.#link?.rtt.sample(this.from.network.schedule.nowMs - this.#sentAtMs)
+      this.#link?.rtt.sample(this.from.network.schedule.nowMs - this.#sentAtMs - this.#connectMs)
     if (error) this.#fail(error)
     else {
       this.#settle()

@@ -71,6 +71,7 @@ program
   .option('--duplication <share>', 'requests that arrive twice', share, 0)
   .option('--reordering <share>', 'messages overtaken by later ones', share, 0)
   .option('--pauses <share>', 'share of the members that freeze for a second or two, per second', share, 0)
+  .option('--no-proximity', 'fingers and next hops without regard to latency')
   .option('--codec', 'every message through the codec, as on a wire', false)
   .option('--json', 'one JSON object on stdout')
   .option('-q, --quiet', 'no progress')

@@ -33,6 +33,8 @@ export interface RingOptions {
   codec: boolean
   /** Share of the members that freeze for a second or two, per second. */
   pauses: number
+  /** Fingers and next hops are chosen by latency. */
+  proximity: boolean
 }
 
 export const RING_DEFAULTS: RingOptions = {
@@ -50,6 +52,7 @@ export const RING_DEFAULTS: RingOptions = {
   reordering: 0,
   codec: false,
   pauses: 0,
+  proximity: true,
 }
 
 export interface RingResult {
@@ -69,6 +72,7 @@ export interface RingResult {
   killed: number
   joined: number
   rejected: number
+  meanMs: number
   p50Ms: number
   p99Ms: number
   meanHops: number
@@ -91,7 +95,7 @@ export async function runRing(options: RingOptions, onProgress?: (line: string) 
     duplication,
     reordering,
     codec,
-    settings: { successors: options.r, periodMs: PERIOD_MS },
+    settings: { successors: options.r, periodMs: PERIOD_MS, proximity: options.proximity },
   })
   const { schedule } = cluster
   cluster.start(options.nodes)
@@ -173,6 +177,7 @@ export async function runRing(options: RingOptions, onProgress?: (line: string) 
     killed: churn.killed,
     joined: churn.joined,
     rejected: churn.rejected,
+    meanMs: Math.round(sorted.reduce((sum, ms) => sum + ms, 0) / Math.max(1, sorted.length)),
     p50Ms: at(0.5),
     p99Ms: at(0.99),
     meanHops: Math.round((busy.hops / Math.max(1, busy.done - busy.failed)) * 100) / 100,

@@ -25,6 +25,8 @@ export const MAX_HANDLING_PER_PEER = 256
 export const MAX_CONTACTS_PER_MESSAGE = 64
 /** Hops that a lookup may take: 16 times the mean of a ring of a million nodes. */
 export const MAX_LOOKUP_HOPS = 128
+/** Members told to one who looks for nearer shortcuts. */
+export const MAX_NEAR_CONTACTS = 8
 /** Contacts seen lately, for one-hop lookups in small networks. */
 export const MAX_CACHED_CONTACTS = 512
 /** Contacts that stopped answering, remembered so that healed partitions merge. */

@@ -2,8 +2,10 @@
 import { describe, expect, test } from 'vitest'
 import { judgeRing } from '../../sim/checkers.ts'
 import type { SimNode } from '../../sim/cluster.ts'
-import { hashKey, type Key } from '../../src/core/ids.ts'
+import type { Latency } from '../../sim/latency.ts'
+import { between, hashKey, type Key } from '../../src/core/ids.ts'
 import { MAX_CACHED_CONTACTS } from '../../src/core/limits.ts'
+import { seededRandom } from '../../src/core/random.ts'
 import { ChordHost } from '../../src/dht/chord/host.ts'
 import { Lookup, Ping, Stabilize } from '../../src/dht/chord/messages.ts'
 import { type Contact, contactAt } from '../../src/net/contact.ts'
@@ -132,6 +134,81 @@ describe('lookups', () => {
       const holders = sorted.filter((chord) => chord.holdsReplica(key)).map((chord) => chord.self.id)
       expect(new Set(holders)).toEqual(new Set(route.replicas.map((c) => c.id)))
     }
+  })
+})
+
+describe('proximity', () => {
+  /** Hosts all over a square; what is far takes long. One way, ms. */
+  const square: Latency = (from, to) => {
+    const [a, b] = [placeOf(from), placeOf(to)]
+    return 3 + 100 * Math.hypot(a.x - b.x, a.y - b.y)
+  }
+  const placeOf = (host: number) => {
+    const random = seededRandom(`place ${host}`)
+    return { x: random.next(), y: random.next() }
+  }
+
+  async function settled(seed: number, proximity: boolean): Promise<Ring> {
+    const ring = new Ring({ seed, latency: square, settings: { ...settings(4), proximity } }, 100)
+    await ring.run(60 * PERIOD_MS)
+    return ring
+  }
+
+  /** Mean length of the ways that lookups take, one way, ms. */
+  function meanWayMs({ cluster }: Ring): number {
+    const byId = new Map(cluster.nodes.map((node) => [node.chord.self.id, node]))
+    let sum = 0
+    for (let i = 0; i < 1000; i++) {
+      const key = hashKey(`${i}`)
+      let at = cluster.pick()!
+      for (let next = at.chord.nextHop(key); next !== undefined; next = at.chord.nextHop(key)) {
+        const to = byId.get(next.id)!
+        sum += square(at.host.number, to.host.number, cluster.random)
+        at = to
+      }
+      expect(at.chord).toBe(cluster.ownerOf(key))
+    }
+    return sum / 1000
+  }
+
+  test.each(seeds(2))('makes lookups quicker, and is settled by round trips alone: seed %i', async (seed) => {
+    const [plain, near] = [await settled(seed, false), await settled(seed, true)]
+    expect(meanWayMs(near)).toBeLessThan(0.8 * meanWayMs(plain))
+    expect(await near.rightShare(200)).toBe(1)
+    // Every finger is still in its arc, so that the way is halved by each.
+    for (const { member } of near.cluster.sorted()) {
+      const { fingers, state } = member
+      for (let exponent = 255; between(state.succ.at(-1)!.id, fingers.target(exponent), member.self.id); exponent--) {
+        const finger = fingers.at(exponent)
+        const owner = near.cluster.ownerOf(fingers.target(exponent))
+        if (owner.self.id === member.self.id) continue
+        expect(finger).toBeDefined()
+        expect(fingers.fits(exponent, finger!.id) || finger!.id === owner.self.id).toBe(true)
+      }
+    }
+  })
+
+  test('one that claims to be near everybody, and names others that do not exist, is found out', async () => {
+    const ring = new Ring({ seed: 1, latency: square, settings: settings(4) }, 60)
+    await ring.run(60 * PERIOD_MS)
+    const liar = ring.cluster.nodes[0]!
+    const nobody = contactAt({ peer: 'nobody', ip: '192.0.2.1', port: 1, incarnation: 1 }, 0)
+    const holders = () =>
+      ring.cluster.sorted().filter(({ member }) => member.fingers.list().some(({ id }) => id === liar.chord.self.id))
+    const before = holders().length
+    liar.host.handle(Lookup, async (message, { from }) => {
+      const reply = await liar.chord.onLookup(message, from)
+      const at = message.near?.at ?? ([0, 0, 0, 0, 0] as const)
+      return { ...reply, at: [...at], ...(message.near && { near: [[nobody, [...at]]] }) } as never
+    })
+    liar.host.handle(Ping, () => ({ at: [0, 0, 0, 0, 0] }) as never)
+    for (let i = 0; i < 60; i++) {
+      await ring.run(PERIOD_MS)
+      const named = ring.cluster.sorted().filter(({ member }) => member.fingers.list().includes(nobody))
+      expect(named).toEqual([])
+    }
+    expect(holders().length).toBeLessThanOrEqual(before + 8)
+    expect(await ring.rightShare(200)).toBe(1)
   })
 })
 

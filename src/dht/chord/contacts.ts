@@ -116,6 +116,18 @@ export class ContactCache {
     return undefined
   }
 
+  /** The fresh contacts in [from, to), clockwise. */
+  within(from: Key, to: Key, nowMs: number): Contact[] {
+    const out: Contact[] = []
+    const size = this.#sorted.length
+    for (let step = 0, at = this.#at(from); step < size; step++) {
+      const { contact, heardAtMs } = this.#sorted[(at + step) % size]!
+      if (contact.id !== from && !between(from, contact.id, to)) break
+      if (nowMs - heardAtMs <= FRESH_MS) out.push(contact)
+    }
+    return out
+  }
+
   /** Any contact, fresh or not. */
   any(): Contact | undefined {
     return this.#sorted[this.#random.int(this.#sorted.length)]?.contact

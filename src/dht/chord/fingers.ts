@@ -1,6 +1,7 @@
 /**
- * Fingers: finger i of node x is the owner of x + 2^i (Stoica et al. 2001; the slides' formula is misprinted). Those
- * that fall within the successor list are left out: about log2(n / r) remain.
+ * Fingers. Finger i of node x is the owner of x + 2^i (Stoica et al. 2001; the slides' formula is misprinted), or any
+ * other node in the arc [x + 2^i, x + 2^(i+1)): each halves the way (proximity neighbour selection, Gummadi et al. 2003).
+ * Those that fall within the successor list are left out: about log2(n / r) remain.
  */
 import { between, KEY_BITS, type Key, plusPowerOfTwo } from '../../core/ids.ts'
 import { type Contact, sameNode } from '../../net/contact.ts'
@@ -26,6 +27,17 @@ export class Fingers {
     let target = this.#targets.get(exponent)
     if (target === undefined) this.#targets.set(exponent, (target = plusPowerOfTwo(this.#self, exponent)))
     return target
+  }
+
+  /** Where the arc of a finger ends. */
+  end(exponent: number): Key {
+    return exponent === KEY_BITS - 1 ? this.#self : this.target(exponent + 1)
+  }
+
+  /** Is a node at this id as good a finger as any? Else it only stands in, for its arc is empty. */
+  fits(exponent: number, id: Key): boolean {
+    const target = this.target(exponent)
+    return id === target || between(target, id, this.end(exponent))
   }
 
   at(exponent: number): Contact | undefined {

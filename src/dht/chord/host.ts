@@ -9,6 +9,7 @@ import { between, type Key } from '../../core/ids.ts'
 import { type Contact, contactAt } from '../../net/contact.ts'
 import type { Delivery, Transport } from '../../net/transport.ts'
 import type { JoinOptions, LookupOptions, Overlay, Regions, Route } from '../overlay.ts'
+import { Vicinity } from '../vicinity.ts'
 import { forwardLookup } from './lookup.ts'
 import type { ChordSettings } from './member.ts'
 import { Exchange, Hint, Join, Leave, Lookup, Ping, Stabilize } from './messages.ts'
@@ -34,9 +35,10 @@ export class ChordHost implements Overlay {
     this.#transport = transport
     const address = transport.self
     if (address === undefined && slots > 0) throw new ChoraleError('internal', 'a leaf has no overlay nodes')
+    const vicinity = new Vicinity(transport, env.random.fork('vicinity'))
     this.nodes = Array.from({ length: slots }, (_, slot) => {
       const nodeEnv = { ...env, random: env.random.fork(`chord ${slot}`) }
-      return new ChordNode(nodeEnv, transport, contactAt(address!, slot), settings)
+      return new ChordNode(nodeEnv, transport, contactAt(address!, slot), vicinity, settings)
     })
     for (const node of this.nodes) node.onChange(() => this.#changed())
     transport.handle(Stabilize, (message, to) => this.#node(to).onStabilize(message, to.from))
@@ -45,7 +47,7 @@ export class ChordHost implements Overlay {
     transport.handle(Ping, (_message, to) => this.#node(to).onPing(to.from))
     transport.handle(Leave, (message, to) => this.#node(to).onLeave(message, to.from))
     transport.handle(Hint, (message, to) => this.#node(to).onHint(message, to.from))
-    transport.handle(Lookup, (message, to) => this.#node(to).onLookup(message))
+    transport.handle(Lookup, (message, to) => this.#node(to).onLookup(message, to.from))
     transport.onPeerDown((peer) => {
       for (const node of this.nodes) node.peerDown(peer)
     })

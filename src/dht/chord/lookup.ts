@@ -6,16 +6,14 @@
  */
 import type { Env } from '../../core/env.ts'
 import { ChoraleError, errorCode } from '../../core/errors.ts'
-import { between, inArc, type Key } from '../../core/ids.ts'
+import { arcShare, between, inArc, type Key } from '../../core/ids.ts'
 import { MAX_LOOKUP_HOPS } from '../../core/limits.ts'
 import type { Contact } from '../../net/contact.ts'
-import type { ReplyOf } from '../../net/message.ts'
 import type { Transport } from '../../net/transport.ts'
 import type { LookupOptions, Route } from '../overlay.ts'
+import { bestWay } from '../proximity.ts'
 import { isAlive, type Member, meansDead } from './member.ts'
-import { Lookup, type LookupRequest, Ping } from './messages.ts'
-
-type LookupReply = ReplyOf<typeof Lookup>
+import { Lookup, type LookupReply, type LookupRequest, Ping } from './messages.ts'
 
 const DEADLINE_MS = 5000
 /** One attempt: a question or an answer that got lost costs no more. */
@@ -80,7 +78,7 @@ export function answerLookup(member: Member, request: LookupRequest): LookupRepl
 /** The answer of an owner. */
 function confirm(member: Member, key: Key, group: boolean): LookupReply | undefined {
   if (!member.owns(key)) return undefined
-  const reply: LookupReply = { owner: member.self, hops: 0 }
+  const reply: LookupReply = { owner: member.self, hops: 0, at: member.vicinity.at }
   if (member.state.prdc !== undefined) reply.prdc = member.state.prdc
   if (group) reply.replicas = member.replicas(key) as Contact[]
   return reply
@@ -113,7 +111,7 @@ async function route(
       if (!member.graves.holds(reply.owner, clock.now()) && reply.owner.id !== member.self.id) {
         member.cache.heard(reply.owner, clock.now(), reply.prdc?.id)
       }
-      return { ...reply, hops: Math.min(reply.hops + 1, MAX_LOOKUP_HOPS) }
+      return { ...reply, hops: Math.min(reply.hops + 1, MAX_LOOKUP_HOPS), at: member.vicinity.at }
     }
     if (reply?.retry) return { hops: 0, retry: true }
     // Where the way ended, the asker alone looks for another: if every hop did, the questions would multiply.
@@ -190,7 +188,8 @@ export function forward(
       rtt === undefined ? MAX_PROBE_MS : Math.min(Math.max(PROBE_RTTS * rtt, MIN_PROBE_MS), MAX_PROBE_MS)
     const probe = () => {
       transport.request(hop, Ping, {}, { slot: self.slot }).then(
-        () => {
+        ({ at }) => {
+          member.vicinity.answered(hop.peer, at)
           if (!done) cancelProbe = clock.timer(silenceMs, probe)
         },
         (error: unknown) => {
@@ -206,6 +205,7 @@ export function forward(
     const options = { slot: self.slot, timeoutMs: request.budgetMs, signal }
     transport.request(hop, Lookup, request, options).then((reply) => {
       if (!done) member.heard(hop)
+      member.vicinity.answered(hop.peer, reply.at)
       settle(reply)
     }, failed)
   })
@@ -240,29 +240,38 @@ export function nextHop(
     const owner = member.cache.ownerOf(key, now)
     if (owner !== undefined && usable(owner)) return owner
   }
-  // Else the nearest that is known before the key.
-  let best: Contact | undefined
-  const consider = (contact: Contact | undefined) => {
-    if (
-      contact !== undefined &&
-      between(best === undefined ? self.id : best.id, contact.id, key) &&
-      between(self.id, contact.id, key) &&
-      usable(contact)
-    ) {
-      best = contact
-    }
-  }
-  for (const contact of state.succ) consider(contact)
-  for (const contact of member.fingers.list()) consider(contact)
+  // Else one of those that are known before the key.
+  const onTheWay = (contact: Contact) => between(self.id, contact.id, key) && usable(contact)
+  const known = [...state.succ, ...member.fingers.list()].filter(onTheWay)
   if (!noCache) {
-    const cached = member.cache.before(
-      key,
-      now,
-      (c) => usable(c) && between(self.id, c.id, key) && member.transport.connected(c.peer),
-    )
-    consider(cached)
+    const cached = member.cache.before(key, now, (c) => onTheWay(c) && member.transport.connected(c.peer))
+    if (cached !== undefined) known.push(cached)
   }
-  return best
+  return quickest(member, key, known)
+}
+
+/** A request over a new connection takes so many round trips. */
+const CONNECT_TRIPS = 2.5
+
+/** Of nodes on the way to a key, the one through which its owner is reached soonest, as far as can be told. */
+function quickest(member: Member, key: Key, known: readonly Contact[]): Contact | undefined {
+  if (known.length < 2) return known[0]
+  const { transport, vicinity, settings } = member
+  const size = member.sizeEstimate()
+  const left = (to: Contact) => size * arcShare(to.id, key)
+  if (!settings.proximity)
+    return bestWay(
+      known.map((to) => ({ to, ms: undefined, left: left(to) })),
+      0,
+    )
+  const rtts = known.map(({ peer }) => vicinity.measuredMs(peer))
+  const measured = rtts.filter((ms) => ms !== undefined)
+  const usualMs = measured.reduce((sum, ms) => sum + ms, 0) / Math.max(1, measured.length)
+  const ways = known.map((to, i) => {
+    const ms = (rtts[i] ?? usualMs) * (transport.connected(to.peer) ? 1 : CONNECT_TRIPS)
+    return { to, ms, left: left(to) }
+  })
+  return bestWay(ways, usualMs)
 }
 
 /** A leaf's lookup: members take the question. */

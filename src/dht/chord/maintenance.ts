@@ -1,12 +1,11 @@
 /**
- * The procedures that keep the ring: join, stabilize, rectify, young gossip, fingers, and closing up with rings that
- * were parted. The rules they apply are in `ring.ts`. (Zave 2017; DESIGN 6.)
+ * The procedures that keep the ring: join, stabilize, rectify, young gossip, and closing up with rings that were parted.
+ * The rules they apply are in `ring.ts`; shortcuts are in `shortcuts.ts`. (Zave 2017; DESIGN 6.)
  */
 import { ChoraleError } from '../../core/errors.ts'
 import { between, type Key } from '../../core/ids.ts'
 import { type Contact, sameNode } from '../../net/contact.ts'
 import type { ReplyOf } from '../../net/message.ts'
-import { answerLookup, forward } from './lookup.ts'
 import { askTwice, isAlive, type Member, meansDead } from './member.ts'
 import { Exchange, Hint, Join, Leave, Lookup, Ping, Stabilize } from './messages.ts'
 import {
@@ -96,11 +95,14 @@ type Asked = RingState<Contact> | 'busy' | 'dead'
 
 /** Zave's state query, which also tells the other that we take it for our successor. Buries the dead. */
 async function ask(member: Member, contact: Contact): Promise<Asked> {
-  const { transport, self, settings } = member
+  const { transport, self, settings, vicinity } = member
   const preds = member.state.prdc === undefined ? [] : member.preds.slice(0, settings.replicas - 1)
-  const reply = await askTwice(member, contact, () =>
-    transport.request(contact, Stabilize, { preds }, { slot: self.slot }),
-  )
+  const question = async () => {
+    const answer = await transport.request(contact, Stabilize, { preds, at: vicinity.at }, { slot: self.slot })
+    vicinity.answered(contact.peer, answer.at)
+    return answer
+  }
+  const reply = await askTwice(member, contact, question)
   if (reply === 'dead') return 'dead'
   return reply === 'alive' || reply.view === undefined ? 'busy' : (reply.view as RingState<Contact>)
 }
@@ -248,46 +250,7 @@ export function answerExchange(member: Member, from: Contact, succ: readonly Con
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Shortcuts, and parted rings
-
-/** Refreshes one finger. The node that held it is asked first: mostly it still is the one. */
-export async function refreshFinger(member: Member): Promise<void> {
-  const { fingers, state } = member
-  const last = state.succ[state.succ.length - 1]
-  if (last === undefined || state.mode === 'young') return
-  const exponent = fingers.nextExponent(last.id)
-  const target = fingers.target(exponent)
-  const held = fingers.at(exponent)
-  const request = { key: target, ttl: 64, budgetMs: 3000, trail: [member.self.id], noCache: true, group: false }
-  let owner = held && (await forward(member, held, { ...request, ttl: 8 }))?.owner
-  if (owner === undefined) {
-    const answer = await Promise.try(() => answerLookup(member, { ...request, trail: [] })).catch((error: unknown) => {
-      meansDead(error) // throws our own bugs
-      return undefined
-    })
-    owner = answer?.owner
-  }
-  if (owner !== undefined && owner.id !== member.self.id) fingers.set(exponent, owner)
-}
-
-/** Of the successors, so many are kept connected: lookups seldom end at later ones. */
-const CONNECTED_SUCCESSORS = 4
-
-/** Lookups go over open connections to short and long peers: opens one of each that is missing. */
-export function openConnections(member: Member): void {
-  const { state, fingers } = member
-  openOne(member, state.succ, CONNECTED_SUCCESSORS)
-  openOne(member, fingers.list(), Number.POSITIVE_INFINITY)
-}
-
-function openOne(member: Member, contacts: readonly Contact[], most: number): void {
-  for (let i = 0; i < contacts.length && i < most; i++) {
-    const contact = contacts[i]!
-    if (member.transport.connected(contact.peer)) continue
-    void isAlive(member, contact)
-    return
-  }
-}
+// Parted rings
 
 /**
  * Looks whether somebody who was lost once is back: then the two rings of a healed partition meet. The seeds that we once

@@ -9,6 +9,7 @@ import { arcShare, between, inArc, type Key } from '../../core/ids.ts'
 import { type Contact, sameNode } from '../../net/contact.ts'
 import type { Transport } from '../../net/transport.ts'
 import type { Regions } from '../overlay.ts'
+import type { Vicinity } from '../vicinity.ts'
 import { ContactCache, Graveyard } from './contacts.ts'
 import { Fingers } from './fingers.ts'
 import { Ping, type View } from './messages.ts'
@@ -21,9 +22,16 @@ export interface ChordSettings {
   readonly replicas: number
   /** Stabilization period. Default 1,000. */
   readonly periodMs: number
+  /** Fingers and next hops are chosen by latency. Default true. */
+  readonly proximity: boolean
 }
 
-export const DEFAULT_CHORD: ChordSettings = Object.freeze({ successors: 4, replicas: 3, periodMs: 1000 })
+export const DEFAULT_CHORD: ChordSettings = Object.freeze({
+  successors: 4,
+  replicas: 3,
+  periodMs: 1000,
+  proximity: true,
+})
 
 export type Phase = 'out' | 'joining' | 'member' | 'left'
 
@@ -32,6 +40,7 @@ export class Member {
   readonly transport: Transport
   readonly self: Contact
   readonly settings: ChordSettings
+  readonly vicinity: Vicinity
   readonly fingers: Fingers
   readonly cache: ContactCache
   readonly graves: Graveyard
@@ -48,11 +57,12 @@ export class Member {
   /** Nearest first; the first is the predecessor. */
   #preds: readonly Contact[] = []
 
-  constructor(env: Env, transport: Transport, self: Contact, settings: ChordSettings) {
+  constructor(env: Env, transport: Transport, self: Contact, vicinity: Vicinity, settings: ChordSettings) {
     this.env = env
     this.transport = transport
     this.self = self
     this.settings = settings
+    this.vicinity = vicinity
     this.fingers = new Fingers(self.id)
     this.cache = new ContactCache(env.random.fork('cache'))
     this.graves = new Graveyard(env.random.fork('graves'))
@@ -264,7 +274,10 @@ export function askTwice<T>(
     }
     const ping = () => {
       asked++
-      transport.request(contact, Ping, {}, { slot: self.slot }).then(() => answered('alive'), failed)
+      transport.request(contact, Ping, {}, { slot: self.slot }).then(({ at }) => {
+        member.vicinity.answered(contact.peer, at)
+        answered('alive')
+      }, failed)
     }
     const rtt = transport.rtt(contact.peer)
     const lateMs = rtt === undefined ? UNKNOWN_LATE_MS : Math.max(LATE_RTTS * rtt, MIN_LATE_MS)
@@ -280,6 +293,9 @@ const UNKNOWN_LATE_MS = 300
 
 /** Pings, twice if need be. Buries the contact when it does not answer. */
 export async function isAlive(member: Member, contact: Contact): Promise<boolean> {
-  const ping = () => member.transport.request(contact, Ping, {}, { slot: member.self.slot })
+  const ping = async () => {
+    const { at } = await member.transport.request(contact, Ping, {}, { slot: member.self.slot })
+    member.vicinity.answered(contact.peer, at)
+  }
   return (await askTwice(member, contact, ping)) !== 'dead'
 }

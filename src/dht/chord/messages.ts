@@ -1,7 +1,8 @@
 /** What Chord nodes say to each other. A reply without a view means `busy`: the node is in an operation of its own. */
 import { type Static, Type } from 'typebox'
-import { MAX_CONTACTS_PER_MESSAGE, MAX_LOOKUP_HOPS } from '../../core/limits.ts'
-import { ContactSchema, defineMessage, KeySchema, type RequestOf, record } from '../../net/message.ts'
+import { MAX_CONTACTS_PER_MESSAGE, MAX_LOOKUP_HOPS, MAX_NEAR_CONTACTS } from '../../core/limits.ts'
+import { ContactSchema, defineMessage, KeySchema, type ReplyOf, type RequestOf, record } from '../../net/message.ts'
+import { CoordinateSchema } from '../coordinates.ts'
 
 const Contacts = Type.Array(ContactSchema, { maxItems: MAX_CONTACTS_PER_MESSAGE })
 
@@ -13,13 +14,17 @@ const ViewSchema = record({
 
 export type View = Static<typeof ViewSchema>
 
-const MaybeView = record({ view: Type.Optional(ViewSchema) })
+/** The network coordinate of whoever sends it (`coordinates.ts`). */
+const At = Type.Optional(CoordinateSchema)
 
 /**
  * "You are my successor" (Zave's query and notify in one) or, when the asker has just learnt of the node, "you may be".
  * `preds`: the asker's predecessors, nearest first, so that the other knows the group that it holds replicas for.
  */
-export const Stabilize = defineMessage('chord.stabilize', { request: record({ preds: Contacts }), reply: MaybeView })
+export const Stabilize = defineMessage('chord.stabilize', {
+  request: record({ preds: Contacts, at: At }),
+  reply: record({ view: Type.Optional(ViewSchema), at: At }),
+})
 
 /** Young members unite their views. */
 export const Exchange = defineMessage('chord.exchange', {
@@ -33,7 +38,7 @@ export const Join = defineMessage('chord.join', {
   reply: record({ view: Type.Optional(ViewSchema), fingers: Type.Optional(Contacts) }),
 })
 
-export const Ping = defineMessage('chord.ping', { request: record({}), reply: record({}) })
+export const Ping = defineMessage('chord.ping', { request: record({}), reply: record({ at: At }) })
 
 /** The sender leaves. `succ` and `prdc` are what it knew. */
 export const Leave = defineMessage('chord.leave', {
@@ -67,6 +72,8 @@ export const Lookup = defineMessage('chord.lookup', {
     noCache: Type.Boolean(),
     /** The replica group is wanted too. */
     group: Type.Boolean(),
+    /** Who do you know in the arc [from, to) that is near this coordinate? For shortcuts. */
+    near: Type.Optional(record({ from: KeySchema, to: KeySchema, at: CoordinateSchema })),
   }),
   reply: record({
     owner: Type.Optional(ContactSchema),
@@ -75,7 +82,13 @@ export const Lookup = defineMessage('chord.lookup', {
     replicas: Type.Optional(Contacts),
     hops: Type.Integer({ minimum: 0, maximum: MAX_LOOKUP_HOPS }),
     retry: Type.Optional(Type.Boolean()),
+    /** Of the hop that answers. */
+    at: At,
+    near: Type.Optional(Type.Array(Type.Tuple([ContactSchema, CoordinateSchema]), { maxItems: MAX_NEAR_CONTACTS })),
   }),
 })
 
 export type LookupRequest = RequestOf<typeof Lookup>
+export type LookupReply = ReplyOf<typeof Lookup>
+/** A member, and the coordinate that it told. */
+export type Near = NonNullable<LookupReply['near']>[number]

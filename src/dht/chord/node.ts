@@ -7,9 +7,10 @@ import type { Env } from '../../core/env.ts'
 import { ChoraleError } from '../../core/errors.ts'
 import type { Key } from '../../core/ids.ts'
 import { type Contact, sameNode } from '../../net/contact.ts'
-import type { RequestOf } from '../../net/message.ts'
+import type { ReplyOf, RequestOf } from '../../net/message.ts'
 import type { Sender, Transport } from '../../net/transport.ts'
 import type { JoinOptions, LookupOptions, Overlay, Regions, Route } from '../overlay.ts'
+import type { Vicinity } from '../vicinity.ts'
 import { answerLookup, lookup, nextHop } from './lookup.ts'
 import {
   answerExchange,
@@ -20,9 +21,7 @@ import {
   gossip,
   joinThrough,
   leave,
-  openConnections,
   rectify,
-  refreshFinger,
   seek,
   seekLost,
   seekThroughShortcut,
@@ -30,8 +29,9 @@ import {
   startOver,
 } from './maintenance.ts'
 import { type ChordSettings, DEFAULT_CHORD, Member, meansDead, sameLists } from './member.ts'
-import type { Exchange, Hint, Leave, LookupRequest, Stabilize, View } from './messages.ts'
+import type { Exchange, Hint, Leave, LookupReply, LookupRequest, Ping, Stabilize, View } from './messages.ts'
 import { type RingState, ripe } from './ring.ts'
+import { openConnections, refreshFinger, tellNear } from './shortcuts.ts'
 
 /** Tries to join, each through another seed; the pauses between them grow to a second. */
 const JOIN_TRIES = 30
@@ -61,9 +61,15 @@ export class ChordNode implements Overlay {
   /** Others came to us or a neighbour died: do not wait for the period's end. */
   #settling = 0
 
-  constructor(env: Env, transport: Transport, self: Contact, settings: Partial<ChordSettings> = {}) {
+  constructor(
+    env: Env,
+    transport: Transport,
+    self: Contact,
+    vicinity: Vicinity,
+    settings: Partial<ChordSettings> = {},
+  ) {
     this.#env = env
-    this.member = new Member(env, transport, self, { ...DEFAULT_CHORD, ...settings })
+    this.member = new Member(env, transport, self, vicinity, { ...DEFAULT_CHORD, ...settings })
   }
 
   get self(): Contact {
@@ -216,20 +222,22 @@ export class ChordNode implements Overlay {
 
   // Answers -----------------------------------------------------------------------------------------------------------
 
-  onStabilize(message: RequestOf<typeof Stabilize>, from: Sender): { view?: View } {
+  onStabilize(message: RequestOf<typeof Stabilize>, from: Sender): ReplyOf<typeof Stabilize> {
     const { member } = this
     const contact = confirmed(from.contact)
     if (member.phase === 'left') throw new ChoraleError('gone', 'this node has left')
     if (member.phase !== 'member') return {}
     if (member.graves.left(contact)) throw new ChoraleError('gone', 'you have left')
     member.heard(contact)
+    member.vicinity.heard(contact.peer, message.at)
     // The view as it was: with ourselves as its predecessor it would tell the asker nothing.
     const busy = member.operating
-    const view = busy ? {} : { view: member.view }
+    const { at } = member.vicinity
+    const reply = busy ? { at } : { view: member.view, at }
     rectify(member, contact)
     const { prdc } = member.state
     if (prdc !== undefined && sameNode(prdc, contact)) member.learnPreds(prdc, message.preds)
-    return view
+    return reply
   }
 
   onExchange(message: RequestOf<typeof Exchange>, from: Sender): { view: View } {
@@ -258,11 +266,11 @@ export class ChordNode implements Overlay {
     return { view, fingers: member.fingers.list() as Contact[] }
   }
 
-  onPing(from: Sender): Record<string, never> {
+  onPing(from: Sender): ReplyOf<typeof Ping> {
     if (this.member.phase === 'left') throw new ChoraleError('gone', 'this node has left')
     if (this.member.phase !== 'member') throw new ChoraleError('busy', 'not a member yet')
     if (from.contact !== undefined) this.member.heard(from.contact)
-    return {}
+    return { at: this.member.vicinity.at }
   }
 
   onLeave(message: RequestOf<typeof Leave>, from: Sender): Record<string, never> {
@@ -281,8 +289,12 @@ export class ChordNode implements Overlay {
     return {}
   }
 
-  onLookup(message: LookupRequest): ReturnType<typeof answerLookup> {
-    return answerLookup(this.member, message)
+  onLookup(message: LookupRequest, from: Sender): LookupReply | Promise<LookupReply> {
+    const { member } = this
+    const reply = answerLookup(member, message)
+    if (message.near === undefined || reply instanceof Promise) return reply
+    member.vicinity.heard(from.peer, message.near.at)
+    return { ...reply, near: tellNear(member, message.near) }
   }
 
   // Overlay -----------------------------------------------------------------------------------------------------------

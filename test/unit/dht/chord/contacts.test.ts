@@ -35,6 +35,27 @@ describe('cache', () => {
     expect(old).toBeLessThan(MAX_CACHED_CONTACTS / 10)
   })
 
+  test('the fresh ones of an arc, clockwise, where it begins and not where it ends', () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.nat({ max: 40 }), { maxLength: 20 }),
+        fc.uniqueArray(fc.nat({ max: 40 }), { maxLength: 10 }),
+        fc.nat({ max: 40 }),
+        fc.nat({ max: 40 }),
+        (fresh, stale, from, to) => {
+          const held = cache()
+          for (const n of stale) held.heard(at(n), 0)
+          for (const n of fresh) held.heard(at(n), FRESH_MS + 1)
+          const inside = (n: number) => (from < to ? n >= from && n < to : n >= from || n < to)
+          const order = (n: number) => (n - from + 1000) % 1000
+          const expected = fresh.filter(inside).sort((a, b) => order(a) - order(b))
+          const found = held.within(key(from), key(to), FRESH_MS + 1)
+          expect(found.map(({ id }) => id)).toEqual(expected.map(key))
+        },
+      ),
+    )
+  })
+
   test('hearing from one again takes no second place', () => {
     const held = cache()
     for (let i = 0; i < 100; i++) held.heard(at(5), i)

@@ -17,6 +17,18 @@ test('targets are powers of two away, around the circle', () => {
   for (const exponent of [0, 1, 100, 255]) expect(fingers.target(exponent)).toBe(after(2n ** BigInt(exponent)))
 })
 
+test('any node in its arc fits a finger: the arcs are apart, and together they are all of the circle', () => {
+  const fingers = new Fingers(self)
+  fc.assert(
+    fc.property(distance, (d) => {
+      const id = after(d)
+      const fit = Array.from({ length: KEY_BITS }, (_, e) => e).filter((e) => fingers.fits(e, id))
+      expect(fit).toEqual([d.toString(2).length - 1])
+    }),
+  )
+  expect([fingers.end(0), fingers.end(100), fingers.end(255)]).toEqual([after(2n), after(2n ** 101n), self])
+})
+
 test('refreshes go from the farthest to the last beyond the successor list, round and round', () => {
   fc.assert(
     fc.property(distance, (reach) => {
