@@ -30,16 +30,44 @@ export function nearest<C>(
   return best
 }
 
-/**
- * At most `cap` long peers of those that the topology allows: the nearest by latency, in the order of `candidates` where
- * that is equal; those of which nothing is known come last. With unknown latencies alone it keeps the order given.
- */
-export function chooseLong<C>(candidates: readonly C[], latencyOf: LatencyOf<C>, cap: number): C[] {
+/** The `count` nearest by latency, nearest first; those that are alike in the order given, the unknown ones last. */
+export function nearestFew<C>(candidates: readonly C[], latencyOf: LatencyOf<C>, count: number): C[] {
   return candidates
     .map((candidate, order) => ({ candidate, order, ms: latencyOf(candidate) ?? Number.POSITIVE_INFINITY }))
     .sort((a, b) => (a.ms === b.ms ? a.order - b.order : a.ms - b.ms))
-    .slice(0, cap)
+    .slice(0, count)
     .map(({ candidate }) => candidate)
+}
+
+/**
+ * At most `cap` long peers out of all that the topology allows, as fingers are chosen on the ring: as many at each scale of
+ * distance, so that no way is long for want of far peers, and at each scale the nearest by latency. A scale is a doubling of
+ * the distance, in whatever unit. (Nearest by latency alone takes 1.2 times as long on PlanetLab's matrix: study `underlay`.)
+ */
+export function chooseLong<C>(
+  candidates: readonly C[],
+  latencyOf: LatencyOf<C>,
+  distanceOf: (candidate: C) => number,
+  cap: number,
+): C[] {
+  const byScale = new Map<number, C[]>()
+  for (const candidate of candidates) {
+    const scale = Math.floor(Math.log2(distanceOf(candidate)))
+    const alike = byScale.get(scale)
+    if (alike === undefined) byScale.set(scale, [candidate])
+    else alike.push(candidate)
+  }
+  const scales = [...byScale]
+    .sort(([a], [b]) => b - a)
+    .map(([, alike]) => nearestFew(alike, latencyOf, Math.min(alike.length, cap)))
+  const out: C[] = []
+  for (let turn = 0; out.length < Math.min(cap, candidates.length); turn++) {
+    for (const alike of scales) {
+      const next = alike[turn]
+      if (next !== undefined && out.length < cap) out.push(next)
+    }
+  }
+  return out
 }
 
 /** One way on: a neighbour that is nearer to the goal. */

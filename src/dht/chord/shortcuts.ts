@@ -7,7 +7,7 @@ import type { Key } from '../../core/ids.ts'
 import { MAX_NEAR_CONTACTS } from '../../core/limits.ts'
 import { type Contact, sameNode } from '../../net/contact.ts'
 import { predictedMs, understood } from '../coordinates.ts'
-import { chooseLong, nearest } from '../proximity.ts'
+import { nearest, nearestFew } from '../proximity.ts'
 import { answerLookup, forward } from './lookup.ts'
 import { isAlive, type Member, meansDead } from './member.ts'
 import type { LookupRequest, Near } from './messages.ts'
@@ -70,7 +70,7 @@ function knownWithin(member: Member, from: Key, to: Key): Near[] {
 export function tellNear(member: Member, { from, to, at }: NonNullable<LookupRequest['near']>): Near[] {
   const asker = understood(at)
   const known = knownWithin(member, from, to)
-  return chooseLong(known, ([, there]) => predictedMs(asker, understood(there)), MAX_NEAR_CONTACTS)
+  return nearestFew(known, ([, there]) => predictedMs(asker, understood(there)), MAX_NEAR_CONTACTS)
 }
 
 /** Of the successors, so many are kept connected: lookups seldom end at later ones. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { bestWay, chooseLong, nearest } from '../../../src/dht/proximity.ts'
+import { bestWay, chooseLong, nearest, nearestFew } from '../../../src/dht/proximity.ts'
 
 const known = fc.option(fc.integer({ min: 0, max: 500 }), { nil: undefined })
 
@@ -19,27 +19,62 @@ describe('the nearest of several', () => {
   })
 })
 
+test('the nearest few: none left out is nearer; the unknown come last; alike, the order given', () => {
+  fc.assert(
+    fc.property(fc.array(known, { maxLength: 30 }), fc.nat({ max: 35 }), (latencies, count) => {
+      const candidates = latencies.map((_, i) => i)
+      const chosen = nearestFew(candidates, (i) => latencies[i], count)
+      expect(chosen.length).toBe(Math.min(count, candidates.length))
+      const ms = (i: number) => latencies[i] ?? Number.POSITIVE_INFINITY
+      const left = candidates.filter((i) => !chosen.includes(i))
+      for (const out of left) for (const inside of chosen) expect(ms(inside)).toBeLessThanOrEqual(ms(out))
+      for (let i = 1; i < chosen.length; i++) {
+        const [before, after] = [chosen[i - 1]!, chosen[i]!]
+        expect(ms(before) < ms(after) || (ms(before) === ms(after) && before < after)).toBe(true)
+      }
+    }),
+  )
+})
+
 describe('long peers', () => {
-  test('are the nearest, and no more than the cap; what is unknown comes last, in the order given', () => {
+  const candidate = fc.record({ ms: known, distance: fc.double({ min: 1e-6, max: 10, noNaN: true }) })
+
+  test('are as many as there is room for, of every scale in turn, and of each scale the nearest by latency', () => {
     fc.assert(
-      fc.property(fc.array(known, { maxLength: 30 }), fc.nat({ max: 35 }), (latencies, cap) => {
-        const candidates = latencies.map((_, i) => i)
-        const chosen = chooseLong(candidates, (i) => latencies[i], cap)
+      fc.property(fc.array(candidate, { maxLength: 40 }), fc.nat({ max: 45 }), (candidates, cap) => {
+        const chosen = chooseLong(
+          candidates,
+          ({ ms }) => ms,
+          ({ distance }) => distance,
+          cap,
+        )
         expect(chosen.length).toBe(Math.min(cap, candidates.length))
         expect(new Set(chosen).size).toBe(chosen.length)
-        const ms = (i: number) => latencies[i] ?? Number.POSITIVE_INFINITY
-        const left = candidates.filter((i) => !chosen.includes(i))
-        for (const out of left) for (const inside of chosen) expect(ms(inside)).toBeLessThanOrEqual(ms(out))
-        for (let i = 1; i < chosen.length; i++) {
-          const [before, after] = [chosen[i - 1]!, chosen[i]!]
-          expect(ms(before) < ms(after) || (ms(before) === ms(after) && before < after)).toBe(true)
+        const scaleOf = ({ distance }: { distance: number }) => Math.floor(Math.log2(distance))
+        const left = candidates.filter((each) => !chosen.includes(each))
+        for (const out of left) {
+          const beside = chosen.filter((each) => scaleOf(each) === scaleOf(out))
+          const ms = (each: { ms: number | undefined }) => each.ms ?? Number.POSITIVE_INFINITY
+          for (const inside of beside) expect(ms(inside)).toBeLessThanOrEqual(ms(out))
+          // A scale that had to leave somebody out has as many as any other, but for the last turn.
+          for (const scale of new Set(chosen.map(scaleOf))) {
+            const others = chosen.filter((each) => scaleOf(each) === scale).length
+            expect(others).toBeLessThanOrEqual(beside.length + 1)
+          }
         }
       }),
     )
   })
 
-  test('with nothing known at all they are the first candidates', () => {
-    expect(chooseLong(['c', 'a', 'b'], () => undefined, 2)).toEqual(['c', 'a'])
+  test('one at no distance is a scale of its own', () => {
+    const at = { near: 0, far: 1, farther: 1.5 } as const
+    const chosen = chooseLong(
+      ['near', 'far', 'farther'] as const,
+      () => 1,
+      (name) => at[name],
+      2,
+    )
+    expect(chosen).toEqual(['far', 'near'])
   })
 })
 
