@@ -11,6 +11,7 @@ export const STUDIES: Registry = {
   chordreduce: () => import('./chordreduce.ts'),
   dgvh: () => import('./dgvh.ts'),
   convergence: () => import('./convergence.ts'),
+  underlay: () => import('./underlay.ts'),
   urdht: () => import('./urdht.ts'),
   balance: () => import('./balance.ts'),
 }
