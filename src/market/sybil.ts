@@ -1,0 +1,274 @@
+/**
+ * Sybil analysis: what an attacker gets who makes up identities (Rosen, Levin and Bourgeois 2014, with the corrections
+ * of PAPERS 7), and what a node can see of it. Pure formulas, shared by the studies and by the running node.
+ *
+ * Ids are hashes, so honest ids and those that an attacker can have are independent and uniform on a circle of
+ * circumference 1. *Mashing* is to try one port after the other, offline, until an id falls where it is wanted.
+ * Throughout: n honest nodes, k identities that the attacker may try or use.
+ */
+import { ChoraleError } from '../core/errors.ts'
+
+// Placement ip-port: an id is hash(ip, port) -------------------------------------------------------------------------
+
+/** The ports of one address that the published experiments try: the ephemeral ones of IANA. */
+export const EPHEMERAL_PORTS = 16_384
+
+/** The ports that a host may use without privileges: what one address really yields under placement `ip-port`. */
+export const UNPRIVILEGED_PORTS = 65_535 - 1023
+
+/**
+ * Probability that one of k ids falls into a gap that covers this share of the circle: 1 - (1 - size)^k, each id
+ * misses it alone.
+ */
+export function gapHitGiven(size: number, identities: number): number {
+  check(size >= 0 && size <= 1 && identities >= 0, 'a gap is a share of the circle')
+  return identities === 0 ? 0 : -Math.expm1(identities * Math.log1p(-size))
+}
+
+/**
+ * Probability that one of k ids falls into a given gap between two neighbours: k / (k + n - 1), exactly.
+ *
+ * Stand at the node where the gap begins, and walk clockwise over the other n - 1 + k ids. All orders are equally
+ * likely, and the gap is hit when the first id on the way is the attacker's. Or by the size of the gap, which is
+ * Beta(1, n-1): the integral of (1-x)^k (n-1)(1-x)^(n-2) over [0, 1], where all miss, is (n-1) / (k+n-1).
+ *
+ * By symmetry it is the expected share of the n gaps that are hit, too. The published k/n counts several ids in one
+ * gap as several gaps and can exceed 1; 1-(1-1/n)^k takes all gaps for equal.
+ */
+export function gapHit(nodes: number, identities: number): number {
+  check(nodes >= 1 && identities >= 0, 'at least one node, please')
+  return identities === 0 ? 0 : identities / (identities + nodes - 1)
+}
+
+/**
+ * Standard deviation of the share of gaps that are hit, from one network to the next. How many of the k ids lie in
+ * each of the n gaps is equally likely to be any of the C(n+k-1, k) ways to write k as a sum, and j gaps are hit in
+ * C(n, j) C(k-1, j-1) of these: a hypergeometric law (k draws from n + k - 1 with n marked).
+ */
+export function gapHitDeviation(nodes: number, identities: number): number {
+  const hit = gapHit(nodes, identities)
+  const population = nodes + identities - 1
+  if (population <= 1 || identities === 0) return 0
+  const variance = (nodes * hit * (identities - 1) * (nodes - 1)) / (population * (population - 1))
+  return Math.sqrt(variance) / nodes
+}
+
+/**
+ * Expected number of ids that are tried for one gap, by an attacker who stops at the first hit and gives up after k:
+ * (n-1) (H_{n-2+k} - H_{n-2}), with H the harmonic numbers.
+ *
+ * It tries a (j+1)-th time when the first j missed, which has the probability (n-1) / (n-1+j); the sum of these over
+ * j = 0 .. k-1 is it. (Without an end it would be infinite: the mean of 1/x over the gaps.)
+ */
+export function expectedTries(nodes: number, identities: number): number {
+  check(nodes >= 1 && identities >= 0, 'at least one node, please')
+  if (nodes === 1) return Math.min(identities, 1)
+  return (nodes - 1) * harmonicBetween(nodes - 2, identities)
+}
+
+/**
+ * Expected share of all `bits` x n finger links that k ids capture, which is the published count. Link i of node x
+ * points to the first node at or after x + 2^-i of the circle (i = 1 .. bits) and is captured when an id of the
+ * attacker lies before that.
+ *
+ * Seen from the target t = 2^-i ahead of x, the first of the n - 1 + k other ids is the attacker's with k / (k + n -
+ * 1), as for a gap, if there is one before the circle closes at x: all lie between x and the target with probability
+ * t^(n-1+k). Short links end at the next node, so with many bits nearly all are adjacent gaps, each counted many
+ * times.
+ */
+export function linksHit(nodes: number, identities: number, bits: number): number {
+  const others = nodes + identities - 1
+  let closed = 0
+  for (let i = 1; i <= bits; i++) closed += 2 ** (-i * others)
+  return gapHit(nodes, identities) * (1 - closed / bits)
+}
+
+/** Fewest ids with which the expected share of gaps that are hit, or of links captured, is at least `share` < 1. */
+export function identitiesFor(share: number, nodes: number): number {
+  check(share >= 0 && share < 1, 'a share from 0 to less than 1, please')
+  const exact = (share * (nodes - 1)) / (1 - share)
+  return Math.ceil(exact * (1 - 1e-12)) // a whole number is one in spite of its last bits
+}
+
+/** Fewest addresses for that. */
+export function ipsFor(share: number, nodes: number, portsPerIp: number = EPHEMERAL_PORTS): number {
+  return Math.ceil(identitiesFor(share, nodes) / portsPerIp)
+}
+
+/** Sum of 1/(a+1) .. 1/(a+k): by terms while few or large, then psi(a+k+1) - psi(a+1) by its asymptotic series. */
+function harmonicBetween(a: number, k: number): number {
+  let sum = 0
+  let done = 0
+  for (; done < k && (k <= 64 || a + done < 32); done++) sum += 1 / (a + done + 1)
+  if (done === k) return sum
+  const x = a + done + 1
+  const y = a + k + 1
+  const tail = (z: number) => -1 / (12 * z ** 2) + 1 / (120 * z ** 4) - 1 / (252 * z ** 6)
+  return sum + Math.log1p((k - done) / x) + (y - x) / (2 * x * y) + tail(y) - tail(x)
+}
+
+// Placement ip-prefix: the top 24 bits of an id come from the address ------------------------------------------------
+
+/** The top bits of an id that an address and a slot fix. */
+export const PREFIX_BITS = 24
+
+/** Slots per masked address (BEP 42). */
+export const PREFIX_SLOTS = 8
+
+/** The bits of an IPv4 address that count (BEP 42): the higher ones of each of the first three bytes do not. */
+export const IPV4_MASK = 0x030f3fff
+
+const ARC = 2 ** -PREFIX_BITS
+const MASKED_ADDRESSES = 2 ** ones(IPV4_MASK)
+
+/**
+ * Expected number of masked IPv4 addresses that so many addresses, drawn at random, come to: 2^20 (1 - (1 - 2^-20)^a).
+ */
+export function maskedAddresses(addresses: number): number {
+  return -MASKED_ADDRESSES * Math.expm1(addresses * Math.log1p(-1 / MASKED_ADDRESSES))
+}
+
+/** Masked IPv4 addresses of a whole block, /8 to /32: 2^b for the b bits below the block's prefix that count. */
+export function maskedInBlock(prefixLength: number): number {
+  check(Number.isInteger(prefixLength) && prefixLength >= 1 && prefixLength <= 32, 'a block from /1 to /32, please')
+  const below = 2 ** (32 - prefixLength) - 1
+  return 2 ** ones(IPV4_MASK & below)
+}
+
+/**
+ * Arcs of the circle, each 2^-24 of it, in which an attacker with so many masked addresses (for IPv6: networks /64)
+ * may have ids: one per address and slot. Within an arc it has as many as it makes keys, where it likes; outside of
+ * them none.
+ */
+export function arcsOf(masked: number): number {
+  return masked * PREFIX_SLOTS
+}
+
+/**
+ * Probability that a given gap between two of n honest nodes can be hit from one of these arcs: 1 - (1-w)^a
+ * (n-1)/(n-1+a) for a arcs of width w.
+ *
+ * An arc reaches a gap of size x when it begins in it, or less than w before it: with probability x + w. All miss with
+ * (1-x-w)^a. Its mean over x ~ Beta(1, n-1) is (1-w)^a times that of (1 - x/(1-w))^a, and w is so small against 1 that
+ * x/(1-w) is x: the error is below w. With one id per arc, not chosen, an arc is an identity: `gapHit(n, a)`, hardly
+ * less.
+ */
+export function gapHitByArcs(nodes: number, arcs: number): number {
+  check(nodes >= 1 && arcs >= 0, 'at least one node, please')
+  if (arcs === 0) return 0
+  const missed = Math.exp(arcs * Math.log1p(-ARC)) * (1 - gapHit(nodes, arcs))
+  return 1 - missed
+}
+
+function ones(mask: number): number {
+  let count = 0
+  for (let rest = mask; rest !== 0; rest &= rest - 1) count++
+  return count
+}
+
+// Density: Sybils crowd ----------------------------------------------------------------------------------------------
+
+/**
+ * Probability that a sum of r exponential variables of mean 1 (Erlang, Gamma of shape r) is at most x. Among n honest
+ * nodes the gaps, in units of 1/n, are nearly such variables, so n times the span of a node's r successors is about
+ * one draw of it: a tiny value says that others crowd there. Terms of one sign, so small values are exact to the last
+ * bits.
+ */
+export function erlangBelow(r: number, x: number): number {
+  check(Number.isInteger(r) && r >= 1, 'r is a whole number from 1 on')
+  if (x <= 0) return 0
+  if (x > r) return 1 - erlangAbove(r, x)
+  let term = poisson(r, x)
+  let sum = 0
+  for (let j = r; term > sum * 1e-17; term *= x / ++j) sum += term
+  return sum
+}
+
+/** Probability that it is more than x: that a Poisson variable of mean x is below r. */
+export function erlangAbove(r: number, x: number): number {
+  check(Number.isInteger(r) && r >= 1, 'r is a whole number from 1 on')
+  if (x <= r) return 1 - erlangBelow(r, x)
+  let term = poisson(r - 1, x)
+  let sum = 0
+  for (let j = r - 1; j >= 0; term *= j-- / x) sum += term
+  return sum
+}
+
+/** e^-x x^j / j!, by logarithms: neither power nor factorial fits a number for long. */
+function poisson(j: number, x: number): number {
+  let log = -x
+  for (let i = 1; i <= j; i++) log += Math.log(x / i)
+  return Math.exp(log)
+}
+
+/**
+ * The density test raises an alarm when n times the span of the r successors is below this, which happens to honest
+ * neighbours with the probability `falseAlarms`: the quantile of Erlang(r).
+ */
+export function densityThreshold(r: number, falseAlarms: number): number {
+  check(falseAlarms > 0 && falseAlarms < 1, 'a probability between 0 and 1, please')
+  let low = 0
+  let high = 1
+  while (erlangBelow(r, high) < falseAlarms) high *= 2
+  for (let i = 0; i < 100; i++) {
+    const middle = (low + high) / 2
+    if (erlangBelow(r, middle) < falseAlarms) low = middle
+    else high = middle
+  }
+  return high
+}
+
+/**
+ * Probability that the test misses an attacker who put ids into `gaps` neighbouring gaps after the victim, so that its
+ * r successors are they and at most gaps - 1 honest nodes, and who spread them as far as the gaps reach: n times the
+ * span is then Erlang(gaps). With all of them in one gap it is e^-threshold.
+ */
+export function densityMiss(r: number, falseAlarms: number, gaps = 1): number {
+  return erlangAbove(gaps, densityThreshold(r, falseAlarms))
+}
+
+// Capture: groups and committees -------------------------------------------------------------------------------------
+
+/** The least that are more than half. */
+export function majority(size: number): number {
+  return Math.floor(size / 2) + 1
+}
+
+/**
+ * Probability that at least `needed` of a group of `size` are the attacker's, when the group is drawn from n honest
+ * nodes and k identities without putting back: the tail of the hypergeometric law, member by member, all terms
+ * positive.
+ *
+ * A replica group on the ring is such a draw: walking clockwise from the key, all orders of the n + k ids are equally
+ * likely. That holds for keys that the attacker chooses, too, with k the ids that it may try: mashing for a key means
+ * to use those that come first after it. It does not hold for keys *chosen because* ids lie near.
+ */
+export function groupCaptured(nodes: number, identities: number, size: number, needed: number): number {
+  check(size <= nodes + identities, 'a group is not larger than the network')
+  return tail(size, needed, (drawn, taken) => (identities - taken) / (nodes + identities - drawn))
+}
+
+/** The same when each member is the attacker's with probability `share`, as if drawn from endlessly many. */
+export function committeeCaptured(share: number, size: number, needed: number): number {
+  check(share >= 0 && share <= 1, 'a share from 0 to 1, please')
+  return tail(size, needed, () => share)
+}
+
+/** `next`: probability that the attacker has the next member, of those drawn so far it has `taken`. */
+function tail(size: number, needed: number, next: (drawn: number, taken: number) => number): number {
+  check(Number.isInteger(size) && size >= 1 && Number.isInteger(needed), 'a group has at least one member')
+  const chance = new Float64Array(size + 2)
+  chance[0] = 1
+  for (let drawn = 0; drawn < size; drawn++) {
+    for (let taken = drawn; taken >= 0; taken--) {
+      const up = chance[taken]! * Math.min(Math.max(next(drawn, taken), 0), 1)
+      chance[taken + 1]! += up
+      chance[taken]! -= up
+    }
+  }
+  return chance.subarray(Math.max(needed, 0), size + 1).reduce((sum, p) => sum + p, 0)
+}
+
+function check(holds: boolean, what: string): void {
+  if (!holds) throw new ChoraleError('usage', what)
+}
