@@ -67,6 +67,16 @@ export function expectedTries(nodes: number, identities: number): number {
 }
 
 /**
+ * Standard deviation of the number of tries, from one attempt to the next. The mean of its square is the sum of 2j+1
+ * times the probability of a (j+1)-th try, which comes to 2(n-1)k - (2n-3) E with E the expected tries.
+ */
+export function triesDeviation(nodes: number, identities: number): number {
+  const tries = expectedTries(nodes, identities)
+  const square = 2 * (nodes - 1) * identities - (2 * nodes - 3) * tries
+  return nodes === 1 ? 0 : Math.sqrt(Math.max(0, square - tries ** 2))
+}
+
+/**
  * Expected share of all `bits` x n finger links that k ids capture, which is the published count. Link i of node x
  * points to the first node at or after x + 2^-i of the circle (i = 1 .. bits) and is captured when an id of the
  * attacker lies before that.
@@ -119,6 +129,7 @@ export const PREFIX_SLOTS = 8
 export const IPV4_MASK = 0x030f3fff
 
 const ARC = 2 ** -PREFIX_BITS
+/** All that there are in IPv4: 2^20. */
 const MASKED_ADDRESSES = 2 ** ones(IPV4_MASK)
 
 /**
@@ -145,18 +156,21 @@ export function arcsOf(masked: number): number {
 }
 
 /**
- * Probability that a given gap between two of n honest nodes can be hit from one of these arcs: 1 - (1-w)^a
- * (n-1)/(n-1+a) for a arcs of width w.
+ * Probability that one who holds so many masked addresses, of all that there are, can hit a given gap between two of n
+ * honest nodes: 1 - (1-f)^2 (1-w)^a (n-1)/(n-1+a), with a arcs of width w, and f the share of the addresses that it
+ * holds. For IPv6 the share is 0. Good while gaps are long against arcs: up to some 100,000 nodes.
  *
- * An arc reaches a gap of size x when it begins in it, or less than w before it: with probability x + w. All miss with
- * (1-x-w)^a. Its mean over x ~ Beta(1, n-1) is (1-w)^a times that of (1 - x/(1-w))^a, and w is so small against 1 that
- * x/(1-w) is x: the error is below w. With one id per arc, not chosen, an arc is an identity: `gapHit(n, a)`, hardly
- * less.
+ * It is an arc that hits: one that lies within the gap, or that the honest node at either end is in. One of another
+ * address begins in the gap, of size x, or less than w before it: all miss with (1-x-w)^a. The mean over x ~ Beta(1,
+ * n-1) is (1-w)^a (n-1)/(n-1+a) but for x/(1-w) instead of x, an error below w. And a node at an end has its id from
+ * an address and slot of the attacker, which it shares behind the mask, with f. With one id per arc, where chance has
+ * it, an arc is an identity: `gapHit(n, a)`.
  */
-export function gapHitByArcs(nodes: number, arcs: number): number {
-  check(nodes >= 1 && arcs >= 0, 'at least one node, please')
-  if (arcs === 0) return 0
-  const missed = Math.exp(arcs * Math.log1p(-ARC)) * (1 - gapHit(nodes, arcs))
+export function gapHitByPrefix(nodes: number, masked: number, ofMasked: number = MASKED_ADDRESSES): number {
+  check(nodes >= 1 && masked >= 0 && masked <= ofMasked, 'at least one node, and no more addresses than there are')
+  if (masked === 0) return 0
+  const arcs = arcsOf(masked)
+  const missed = (1 - masked / ofMasked) ** 2 * Math.exp(arcs * Math.log1p(-ARC)) * (1 - gapHit(nodes, arcs))
   return 1 - missed
 }
 

@@ -11,7 +11,7 @@ import {
   erlangBelow,
   expectedTries,
   gapHit,
-  gapHitByArcs,
+  gapHitByPrefix,
   gapHitDeviation,
   gapHitGiven,
   groupCaptured,
@@ -21,6 +21,7 @@ import {
   majority,
   maskedAddresses,
   maskedInBlock,
+  triesDeviation,
 } from '../../../src/market/sybil.ts'
 
 /** All words of `honest` times 'h' and `sybils` times 's': the orders in which ids can lie, all equally likely. */
@@ -74,11 +75,15 @@ describe('tries', () => {
     const { nodes, identities } = each
     // Of all orders in which the other nodes and the tried ids can come, those in which j ids before have missed.
     let tries = 0
+    let squares = 0
     for (let j = 0; j < identities; j++) {
       const circles = [...orders(nodes - 1, j)]
-      tries += circles.filter((rest) => rest[0] !== 's').length / circles.length
+      const missed = circles.filter((rest) => rest[0] !== 's').length / circles.length
+      tries += missed
+      squares += (2 * j + 1) * missed
     }
     expect(expectedTries(nodes, identities)).toBeCloseTo(tries, 12)
+    expect(triesDeviation(nodes, identities)).toBeCloseTo(Math.sqrt(squares - tries ** 2), 6)
   })
 
   test('are the sum of their terms for any size', () => {
@@ -161,20 +166,22 @@ describe('placement by prefix', () => {
   })
 
   test.each([
-    { nodes: 10_000, arcs: 8 },
-    { nodes: 3_000_000, arcs: 100_000 },
-    { nodes: 20_000_000, arcs: 2 ** 23 },
-  ])('$arcs arcs reach a gap of $nodes nodes as the integral over its size says', ({ nodes, arcs }) => {
-    const w = 2 ** -24
+    { nodes: 10_000, masked: 1 },
+    { nodes: 3_000_000, masked: 12_500 },
+    { nodes: 20_000_000, masked: 2 ** 20 },
+  ])('$masked addresses reach a gap of $nodes nodes as the integral over its size says', ({ nodes, masked }) => {
+    const [w, arcs] = [2 ** -24, arcsOf(masked)]
     const missed = (x: number) => (nodes - 1) * (1 - x) ** (nodes - 2) * Math.max(1 - x - w, 0) ** arcs
     const longest = 40 / (nodes + arcs)
-    expect(gapHitByArcs(nodes, arcs)).toBeCloseTo(1 - integral(missed, 0, longest), 7)
+    expect(gapHitByPrefix(nodes, masked, 1e15)).toBeCloseTo(1 - integral(missed, 0, longest), 7)
   })
 
-  test('gives little more than an identity each while gaps are long, more when they are as short as arcs', () => {
-    expect(gapHitByArcs(10_000, 8) / gapHit(10_000, 8)).toBeCloseTo(1, 2)
-    expect(gapHitByArcs(2e7, 8) / gapHit(2e7, 8)).toBeGreaterThan(2)
-    expect([gapHitByArcs(1, 1), gapHitByArcs(9, 0)]).toEqual([1, 0])
+  test('gives little more than an identity for each arc, more when gaps are short or addresses are shared', () => {
+    expect(gapHitByPrefix(10_000, 1) / gapHit(10_000, 8)).toBeCloseTo(1, 2)
+    expect(gapHitByPrefix(2e7, 1) / gapHit(2e7, 8)).toBeGreaterThan(2)
+    expect(1 - gapHitByPrefix(100, 2 ** 18)).toBeCloseTo(0.75 ** 2 * (1 - gapHitByPrefix(100, 2 ** 18, 1e15)), 12)
+    expect([gapHitByPrefix(9, 0), gapHitByPrefix(9, 2 ** 20)]).toEqual([0, 1])
+    expect(() => gapHitByPrefix(9, 2 ** 21)).toThrow('no more addresses')
   })
 })
 
@@ -237,7 +244,7 @@ test('probabilities are probabilities up to 20 million nodes, and grow with what
       for (const of of [
         (k: number) => gapHit(nodes, k),
         (k: number) => gapHitGiven(1 / nodes, k),
-        (k: number) => gapHitByArcs(nodes, k),
+        (k: number) => gapHitByPrefix(nodes, k, 4e7),
         (k: number) => linksHit(nodes, k, 160),
         (k: number) => groupCaptured(nodes, k, 3, 2),
       ]) {
