@@ -4,6 +4,7 @@
  */
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { ChoraleError } from '../src/core/errors.ts'
+import { UNPRIVILEGED_PORTS } from '../src/market/sybil.ts'
 import { FAULTS } from './model.ts'
 import { BALANCE_DEFAULTS, type BalanceOptions, runBalance } from './scenarios/balance.ts'
 import { JOBS_DEFAULTS, type JobsOptions, runJobs } from './scenarios/jobs.ts'
@@ -11,6 +12,7 @@ import { LOCALITY_DEFAULTS, runLocality } from './scenarios/locality.ts'
 import { runModel } from './scenarios/model.ts'
 import { RING_DEFAULTS, type RingOptions, runRing } from './scenarios/ring.ts'
 import { runStore, STORE_DEFAULTS, type StoreOptions } from './scenarios/store.ts'
+import { ATTACKS, runSybil, SYBIL_DEFAULTS, type SybilOptions } from './scenarios/sybil.ts'
 
 // Time-outs are everyday events here; their stacks would cost more than the rest.
 Error.stackTraceLimit = process.env.CHORALE_SIM_STACKS ? 10 : 0
@@ -141,6 +143,28 @@ program
     report(options, 'jobs', result)
     if (result.ended < result.jobs) fail(`${result.jobs - result.ended} jobs did not end`)
     if (result.different > 0) fail(`${result.different} jobs have another value than without churn`)
+  })
+
+program
+  .command('sybil')
+  .description('one attacker on a ring of the real nodes: ids searched offline for chosen gaps or keys, then joined')
+  .option('--nodes <n>', 'honest members', number(4, 100_000, true), SYBIL_DEFAULTS.nodes)
+  .option('--ips <n>', 'addresses of the attacker', number(1, 1024, true), SYBIL_DEFAULTS.ips)
+  .option('--ports <n>', 'ports of each that it tries', number(1, UNPRIVILEGED_PORTS, true), SYBIL_DEFAULTS.ports)
+  .addOption(
+    new Option('--attack <name>', 'into gaps between neighbours, or around keys')
+      .choices(ATTACKS)
+      .default(SYBIL_DEFAULTS.attack),
+  )
+  .option('--targets <n>', 'chosen gaps (at most all) or keys', number(1, 10_000, true), SYBIL_DEFAULTS.targets)
+  .option('--lookups <n>', 'lookups of random keys after it', count(1e5), SYBIL_DEFAULTS.lookups)
+  .option('--seed <n>', 'all randomness derives from it', count(2 ** 32), SYBIL_DEFAULTS.seed)
+  .option('--json', 'one JSON object on stdout')
+  .option('-q, --quiet', 'no progress')
+  .action(async (options: SybilOptions & { json?: boolean; quiet?: boolean }) => {
+    const result = await runSybil(options, progress(options))
+    report(options, 'sybil', result)
+    if (result.idealAfterPeriods === null) fail('the ring did not become ideal after the attacker had joined')
   })
 
 function progress(options: { quiet?: boolean }): ((line: string) => void) | undefined {
