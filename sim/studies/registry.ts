@@ -14,4 +14,5 @@ export const STUDIES: Registry = {
   underlay: () => import('./underlay.ts'),
   urdht: () => import('./urdht.ts'),
   balance: () => import('./balance.ts'),
+  sybil: () => import('./sybil.ts'),
 }

@@ -132,7 +132,7 @@ function formulaRows(all: readonly Quantity[]): Row[] {
       const row = rowOf({
         ...gaps,
         name: `formula ${formula} for a gap, n = ${size(nodes)}, 1 IP`,
-        published,
+        published: Number(digits(published)),
         publishedError: 0,
       })
       return row.verdict === 'corrected' ? { ...row, why } : row

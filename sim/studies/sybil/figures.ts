@@ -77,18 +77,19 @@ export function figures(all: readonly Quantity[]): Figure[] {
       ])
   const byNodes = (q: Quantity) => ({ x: q.nodes, series: ipSeries(q.by) })
   const nodesAxis = { type: 'log', label: 'honest nodes', tickFormat: '~s' } as const
-  const shareAxis = (label: string) => ({ type: 'log', label, grid: true, tickFormat: '~g' }) as const
+  const power = (x: number) => (x < 0.001 ? x.toExponential() : String(x))
+  const shareAxis = (label: string, least: number) =>
+    ({ type: 'log', label, grid: true, domain: [least, 1], ticks: 5, tickFormat: power }) as const
   const plot = (
     curve: readonly Point[],
     points: readonly (Point & { from: string })[],
     axes: Pick<Plot.PlotOptions, 'x' | 'y'>,
   ): Plot.PlotOptions => ({
     ...axes,
-    marginLeft: 60,
     color: { legend: true, domain: [...new Set(curve.map(({ series }) => series))] },
-    symbol: { legend: true, domain: ['simulated', 'published'], range: ['circle', 'times'] },
+    symbol: { legend: true, domain: [...new Set(points.map(({ from }) => from))], range: ['circle', 'times'] },
     marks: [
-      Plot.lineY(curve, { x: 'x', y: 'y', stroke: 'series' }),
+      Plot.lineY(curve, { x: 'x', y: 'y', stroke: 'series', clip: true }),
       Plot.dot(points, { x: 'x', y: 'y', stroke: 'series', symbol: 'from', r: 4 }),
     ],
   })
@@ -97,27 +98,36 @@ export function figures(all: readonly Quantity[]): Figure[] {
       name: 'sybil-gaps',
       title: 'Gaps between neighbours that an attacker can enter',
       caption: `Lines: k/(k+n-1) for ${size(EPHEMERAL_PORTS)} ids per address; with a share of 1 it enters every gap.`,
-      plot: plot(CURVES.gaps, dots('gaps', byNodes), { x: nodesAxis, y: shareAxis('share of gaps hit') }),
+      plot: plot(CURVES.gaps, dots('gaps', byNodes), { x: nodesAxis, y: shareAxis('share of gaps hit', 0.0005) }),
     },
     {
       name: 'sybil-links',
       title: `Finger links that an attacker captures, of all ${LINK_BITS} of each node`,
       caption:
         'Lines: the exact expectation. Nearly all links are short and end at the next node, so they fall together.',
-      plot: plot(CURVES.links, dots('links', byNodes), { x: nodesAxis, y: shareAxis('share of links captured') }),
+      plot: plot(CURVES.links, dots('links', byNodes), {
+        x: nodesAxis,
+        y: shareAxis('share of links captured', 0.0005),
+      }),
     },
     {
       name: 'sybil-groups',
       title: `Replica groups of ${GROUP} with a majority of attackers`,
       caption:
         'Lines: the hypergeometric tail. Groups of any keys: for those that the attacker chooses it is the same.',
-      plot: plot(CURVES.groups, dots('groups', byNodes), { x: nodesAxis, y: shareAxis('share of groups captured') }),
+      plot: plot(CURVES.groups, dots('groups', byNodes), {
+        x: nodesAxis,
+        y: shareAxis('share of groups captured', 1e-6),
+      }),
     },
     {
       name: 'sybil-tries',
       title: 'Ports that one address tries for one gap, until it hits or has no more',
       caption: `Line: (n-1)(H(n-2+k) - H(n-2)) with k = ${size(EPHEMERAL_PORTS)}.`,
-      plot: plot(CURVES.tries, dots('tries', byNodes), { x: nodesAxis, y: { label: 'ports tried', grid: true } }),
+      plot: plot(CURVES.tries, dots('tries', byNodes), {
+        x: nodesAxis,
+        y: { label: 'ports tried', grid: true, zero: true },
+      }),
     },
     {
       name: 'sybil-prefix',
@@ -129,7 +139,7 @@ export function figures(all: readonly Quantity[]): Figure[] {
         dots('prefix', (q) => ({ x: q.by, series: `ip-prefix, n = ${size(q.nodes)}` })),
         {
           x: { type: 'log', label: 'addresses of the attacker', tickFormat: '~s' },
-          y: shareAxis('share of gaps hit'),
+          y: shareAxis('share of gaps hit', 0.0005),
         },
       ),
     },
@@ -142,8 +152,8 @@ export function figures(all: readonly Quantity[]): Figure[] {
         CURVES.misses,
         dots('misses', (q) => ({ x: FALSE_ALARMS, series: `r = ${q.by}` })),
         {
-          x: { type: 'log', label: 'false alarms, share of honest nodes', tickFormat: '~g' },
-          y: shareAxis('share of attacks missed'),
+          x: { type: 'log', label: 'false alarms, share of honest nodes', tickFormat: power },
+          y: shareAxis('share of attacks missed', 1e-6),
         },
       ),
     },

@@ -210,7 +210,7 @@ function oneGapQuantities(results: Results): Quantity[] {
         exact: tries,
         values: found.map((each) => each.tries),
         spread: triesDeviation(nodes, EPHEMERAL_PORTS) / Math.sqrt(attempts),
-        published: tries,
+        published: Number(digits(tries)),
       },
     ]
   })
@@ -275,5 +275,5 @@ export function count(value: number, unit: string): string {
 }
 
 export function digits(value: number): string {
-  return value.toPrecision(5)
+  return value.toPrecision(6)
 }
