@@ -1,6 +1,7 @@
 /** A cluster of real Chord nodes over the simulated network, with an oracle that knows who is alive. */
 
 import type { Random } from '../src/core/env.ts'
+import { Emitter } from '../src/core/events.ts'
 import type { Key } from '../src/core/ids.ts'
 import { seededRandom } from '../src/core/random.ts'
 import { ChordHost } from '../src/dht/chord/host.ts'
@@ -25,6 +26,8 @@ export interface ClusterOptions extends NetworkOptions {
 export class Cluster {
   readonly network: SimNetwork
   readonly random: Random
+  /** Who comes to count as alive, and who no longer does. */
+  readonly events = new Emitter<{ joined: SimNode; died: SimNode }>()
   readonly #options: ClusterOptions
   /** Live hosts that have joined, in no order; removal swaps. */
   readonly nodes: SimNode[] = []
@@ -60,6 +63,7 @@ export class Cluster {
   admit(node: SimNode): void {
     this.#index.set(node, this.nodes.push(node) - 1)
     for (const chord of node.overlay.nodes) this.#sorted.splice(this.#placeOf(chord.self.id), 0, chord)
+    this.events.emit('joined', node)
   }
 
   /** Starts a node and joins it through seeds (default: three live nodes); resolves when it is a member. */
@@ -94,6 +98,7 @@ export class Cluster {
     }
     this.#index.delete(node)
     for (const chord of node.overlay.nodes) this.#sorted.splice(this.#placeOf(chord.self.id), 1)
+    this.events.emit('died', node)
   }
 
   pick(random: Random = this.random): SimNode | undefined {

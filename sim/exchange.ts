@@ -72,6 +72,7 @@ export class Exchange {
     const target = network.hosts.get(to.peer)
     this.#sentAtMs = schedule.nowMs
     if (target === undefined) {
+      network.onSend?.(this, undefined)
       this.#deadlineMs = schedule.nowMs + (this.#options?.timeoutMs ?? UNKNOWN_TIMEOUT_MS)
       this.#awaitDeadline()
       return
@@ -87,6 +88,7 @@ export class Exchange {
       network.count(this.kind.name)
       this.#deadlineMs = schedule.nowMs + this.#connectMs + (this.#options?.timeoutMs ?? this.#link.rtt.timeoutMs())
       if (network.drops() || network.parted(from, target)) {
+        network.onSend?.(this, undefined)
         this.#awaitDeadline()
         return
       }
@@ -95,6 +97,7 @@ export class Exchange {
       ? decodeRequest(this.kind, encodeRequest(this.kind, this.message as never))
       : Object.freeze(this.message)
     const delay = target === from ? 0 : this.#connectMs + network.delay(from, target)
+    if (target !== from) network.onSend?.(this, schedule.nowMs + delay)
     schedule.add(new Arrival(this, target, message, true), schedule.nowMs + delay)
     if (network.options.duplication > 0 && network.random.next() < network.options.duplication) {
       schedule.add(new Arrival(this, target, message, false), schedule.nowMs + network.delay(from, target))

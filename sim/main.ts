@@ -13,6 +13,8 @@ import { runModel } from './scenarios/model.ts'
 import { RING_DEFAULTS, type RingOptions, runRing } from './scenarios/ring.ts'
 import { runStore, STORE_DEFAULTS, type StoreOptions } from './scenarios/store.ts'
 import { ATTACKS, runSybil, SYBIL_DEFAULTS, type SybilOptions } from './scenarios/sybil.ts'
+import type { Recorder } from './watch/recorder.ts'
+import { openWatch } from './watch/watch.ts'
 
 // Time-outs are everyday events here; their stacks would cost more than the rest.
 Error.stackTraceLimit = process.env.CHORALE_SIM_STACKS ? 10 : 0
@@ -75,11 +77,12 @@ program
   .option('--pauses <share>', 'share of the members that freeze for a second or two, per second', share, 0)
   .option('--no-proximity', 'fingers and next hops without regard to latency')
   .option('--codec', 'every message through the codec, as on a wire', false)
+  .addOption(watchOption())
   .option('--json', 'one JSON object on stdout')
   .option('-q, --quiet', 'no progress')
-  .action(async (options: RingOptions & { json?: boolean; quiet?: boolean }) => {
+  .action(async (options: RingOptions & { json?: boolean } & WatchOptions) => {
     if (options.partition > options.seconds) throw new ChoraleError('usage', '--partition is longer than --seconds')
-    const result = await runRing(options, progress(options))
+    const result = await watched(options, (onProgress, recorder) => runRing(options, onProgress, recorder))
     report(options, 'ring', result)
     if (result.broken > 0) fail(`the ring's invariant was broken at ${result.broken} of ${result.checks} checks`)
     if (result.idealAfterPeriods === null) fail('the ring did not become ideal after churn had stopped')
@@ -166,6 +169,29 @@ program
     report(options, 'sybil', result)
     if (result.idealAfterPeriods === null) fail('the ring did not become ideal after the attacker had joined')
   })
+
+interface WatchOptions {
+  watch?: string | true
+  quiet?: boolean
+}
+
+function watchOption(): Option {
+  return new Option('--watch [FILE.html]', 'see it: here in the terminal, or in a page to open in a browser')
+}
+
+/** Runs a scenario, with somebody watching when the options say so. */
+async function watched<Result>(
+  options: WatchOptions,
+  run: (onProgress: ((line: string) => void) | undefined, recorder: Recorder | undefined) => Promise<Result>,
+): Promise<Result> {
+  if (options.watch === undefined) return run(progress(options), undefined)
+  const watch = openWatch(options.watch, `npm run sim -- ${process.argv.slice(2).join(' ')}`)
+  try {
+    return await run(options.quiet ? undefined : watch.say, watch.recorder)
+  } finally {
+    await watch.end()
+  }
+}
 
 function progress(options: { quiet?: boolean }): ((line: string) => void) | undefined {
   return options.quiet ? undefined : (line) => console.error(line)

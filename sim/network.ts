@@ -42,6 +42,8 @@ export class SimNetwork {
   readonly hosts = new Map<string, SimHost>()
   /** Messages sent between hosts by kind: requests, and answers as kinds of their own (`jobs/pull reply`). */
   readonly sent = new Map<string, number>()
+  /** Sees every message between hosts as it is sent; without a time of arrival it will not get there. */
+  onSend: ((exchange: Exchange, arrivesAtMs: number | undefined) => void) | undefined
   #count = 0
   /** Messages pass only between hosts of one side. */
   #side: ((host: SimHost) => number) | undefined

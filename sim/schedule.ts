@@ -52,6 +52,9 @@ export class Schedule {
   #low = 0x9e3779b9
   #high = 0x85ebca6b
   #failure: { error: unknown } | undefined
+  #look: (() => void) | undefined
+  #lookEveryMs = 0
+  #lookAtMs = Number.POSITIVE_INFINITY
 
   get digest(): string {
     const hex = (n: number) => (n >>> 0).toString(16).padStart(8, '0')
@@ -62,6 +65,13 @@ export class Schedule {
   fold(value: number): void {
     this.#low = Math.imul(this.#low ^ value, 0x01000193) ^ (this.#low >>> 15)
     this.#high = Math.imul(this.#high ^ this.#low, 0x85ebca6b) ^ (this.#high >>> 13)
+  }
+
+  /** Calls between events, at most so often of virtual time. It is no event itself: the run stays the same. */
+  watch(everyMs: number, look: () => void): void {
+    this.#look = look
+    this.#lookEveryMs = everyMs
+    this.#lookAtMs = this.nowMs
   }
 
   add(event: SimEvent, atMs: number): void {
@@ -175,6 +185,10 @@ export class Schedule {
           while (this.#nextMs() <= untilMs) {
             const event = this.#take()
             this.nowMs = event.timeMs
+            if (event.timeMs >= this.#lookAtMs) {
+              this.#lookAtMs = event.timeMs + this.#lookEveryMs
+              this.#look?.()
+            }
             this.#low = Math.imul(this.#low ^ ((event.timeMs * 1000) | 0), 0x01000193) ^ event.mark()
             this.#high = Math.imul(this.#high ^ this.#low, 0x85ebca6b) ^ (this.#high >>> 13)
             this.events++

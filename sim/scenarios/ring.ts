@@ -9,6 +9,8 @@ import { disputedArcs, judgeRing, outOfOrder } from '../checkers.ts'
 import { Call, Churn } from '../churn.ts'
 import { Cluster } from '../cluster.ts'
 import { type Latency, matrixLatency, readRttMatrix, uniformLatency } from '../latency.ts'
+import type { Recorder } from '../watch/recorder.ts'
+import { ringWorld } from '../watch/ring-world.ts'
 
 export interface RingOptions {
   nodes: number
@@ -85,7 +87,12 @@ const LOOKUP_DEADLINE_MS = 5000
 const CHECK_EVERY_MS = 10_000
 const MAX_QUIET_PERIODS = 60
 
-export async function runRing(options: RingOptions, onProgress?: (line: string) => void): Promise<RingResult> {
+/** `recorder` keeps what there is to see; it changes nothing. */
+export async function runRing(
+  options: RingOptions,
+  onProgress?: (line: string) => void,
+  recorder?: Recorder,
+): Promise<RingResult> {
   const latency: Latency = options.latency ? matrixLatency(readRttMatrix(options.latency)) : uniformLatency(10, 80)
   const { seed, loss, duplication, reordering, codec } = options
   const cluster = new Cluster({
@@ -99,9 +106,10 @@ export async function runRing(options: RingOptions, onProgress?: (line: string) 
   })
   const { schedule } = cluster
   cluster.start(options.nodes)
+  recorder?.follow(ringWorld(cluster))
   const startedAt = performance.now()
 
-  const busy = new Lookups(cluster)
+  const busy = new Lookups(cluster, recorder)
   const churn = new Churn(cluster, options.churn)
   let checks = 0
   let broken = 0
@@ -119,10 +127,14 @@ export async function runRing(options: RingOptions, onProgress?: (line: string) 
       cluster.pick(random)?.host.pause(1000 + 1000 * random.next())
     }
   }
+  recorder?.phase('churn')
   busy.every(1000 / options.lookupsPerSecond, endMs)
   for (let nextCheck = CHECK_EVERY_MS; schedule.nowMs < endMs; ) {
     const partitionAt = endMs - options.partition * 1000
-    if (options.partition > 0 && schedule.nowMs >= partitionAt) cluster.network.partition((host) => host.number % 2)
+    if (options.partition > 0 && schedule.nowMs >= partitionAt && !cluster.network.isParted) {
+      cluster.network.partition((host) => host.number % 2)
+      recorder?.phase('cut in two')
+    }
     let until = Math.min(endMs, schedule.nowMs + 1000)
     if (options.partition > 0 && schedule.nowMs < partitionAt) until = Math.min(until, partitionAt)
     await schedule.run(until)
@@ -139,6 +151,7 @@ export async function runRing(options: RingOptions, onProgress?: (line: string) 
   }
   churn.stop()
   cluster.network.partition(undefined)
+  recorder?.phase('until the ring is ideal')
   if (options.kill > 0) {
     const count = Math.floor(cluster.nodes.length * options.kill)
     for (let i = 0; i < count; i++) cluster.kill(cluster.pick()!)
@@ -156,7 +169,8 @@ export async function runRing(options: RingOptions, onProgress?: (line: string) 
   await schedule.run(schedule.nowMs + LOOKUP_DEADLINE_MS) // what was under way ends
   const verdict = check()
   onProgress?.(`at rest: ${verdict.members} members, ${verdict.principals} principals`)
-  const quiet = new Lookups(cluster)
+  recorder?.phase('lookups at rest')
+  const quiet = new Lookups(cluster, recorder)
   const quietUntil = schedule.nowMs + (options.lookupsAfterQuiet / 10_000) * 1000
   if (options.lookupsAfterQuiet > 0) quiet.every(0.1, quietUntil)
   await schedule.run(quietUntil + LOOKUP_DEADLINE_MS + 1000)
@@ -192,14 +206,16 @@ const PERIOD_MS = 1000
 /** Lookups of random keys from random members, judged by the oracle when their answers arrive. */
 class Lookups {
   readonly #cluster: Cluster
+  readonly #recorder: Recorder | undefined
   readonly latenciesMs: number[] = []
   done = 0
   wrong = 0
   failed = 0
   hops = 0
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, recorder: Recorder | undefined) {
     this.#cluster = cluster
+    this.#recorder = recorder
   }
 
   every(ms: number, untilMs: number): void {
@@ -219,6 +235,7 @@ class Lookups {
     if (asker === undefined || cluster.network.isParted) return // two rings: no oracle says who is right
     const key = hashKey(`${random.next()}`)
     const startMs = schedule.nowMs
+    this.#recorder?.asked(key, asker.chord.self.id)
     try {
       const route = await asker.overlay.lookup(key, { deadlineMs: LOOKUP_DEADLINE_MS })
       if (!asker.host.alive) return
@@ -227,12 +244,14 @@ class Lookups {
       this.latenciesMs.push(schedule.nowMs - startMs)
       const right = route.owner.id === cluster.ownerOf(key).self.id
       if (!right) this.wrong++
+      this.#recorder?.answered(key, right ? 'right' : 'wrong')
       schedule.fold(right ? 3 : 5)
     } catch (error) {
       if (!(error instanceof ChoraleError)) throw error
       if (!asker.host.alive) return
       this.done++
       this.failed++
+      this.#recorder?.answered(key, 'failed')
       schedule.fold(7)
     }
   }
