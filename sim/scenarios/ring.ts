@@ -151,7 +151,7 @@ export async function runRing(
   }
   churn.stop()
   cluster.network.partition(undefined)
-  recorder?.phase('until the ring is ideal')
+  recorder?.phase('healing')
   if (options.kill > 0) {
     const count = Math.floor(cluster.nodes.length * options.kill)
     for (let i = 0; i < count; i++) cluster.kill(cluster.pick()!)
@@ -169,7 +169,7 @@ export async function runRing(
   await schedule.run(schedule.nowMs + LOOKUP_DEADLINE_MS) // what was under way ends
   const verdict = check()
   onProgress?.(`at rest: ${verdict.members} members, ${verdict.principals} principals`)
-  recorder?.phase('lookups at rest')
+  recorder?.phase('at rest')
   const quiet = new Lookups(cluster, recorder)
   const quietUntil = schedule.nowMs + (options.lookupsAfterQuiet / 10_000) * 1000
   if (options.lookupsAfterQuiet > 0) quiet.every(0.1, quietUntil)

@@ -57,7 +57,7 @@ class Player {
     const { shape, stays, command } = this.#run
     const size = stays.filter(([, fromMs]) => fromMs === 0).length
     const what = shape === 'ring' ? 'A ring of' : `VHash on a ${shape},`
-    element('title').textContent = `${what} ${size} ${size === 1 ? 'node' : 'nodes'}`
+    element('title').textContent = `${what} ${size.toLocaleString('en')} ${size === 1 ? 'node' : 'nodes'}`
     element('command').textContent = command
     this.#canvas.setAttribute('aria-label', 'the overlay at the time shown')
     for (const name of ['members', 'joined', 'died', 'lookups', 'wrong', 'failed', 'now']) {
@@ -79,6 +79,10 @@ class Player {
     const line = (ink: string, dash = '') =>
       `<path d="M2 8H22" stroke="var(--${ink})" stroke-width="1.5" stroke-dasharray="${dash}"/>`
     const cross = (ink: string) => `<path d="M8 4l8 8M16 4l-8 8" stroke="var(--${ink})" stroke-width="2"/>`
+    const bars =
+      '<path d="M4 8V4M8 8V2" stroke="var(--joined)" stroke-width="3"/>' +
+      '<path d="M12 8v5M16 8v3" stroke="var(--died)" stroke-width="3"/>' +
+      '<path d="M20 2v3" stroke="var(--wrong)" stroke-width="3"/>'
     const rows: [drawing: string, text: string, toggles?: 'links' | 'lookups'][] = [
       [dot('node', 12, 4), 'member'],
       [circle('joined', 6), 'has just joined'],
@@ -89,12 +93,12 @@ class Player {
       [line('wrong') + circle('wrong', 4), 'ended at a wrong owner'],
       [cross('failed'), 'found no owner in time'],
       [line('failed', '3 3'), 'message lost, or to the dead'],
+      [bars, 'below: joined, died, lookups that ended wrong or failed'],
     ]
     for (const [drawing, text, toggles] of rows) {
       const item = document.createElement('li')
       item.innerHTML = `<svg viewBox="0 0 24 16" aria-hidden="true">${drawing}</svg>`
       const label = document.createElement('label')
-      label.append(text)
       if (toggles) {
         const box = document.createElement('input')
         box.type = 'checkbox'
@@ -103,8 +107,9 @@ class Player {
           this.#shown[toggles] = box.checked
           this.#ask()
         })
-        label.append(' ', box)
+        label.append(box, ' ')
       }
+      label.append(text)
       item.append(label)
       element('legend').append(item)
     }

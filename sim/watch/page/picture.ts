@@ -178,10 +178,11 @@ export class Picture {
     const outcome = age > 0 ? OUTCOMES[code]! : 'open'
     const ink = outcome === 'wrong' || outcome === 'failed' ? inks[outcome] : inks.lookup
     const strong = outcome === 'wrong' || outcome === 'failed'
-    context.globalAlpha = (strong ? 0.95 : 0.65) * (1 - age)
     context.lineWidth = strong ? 2 : 1.3
     this.#within(context, () => {
       for (const { from, to, done, lost } of moves) {
+        // What is still moving is to be seen first.
+        context.globalAlpha = (strong ? 0.95 : done < 1 ? 0.8 : 0.35) * (1 - age)
         context.strokeStyle = lost ? inks.failed : ink
         context.setLineDash(lost ? [3, 3] : [])
         context.beginPath()

@@ -19,8 +19,8 @@ export function plotOf(shape: Shape, width: number, height: number): RingPlot | 
 
 /** Room around the drawing for flashes and the marks of keys. */
 const MARGIN = 26
-/** How far ways over the circle bend towards its middle, 0 .. 1. */
-const BEND = 0.45
+/** How far ways over the circle bend towards its middle: 0 for the shortest, near this for the longest. */
+const BEND = 0.6
 const STEPS = 14
 
 export class RingPlot implements Plot {
@@ -43,8 +43,9 @@ export class RingPlot implements Plot {
     const [ax, ay] = this.at(from)
     const [bx, by] = this.at(to)
     const [mx, my] = this.middle
-    const bendX = (ax + bx) / 2 + BEND * (mx - (ax + bx) / 2)
-    const bendY = (ay + by) / 2 + BEND * (my - (ay + by) / 2)
+    const bend = (BEND * Math.hypot(ax - bx, ay - by)) / (2 * this.radius)
+    const bendX = (ax + bx) / 2 + bend * (mx - (ax + bx) / 2)
+    const bendY = (ay + by) / 2 + bend * (my - (ay + by) / 2)
     const rest = 1 - share
     return [
       rest * rest * ax + 2 * rest * share * bendX + share * share * bx,

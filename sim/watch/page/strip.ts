@@ -28,7 +28,8 @@ export function drawStrip(run: Run, canvas: HTMLCanvasElement, timeMs: number, i
     context.fillStyle = ink
     counts.forEach((count, bin) => {
       if (count === 0) return
-      const size = Math.max(2, (count / most) * room)
+      // By the root: a tenth of all dying at once leaves the others to be seen.
+      const size = Math.max(2, Math.sqrt(count / most) * room)
       context.fillRect(bin * BIN_PIXELS, down ? middle : middle - size, BIN_PIXELS - 1, size)
     })
   }

@@ -25,7 +25,7 @@ test('what is kept agrees with what the run says of itself', async () => {
   expect(result.killed).toBeGreaterThan(0)
   expect(run.stays.filter(([, , toMs]) => toMs >= 0).length).toBe(result.killed)
   expect(run.stays.filter(([, fromMs]) => fromMs === 0).length).toBe(SMALL.nodes)
-  expect(run.phases.map(([, text]) => text)).toEqual(['churn', 'until the ring is ideal', 'lookups at rest'])
+  expect(run.phases.map(([, text]) => text)).toEqual(['churn', 'healing', 'at rest'])
   for (const rows of [run.links, run.lookups, run.counts, run.phases] as (readonly [number, ...unknown[]])[][]) {
     expect(rows.every(([atMs], i) => atMs <= run.endMs && (i === 0 || atMs >= rows[i - 1]![0]))).toBe(true)
   }
