@@ -10,7 +10,7 @@ import { Call, Churn } from '../churn.ts'
 import { Cluster } from '../cluster.ts'
 import { type Latency, matrixLatency, readRttMatrix, uniformLatency } from '../latency.ts'
 import type { Recorder } from '../watch/recorder.ts'
-import { ringWorld } from '../watch/ring-world.ts'
+import { ringWorld } from '../watch/worlds.ts'
 
 export interface RingOptions {
   nodes: number

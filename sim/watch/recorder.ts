@@ -21,6 +21,8 @@ import {
 /** What a recorder sees of a cluster, of whatever overlay. */
 export interface World {
   readonly shape: Shape
+  /** Of the space; two of them are drawn. */
+  readonly dimensions: number
   readonly network: SimNetwork
   /** Ids of the members now. */
   members(): Iterable<Key>
@@ -91,7 +93,7 @@ export class Recorder {
 
   constructor(command: string) {
     const none = { ids: [], points: [], stays: [], links: [], lookups: [], counts: [], phases: [] }
-    this.run = { shape: 'ring', command, ...none, linksOfEach: 1, endMs: 0 }
+    this.run = { shape: 'ring', dimensions: 1, command, ...none, linksOfEach: 1, endMs: 0 }
   }
 
   /** From now on; those who are members already were so from the start. */
@@ -100,6 +102,7 @@ export class Recorder {
     for (const id of world.members()) this.#arrived(id)
     this.run.linksOfEach = Math.ceil(this.run.stays.length / LINKED_NODES) || 1
     this.run.shape = world.shape
+    this.run.dimensions = world.dimensions
     world.follow(
       (id) => {
         this.#joined++

@@ -4,7 +4,7 @@
  * first heard of; a node that comes back under its old id has its old number.
  */
 
-/** How points are drawn: on a circle, or in a square that wraps around (torus) or does not (cube) as Voronoi cells. */
+/** How points are drawn: on a circle, or in a square that wraps around (torus) or does not (cube). */
 export type Shape = 'ring' | 'torus' | 'cube'
 
 /** From when to when a node was a member; -1: to the end. */
@@ -28,6 +28,8 @@ export type Counts = [atMs: number, joined: number, died: number, lookups: numbe
 
 export interface Run {
   shape: Shape
+  /** Of the space. Points are drawn by the first two, and have cells only when there are no more. */
+  dimensions: number
   /** What to type to see it again. */
   readonly command: string
   /** First digits of each node's id. */

@@ -54,9 +54,9 @@ class Player {
   }
 
   #texts(): void {
-    const { shape, stays, command } = this.#run
+    const { shape, dimensions, stays, command } = this.#run
     const size = stays.filter(([, fromMs]) => fromMs === 0).length
-    const what = shape === 'ring' ? 'A ring of' : `VHash on a ${shape},`
+    const what = shape === 'ring' ? 'A ring of' : `VHash on a ${shape} of ${dimensions} dimensions,`
     element('title').textContent = `${what} ${size.toLocaleString('en')} ${size === 1 ? 'node' : 'nodes'}`
     element('command').textContent = command
     this.#canvas.setAttribute('aria-label', 'the overlay at the time shown')
@@ -70,7 +70,7 @@ class Player {
   }
 
   #legend(): void {
-    const { linksOfEach, shape } = this.#run
+    const { linksOfEach, shape, dimensions } = this.#run
     const sample = linksOfEach > 1 ? ` of one node in ${linksOfEach}` : ''
     const links = shape === 'ring' ? `successors and fingers${sample}` : `short and (dashed) long peers${sample}`
     const circle = (ink: string, r: number) =>
@@ -84,7 +84,7 @@ class Player {
       '<path d="M12 8v5M16 8v3" stroke="var(--died)" stroke-width="3"/>' +
       '<path d="M20 2v3" stroke="var(--wrong)" stroke-width="3"/>'
     const rows: [drawing: string, text: string, toggles?: 'links' | 'lookups'][] = [
-      [dot('node', 12, 4), 'member'],
+      [dot('node', 12, 4), dimensions > 2 ? `member, by 2 of ${dimensions} coordinates` : 'member'],
       [circle('joined', 6), 'has just joined'],
       [cross('died') + circle('died', 7), 'has just died'],
       [line('link'), links, 'links'],

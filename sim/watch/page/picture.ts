@@ -3,7 +3,7 @@ import { cellsOf, type Polygon } from '../cells.ts'
 import { OUTCOMES, type Run } from '../run.ts'
 import { LinkHistory, type Scene, type SeenLookup } from '../scene.ts'
 import type { Inks } from './inks.ts'
-import { type Plot, plotOf, RingPlot, type Xy } from './plot.ts'
+import { plotOf, RingPlot, type SquarePlot, type Xy } from './plot.ts'
 
 export interface Shown {
   readonly links: boolean
@@ -18,7 +18,7 @@ export class Picture {
   readonly #run: Run
   readonly #canvas: HTMLCanvasElement
   readonly #links: LinkHistory
-  #plot: Plot
+  #plot: RingPlot | SquarePlot
   /** The cells of these members, in their order. */
   #cellsOf: readonly number[] = []
   #cells: Polygon[][] = []
@@ -82,6 +82,13 @@ export class Picture {
       context.stroke()
       return
     }
+    context.fillStyle = inks.cell
+    context.strokeStyle = inks['cell-edge']
+    context.beginPath()
+    context.rect(...plot.corner, plot.side, plot.side)
+    context.fill()
+    context.stroke()
+    if (this.#run.dimensions !== 2) return
     if (members.length !== this.#cellsOf.length || members.some((node, i) => node !== this.#cellsOf[i])) {
       const { points, shape } = this.#run
       this.#cells = cellsOf(
@@ -90,11 +97,8 @@ export class Picture {
       )
       this.#cellsOf = members
     }
-    context.fillStyle = inks.cell
-    context.strokeStyle = inks['cell-edge']
     context.beginPath()
     for (const pieces of this.#cells) for (const piece of pieces) this.#polygon(context, piece)
-    context.fill()
     context.stroke()
   }
 
@@ -116,9 +120,7 @@ export class Picture {
     }
     context.save()
     context.beginPath()
-    const [left, bottom] = plot.at([0, 0])
-    const [right, top] = plot.at([1, 1])
-    context.rect(left, top, right - left, bottom - top)
+    context.rect(...plot.corner, plot.side, plot.side)
     context.clip()
     draw()
     context.restore()

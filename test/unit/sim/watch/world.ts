@@ -25,6 +25,7 @@ export async function recorded(change: Partial<RingOptions> = {}) {
 /** Members that do nothing, at a clock that the test moves. */
 export class QuietWorld implements World {
   readonly shape = 'torus'
+  readonly dimensions = 2
   readonly network = new SimNetwork({ seed: 1 })
   readonly ids: Key[]
   joined: (id: Key) => void = () => {}
@@ -71,6 +72,7 @@ export function madeUp(shape: Run['shape'], change: Partial<Run> = {}): Run {
   ]
   return {
     shape,
+    dimensions: shape === 'ring' ? 1 : 2,
     command: 'npm run sim -- ring',
     ids: ['00000000', '40000000', '80000000'],
     points,
