@@ -56,7 +56,7 @@ class Player {
   #texts(): void {
     const { shape, dimensions, stays, command } = this.#run
     const size = stays.filter(([, fromMs]) => fromMs === 0).length
-    const what = shape === 'ring' ? 'A ring of' : `VHash on a ${shape} of ${dimensions} dimensions,`
+    const what = shape === 'ring' ? 'A ring of' : `VHash on a ${dimensions}-D ${shape},`
     element('title').textContent = `${what} ${size.toLocaleString('en')} ${size === 1 ? 'node' : 'nodes'}`
     element('command').textContent = command
     this.#canvas.setAttribute('aria-label', 'the overlay at the time shown')
@@ -72,7 +72,7 @@ class Player {
   #legend(): void {
     const { linksOfEach, shape, dimensions } = this.#run
     const sample = linksOfEach > 1 ? ` of one node in ${linksOfEach}` : ''
-    const links = shape === 'ring' ? `successors and fingers${sample}` : `short and (dashed) long peers${sample}`
+    const links = shape === 'ring' ? `successors and fingers${sample}` : `short, (dotted) long peers${sample}`
     const circle = (ink: string, r: number) =>
       `<circle cx="12" cy="8" r="${r}" fill="none" stroke="var(--${ink})" stroke-width="2"/>`
     const dot = (ink: string, x: number, r: number) => `<circle cx="${x}" cy="8" r="${r}" fill="var(--${ink})"/>`
@@ -92,8 +92,8 @@ class Player {
       [dot('lookup', 12, 2), 'key looked up'],
       [line('wrong') + circle('wrong', 4), 'ended at a wrong owner'],
       [cross('failed'), 'found no owner in time'],
-      [line('failed', '3 3'), 'message lost, or to the dead'],
-      [bars, 'below: joined, died, lookups that ended wrong or failed'],
+      [line('failed', '3 3'), 'message lost, or to nobody'],
+      [bars, 'below: joined, died, bad lookups'],
     ]
     for (const [drawing, text, toggles] of rows) {
       const item = document.createElement('li')

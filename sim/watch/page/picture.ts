@@ -51,14 +51,13 @@ export class Picture {
     context.lineCap = 'round'
     this.#ground(context, scene, inks)
     if (shown.links) {
-      context.globalAlpha = Math.min(0.5, Math.max(0.1, 40 / scene.members.length))
-      for (const node of scene.members) this.#linksOf(context, node, timeMs, inks.link)
+      const faint = Math.min(0.5, Math.max(0.1, 40 / scene.members.length))
+      for (const node of scene.members) this.#linksOf(context, node, timeMs, inks.link, faint)
     }
-    context.globalAlpha = 1
     this.#dots(context, scene, inks)
     if (pointedAt !== undefined) {
       context.lineWidth = 1.5
-      this.#linksOf(context, pointedAt, timeMs, inks.ink)
+      this.#linksOf(context, pointedAt, timeMs, inks.ink, 1)
       this.#ring(context, this.#place(pointedAt), 8, inks.ink)
     }
     if (shown.lookups) {
@@ -126,20 +125,24 @@ export class Picture {
     context.restore()
   }
 
-  #linksOf(context: CanvasRenderingContext2D, node: number, timeMs: number, ink: string): void {
+  #linksOf(context: CanvasRenderingContext2D, node: number, timeMs: number, ink: string, alpha: number): void {
     const links = this.#links.at(node, timeMs)
     if (links === undefined) return
     const { points } = this.#run
     this.#within(context, () => {
       context.strokeStyle = ink
       for (const list of [links[2], links[3]]) {
-        context.setLineDash(list === links[3] && this.#run.shape !== 'ring' ? [2, 4] : [])
+        // In a square they would cover the cells.
+        const isShortcut = list === links[3] && this.#run.shape !== 'ring'
+        context.globalAlpha = isShortcut ? alpha / 2 : alpha
+        context.setLineDash(isShortcut ? [1, 4] : [])
         context.beginPath()
         for (const other of list) this.#plot.trace(context, points[node]!, points[other]!, 1)
         context.stroke()
       }
       context.setLineDash([])
     })
+    context.globalAlpha = 1
   }
 
   #dots(context: CanvasRenderingContext2D, { members }: Scene, inks: Inks): void {

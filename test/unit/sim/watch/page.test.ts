@@ -136,7 +136,7 @@ test.each(['ring', 'torus', 'cube'] satisfies Shape[])('every kind of picture: %
   await page.press(' ')
   for (const timeMs of [0, 500, 1000, 1100, 2000, 2200, 5000, 5100, 8000]) await page.scrub(timeMs)
   expect(page.figure('members')).toBe('2')
-  const title = shape === 'ring' ? 'A ring of 2 nodes' : `VHash on a ${shape} of 2 dimensions, 2 nodes`
+  const title = shape === 'ring' ? 'A ring of 2 nodes' : `VHash on a 2-D ${shape}, 2 nodes`
   expect(page.text('title')).toBe(title)
 })
 
@@ -154,7 +154,7 @@ test('nothing in a run can end the script that it is in, and the page asks for n
 test('a run in which nothing happened, and one without an end', async () => {
   const nothing = { ids: [], points: [], stays: [], links: [], counts: [], phases: [], endMs: 0 }
   await using page = await Browser.open(madeUp('torus', nothing))
-  expect(page.text('title')).toBe('VHash on a torus of 2 dimensions, 0 nodes')
+  expect(page.text('title')).toBe('VHash on a 2-D torus, 0 nodes')
   expect(page.text('play')).toBe('Again')
 })
 
