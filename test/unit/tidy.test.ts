@@ -145,7 +145,7 @@ test('packages: loose, unused, undeclared, and of development only', () => {
   const loose: Manifest = {
     dependencies: { libp2p: '^3.0.0', multiformats: '1.0.0' },
     optionalDependencies: {},
-    devDependencies: { '@libp2p/kad-dht': '1.0.0' },
+    devDependencies: { '@libp2p/kad-dht': '1.0.0', '@types/libp2p': '1.0.0', '@types/other': '1.0.0' },
   }
   const sources = [
     { path: 'src/net/libp2p.ts', text: `import 'libp2p'\nimport '@libp2p/kad-dht'` },
@@ -158,5 +158,6 @@ test('packages: loose, unused, undeclared, and of development only', () => {
     'bench/a.ts: imports unknown, which package.json does not name',
     'bench/b.ts: imports old, which package.json does not name',
     'package.json: multiformats is used by nobody',
+    'package.json: @types/other is used by nobody',
   ])
 })
