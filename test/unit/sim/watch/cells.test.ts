@@ -33,7 +33,11 @@ function distance(a: Point, b: Point, wraps: boolean): number {
   return Math.hypot(far(0), far(1))
 }
 
-const points = fc.uniqueArray(point, { minLength: 1, maxLength: 40, selector: String })
+const spread = fc.uniqueArray(point, { minLength: 1, maxLength: 40, selector: String })
+/** All over the square, or all in one corner. */
+const points = fc
+  .tuple(spread, fc.constantFrom(1, 0.05))
+  .map(([sites, scale]) => sites.map(([x, y]): Point => [scale * x, scale * y]))
 
 test.each([true, false])('cells fill the square, and each holds what is nearest to its point (torus: %s)', (wraps) => {
   fc.assert(
