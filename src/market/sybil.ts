@@ -139,7 +139,7 @@ export function maskedAddresses(addresses: number): number {
   return -MASKED_ADDRESSES * Math.expm1(addresses * Math.log1p(-1 / MASKED_ADDRESSES))
 }
 
-/** Masked IPv4 addresses of a whole block, /8 to /32: 2^b for the b bits below the block's prefix that count. */
+/** Masked IPv4 addresses of a whole block, /1 to /32: 2^b for the b bits below the block's prefix that count. */
 export function maskedInBlock(prefixLength: number): number {
   check(Number.isInteger(prefixLength) && prefixLength >= 1 && prefixLength <= 32, 'a block from /1 to /32, please')
   const below = 2 ** (32 - prefixLength) - 1
@@ -149,7 +149,7 @@ export function maskedInBlock(prefixLength: number): number {
 /**
  * Arcs of the circle, each 2^-24 of it, in which an attacker with so many masked addresses (for IPv6: networks /64)
  * may have ids: one per address and slot. Within an arc it has as many as it makes keys, where it likes; outside of
- * them none.
+ * them none. A network that takes several ids from one arc so lets a single address capture whole replica groups.
  */
 export function arcsOf(masked: number): number {
   return masked * PREFIX_SLOTS

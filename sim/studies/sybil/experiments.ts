@@ -88,40 +88,52 @@ export interface Captured {
   readonly groups: number
 }
 
-/** For each number of addresses: what they capture of a network of n. */
+/** For each number of addresses: what they capture of a network of n, on average over so many networks. */
 export function captured(
   nodes: number,
+  networks: number,
   ips: readonly number[],
-  groupSize: number,
-  keys: number,
+  { groupSize, keys }: { groupSize: number; keys: number },
   seed: number,
 ): Captured[] {
   const random = seededRandom(`links/${nodes}/${seed}`)
-  const honest = new Circle(randomIds(nodes, random))
-  return attackers(ips, random).map((sybils) => {
-    let links = 0
-    let gaps = 0
-    for (let i = 0; i < nodes; i++) {
-      const start = honest.at(i)
-      const next = clockwise(start, honest.at(i + 1))
-      const sybil = sybils.ahead(start)
-      const hit = sybil < next
-      if (hit) gaps++
-      for (let bit = 1; bit <= LINK_BITS; bit++) {
-        const length = 2 ** -bit
-        if (length < next && length < sybil) {
-          // Nobody lies between the node and this target, nor those of shorter links: they end alike.
-          if (hit) links += LINK_BITS - bit + 1
-          break
-        }
-        const target = (start + length) % 1
-        if (sybils.ahead(target) < honest.ahead(target)) links++
+  const sums = ips.map(() => ({ links: 0, gaps: 0, groups: 0 }))
+  for (let network = 0; network < networks; network++) {
+    const honest = new Circle(randomIds(nodes, random))
+    for (const [i, sybils] of attackers(ips, random).entries()) {
+      const { links, gaps } = linksTo(honest, sybils)
+      sums[i]!.links += links / nodes / LINK_BITS / networks
+      sums[i]!.gaps += gaps / nodes / networks
+      for (let key = 0; key < keys; key++) {
+        if (inGroup(randomId(random), groupSize, honest, sybils)) sums[i]!.groups += 1 / keys / networks
       }
     }
-    let groups = 0
-    for (let i = 0; i < keys; i++) if (inGroup(randomId(random), groupSize, honest, sybils)) groups++
-    return { links: links / nodes / LINK_BITS, gaps: gaps / nodes, groups: groups / keys }
-  })
+  }
+  return sums
+}
+
+/** How many finger links of the honest nodes end at the attacker's, and how many gaps hold one of these. */
+function linksTo(honest: Circle, sybils: Circle): { links: number; gaps: number } {
+  let links = 0
+  let gaps = 0
+  for (let i = 0; i < honest.size; i++) {
+    const start = honest.at(i)
+    const next = clockwise(start, honest.at(i + 1))
+    const sybil = sybils.ahead(start)
+    const hit = sybil < next
+    if (hit) gaps++
+    for (let bit = 1; bit <= LINK_BITS; bit++) {
+      const length = 2 ** -bit
+      if (length < next && length < sybil) {
+        // Nobody lies between the node and this target, nor those of shorter links: they end alike.
+        if (hit) links += LINK_BITS - bit + 1
+        break
+      }
+      const target = (start + length) % 1
+      if (sybils.ahead(target) < honest.ahead(target)) links++
+    }
+  }
+  return { links, gaps }
 }
 
 /** Are most of the first so many ids after the key the attacker's? */
@@ -209,18 +221,24 @@ export interface Dense {
   readonly misses: number
 }
 
-/** The density test on a network of n, for each length r of successor lists. */
+/** The density test on a network of n, for each length r of successor lists; but for the gap where the circle closes. */
 export function testDensity(nodes: number, rs: readonly number[], falseAlarms: number, seed: number): Dense[] {
   const sorted = randomAscending(nodes, `density/${nodes}/${seed}`)
-  const ids = Float64Array.from({ length: nodes }, () => sorted.next())
-  const span = (i: number, gaps: number) => clockwise(ids[i]!, ids[(i + gaps) % nodes]!)
-  return rs.map((r) => {
-    const threshold = densityThreshold(r, falseAlarms) / nodes
-    const tested = Math.floor(nodes / r)
-    let alarms = 0
-    let misses = 0
-    for (let i = 0; i < tested; i++) if (span(i * r, r) < threshold) alarms++
-    for (let i = 0; i < nodes; i++) if (span(i, 1) >= threshold) misses++
-    return { alarms: alarms / tested, misses: misses / nodes }
+  let last = sorted.next()
+  const tests = rs.map((r) => {
+    return { r, threshold: densityThreshold(r, falseAlarms) / nodes, start: last, alarms: 0, misses: 0 }
+  })
+  for (let i = 1; i < nodes; i++) {
+    const id = sorted.next()
+    for (const test of tests) {
+      if (id - last >= test.threshold) test.misses++
+      if (i % test.r > 0) continue
+      if (id - test.start < test.threshold) test.alarms++
+      test.start = id
+    }
+    last = id
+  }
+  return tests.map(({ r, alarms, misses }) => {
+    return { alarms: alarms / Math.floor((nodes - 1) / r), misses: misses / (nodes - 1) }
   })
 }

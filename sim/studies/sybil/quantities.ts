@@ -12,6 +12,7 @@ import {
   linksHit,
   majority,
   maskedAddresses,
+  maskedInBlock,
   triesDeviation,
 } from '../../../src/market/sybil.ts'
 import { roundingError } from '../statistics.ts'
@@ -26,11 +27,11 @@ export const GAPS = [
   { nodes: 20_000_000, published: [0.00081865, 0.0040801, 0.01532465] },
 ]
 export const LINK_IPS = [1, 3, 9]
-/** Published shares of all links captured, by n, for `LINK_IPS`. */
+/** Published shares of all links captured, by n, for `LINK_IPS`. Of small networks each seed makes several. */
 export const LINKS = [
-  { nodes: 1000, published: [0.94187, 0.97916, 0.99481] },
-  { nodes: 10_000, published: [0.61848, 0.83425, 0.9355] },
-  { nodes: 100_000, published: [0.14175, 0.32863, 0.59361] },
+  { nodes: 1000, networks: 8, published: [0.94187, 0.97916, 0.99481] },
+  { nodes: 10_000, networks: 2, published: [0.61848, 0.83425, 0.9355] },
+  { nodes: 100_000, networks: 1, published: [0.14175, 0.32863, 0.59361] },
 ]
 /** Published shares of attempts in which one address hits one gap. */
 export const ONE = [
@@ -49,7 +50,7 @@ export const MISSES = [
   { r: 20, published: 0.0006, decimals: 4 },
 ]
 export const FALSE_ALARMS = 1e-4
-export const DENSITY_NODES = 4_000_000
+export const DENSITY_NODES = 10_000_000
 export const PREFIX_NODES = [1000, 10_000]
 export const PREFIX_CASES: readonly Addresses[] = [
   { addresses: 1, block: true },
@@ -60,8 +61,11 @@ export const PREFIX_CASES: readonly Addresses[] = [
 /** Default size of replica groups. */
 export const GROUP = 3
 export const KEYS = 5000
+
+/** A piece of the study: one seed, one network. */
 export type Unit = { readonly seed: number; readonly nodes: number } & (
-  | { readonly kind: 'gaps' | 'links' | 'half' | 'density' }
+  | { readonly kind: 'gaps' | 'half' | 'density' }
+  | { readonly kind: 'links'; readonly networks: number }
   | { readonly kind: 'one'; readonly attempts: number }
   | { readonly kind: 'prefix'; readonly from: Addresses }
 )
@@ -142,12 +146,13 @@ function gapQuantities(results: Results): Quantity[] {
 }
 
 function linkQuantities(results: Results): Quantity[] {
-  return LINKS.flatMap(({ nodes, published }) => {
+  return LINKS.flatMap(({ nodes, networks, published }) => {
     const found = results.of<readonly Captured[]>('links', nodes)
     return LINK_IPS.flatMap((ips, i): Quantity[] => {
       const identities = ips * EPHEMERAL_PORTS
       // Nearly all links are adjacent gaps over again, and spread as these do.
-      const spread = gapHitDeviation(nodes, identities)
+      const deviation = gapHitDeviation(nodes, identities)
+      const spread = deviation / Math.sqrt(networks)
       const of = (what: string) => `${what}, n = ${size(nodes)}, ${count(ips, 'IP')}`
       const gaps: Quantity = {
         name: of('gaps hit'),
@@ -169,7 +174,7 @@ function linkQuantities(results: Results): Quantity[] {
           values: found.map((shares) => shares[i]!.links),
           spread,
           published: published[i]!,
-          publishedError: spread,
+          publishedError: deviation,
         },
         {
           name: of(`groups of ${GROUP} captured`),
@@ -221,7 +226,7 @@ function prefixQuantities(results: Results): Quantity[] {
     PREFIX_CASES.map((from): Quantity => {
       const { addresses, block } = from
       const who = addresses === 1 ? '1 IP' : block ? 'a /24' : `${size(addresses)} random IPs`
-      const masked = block ? addresses : maskedAddresses(addresses)
+      const masked = block ? maskedInBlock(32 - Math.log2(addresses)) : maskedAddresses(addresses)
       return {
         name: `ip-prefix: gaps hit, n = ${size(nodes)}, ${who}`,
         series: 'prefix',
