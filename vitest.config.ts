@@ -12,7 +12,17 @@ const minutes = process.env.CHORALE_NIGHTLY ? 30 : 1
 process.env.NODE_COMPILE_CACHE ||= fileURLToPath(new URL('node_modules/.cache/compiled', import.meta.url))
 
 /** They come first, or one of them would be the last, alone. */
-const LONG = ['sim/model', 'sim/jobs', 'sim/balance', 'net/fuzz', 'e2e/demo', 'sandbox/code', 'e2e/cli', 'e2e/store']
+const LONG = [
+  'sim/model',
+  'sim/studies',
+  'sim/jobs',
+  'sim/balance',
+  'net/fuzz',
+  'e2e/demo',
+  'sandbox/code',
+  'e2e/cli',
+  'e2e/store',
+]
 
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -2,9 +2,9 @@
  * Study `urdht`: one node logic over several spaces (Rosen et al. 2016; PAPERS 6): how many peers a node has, how many hops
  * a lookup takes and how long the longest way is, with 500 nodes at rest. Beside the published spaces stand our overlays.
  */
-import { dot, ruleY, text } from '@observablehq/plot'
+import { dot, ruleX, ruleY } from '@observablehq/plot'
 import { seededRandom } from '../../src/core/random.ts'
-import { compared, mean, standardDeviation } from './statistics.ts'
+import { ci95, compared, mean, standardDeviation } from './statistics.ts'
 import type { Done, Figure, Report, Row, Study, StudyOptions } from './study.ts'
 import { chord, gossiped, kademlia, type Overlay, type Shape, shapeOf } from './urdht/overlays.ts'
 
@@ -82,7 +82,7 @@ function run({ overlay, seed }: Unit): Shape {
 const TABLES = 'What their nodes keep is not published in full; ours have both neighbours, and each finger once.'
 const BUCKETS = `Neither the size of a bucket nor how full it was is published; ours hold ${BUCKET} at random, and then ways are shorter.`
 const FULL =
-  'Our nodes have gossiped until their tables are full, with 7 short and 49 long peers, and theirs are not quite.'
+  'In and out together 109 is 54.7 peers of 56: their tables were not quite full. Ours are, after 20 cycles of gossip.'
 
 /** Why a value is not the published one. */
 const WHY: Readonly<Record<string, Readonly<Partial<Record<keyof Published, string>>>>> = {
@@ -115,7 +115,24 @@ function report(done: readonly Done<Unit, Shape>[]): Report {
     const delivered = shapes.map((shape) => shape.delivered)
     rows.push(compared(`${name}: share of greedy lookups that arrive`, null, delivered))
   }
-  return { rows, tables: [table(done)], figures: [figure(shown)], notes: NOTES }
+  return {
+    rows,
+    tables: [table(done)],
+    figures: [
+      figure(shown, 'meanDegree', {
+        name: 'degree',
+        title: 'Peers of a node, by space',
+        caption: `Mean of ${NODES} nodes: whom a node knows, and who knows it. Bars: 95 %.`,
+      }),
+      figure(shown, 'hops', {
+        name: 'hops',
+        title: 'Hops of a lookup, by space',
+        caption:
+          'Mean of the lookups that arrive. Spaces with more peers need fewer hops: see the figure above. Bars: 95 %.',
+      }),
+    ],
+    notes: NOTES,
+  }
 }
 
 const NOTES = [
@@ -138,41 +155,38 @@ function table(done: readonly Done<Unit, Shape>[]): Report['tables'][number] {
   return { name: 'shapes', columns, rows }
 }
 
-function figure(shown: readonly (Kind & { shapes: readonly Shape[] })[]): Figure {
+const SERIES = ['published', 'as published, run again', 'our overlays']
+
+/** One line per overlay, the published value and ours on it. */
+function figure(
+  shown: readonly (Kind & { shapes: readonly Shape[] })[],
+  key: 'meanDegree' | 'hops',
+  words: Pick<Figure, 'name' | 'title' | 'caption'>,
+): Figure {
   const points = shown.flatMap(({ name, published, shapes }) => {
-    const point = (series: string, degree: number, hops: number) => ({ name, series, degree, hops })
-    const hops = mean(shapes.map((shape) => shape.hops))
-    const degree = mean(shapes.map((shape) => shape.meanDegree))
-    const series = published ? 'as published, run again' : 'our overlays'
-    return [
-      point(series, degree, hops),
-      ...(published ? [point('published', published.meanDegree, published.hops)] : []),
-    ]
+    const values = shapes.map((shape) => shape[key])
+    const ours = { name, series: published ? SERIES[1] : SERIES[2], value: mean(values), error: ci95(values) ?? 0 }
+    return published ? [{ name, series: SERIES[0], value: published[key], error: 0 }, ours] : [ours]
   })
-  const scale = { domain: ['published', 'as published, run again', 'our overlays'] }
+  const scale = { domain: SERIES }
   return {
-    name: 'degree-and-hops',
-    title: 'More peers, fewer hops',
-    caption: `Each point is a space with ${NODES} nodes. What a space gains in hops it pays for in peers.`,
+    ...words,
     plot: {
-      height: 480,
-      marginRight: 90,
-      x: { label: 'mean degree (in and out)', type: 'log', grid: true, ticks: [20, 50, 100, 200], tickFormat: 'd' },
-      y: { label: 'mean hops of a lookup', grid: true, zero: true },
+      height: 110 + 26 * shown.length,
+      marginLeft: 130,
+      x: { label: MEASURES[key], grid: true, zero: true },
+      y: { label: null, domain: shown.map(({ name }) => name) },
       color: scale,
       symbol: scale,
       marks: [
-        ruleY([0]),
-        dot(points, { x: 'degree', y: 'hops', stroke: 'series', symbol: 'series', r: 4 }),
-        text(points, {
-          x: 'degree',
-          y: 'hops',
-          text: 'name',
-          dx: 9,
-          textAnchor: 'start',
-          fontSize: 11,
-          fill: 'series',
+        ruleX([0]),
+        ruleY(points, {
+          y: 'name',
+          x1: ({ value, error }) => value - error,
+          x2: ({ value, error }) => value + error,
+          stroke: 'series',
         }),
+        dot(points, { x: 'value', y: 'name', stroke: 'series', symbol: 'series', r: 4.5 }),
       ],
     },
   }
@@ -182,7 +196,7 @@ export const study: Study<Unit, Shape> = {
   name: 'urdht',
   title: 'degree, hops and diameter of one node logic over several spaces',
   source: 'PAPERS 6: Rosen et al. 2016, UrDHT',
-  defaultSeeds: (quick) => (quick ? [1, 2, 3] : [1, 2, 3, 4, 5]),
+  defaultSeeds: (quick) => (quick ? [1, 2] : [1, 2, 3, 4, 5]),
   units,
   weight: ({ overlay }) => (/^(Chord|Kademlia)$/.test(overlay) ? 1 : 4),
   run,
