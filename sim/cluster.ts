@@ -1,7 +1,6 @@
 /** A cluster of real Chord nodes over the simulated network, with an oracle that knows who is alive. */
 
 import type { Random } from '../src/core/env.ts'
-import { Emitter } from '../src/core/events.ts'
 import type { Key } from '../src/core/ids.ts'
 import { seededRandom } from '../src/core/random.ts'
 import { ChordHost } from '../src/dht/chord/host.ts'
@@ -26,13 +25,12 @@ export interface ClusterOptions extends NetworkOptions {
 export class Cluster {
   readonly network: SimNetwork
   readonly random: Random
-  /** Who comes to count as alive, and who no longer does. */
-  readonly events = new Emitter<{ joined: SimNode; died: SimNode }>()
   readonly #options: ClusterOptions
   /** Live hosts that have joined, in no order; removal swaps. */
   readonly nodes: SimNode[] = []
   readonly #index = new Map<SimNode, number>()
   readonly #joining = new Set<SimNode>()
+  readonly #tells: ((node: SimNode, isMember: boolean) => void)[] = []
   /** Live overlay nodes by id. */
   readonly #sorted: ChordNode[] = []
 
@@ -44,6 +42,11 @@ export class Cluster {
 
   get schedule() {
     return this.network.schedule
+  }
+
+  /** Tells of hosts that come to count as alive, and of those that no longer do. */
+  onMember(tell: (node: SimNode, isMember: boolean) => void): void {
+    this.#tells.push(tell)
   }
 
   /** A host that has not joined yet; with an address: the same one again, started anew. */
@@ -63,7 +66,7 @@ export class Cluster {
   admit(node: SimNode): void {
     this.#index.set(node, this.nodes.push(node) - 1)
     for (const chord of node.overlay.nodes) this.#sorted.splice(this.#placeOf(chord.self.id), 0, chord)
-    this.events.emit('joined', node)
+    for (const tell of this.#tells) tell(node, true)
   }
 
   /** Starts a node and joins it through seeds (default: three live nodes); resolves when it is a member. */
@@ -98,7 +101,7 @@ export class Cluster {
     }
     this.#index.delete(node)
     for (const chord of node.overlay.nodes) this.#sorted.splice(this.#placeOf(chord.self.id), 1)
-    this.events.emit('died', node)
+    for (const tell of this.#tells) tell(node, false)
   }
 
   pick(random: Random = this.random): SimNode | undefined {

@@ -10,9 +10,7 @@ import type { World } from './recorder.ts'
 interface Watched<N> {
   readonly network: SimNetwork
   sorted(): readonly N[]
-  readonly events: {
-    on(name: 'joined' | 'died', handler: (host: { overlay: { nodes: readonly N[] } }) => void): unknown
-  }
+  onMember(tell: (host: { overlay: { nodes: readonly N[] } }, isMember: boolean) => void): void
 }
 
 /** What differs from overlay to overlay. */
@@ -32,15 +30,12 @@ function worldOf<N extends { readonly self: Contact }>(cluster: Watched<N>, draw
     network: cluster.network,
     members: () => nodes.keys(),
     follow: (joined, died) => {
-      cluster.events.on('joined', ({ overlay }) => {
+      cluster.onMember(({ overlay }, isMember) => {
         for (const node of overlay.nodes) {
-          nodes.set(node.self.id, node)
-          joined(node.self.id)
+          if (isMember) nodes.set(node.self.id, node)
+          else nodes.delete(node.self.id)
+          ;(isMember ? joined : died)(node.self.id)
         }
-      })
-      // Not: those who die before they are in.
-      cluster.events.on('died', ({ overlay }) => {
-        for (const { self } of overlay.nodes) if (nodes.delete(self.id)) died(self.id)
       })
     },
     linksOf: (id) => {
