@@ -2,7 +2,7 @@
  * A run as it goes on, in the terminal: the overlay in Braille dots beside its figures, drawn over itself. Drawing is a
  * pure function of the run; the view decides when, and holds up the run so that it can be followed.
  */
-import { HOP, OUTCOMES, type Run } from './run.ts'
+import { OUTCOMES, type Run } from './run.ts'
 import { type Scene, sceneAt } from './scene.ts'
 
 /** Virtual seconds per second, at most. */
@@ -11,6 +11,8 @@ const REDRAW_MS = 80
 /** For so long of virtual time joins and deaths, and lookups that have ended, stay to be seen. */
 const FLASH_MS = 900 * SPEED
 const LINGER_MS = 100 * SPEED
+/** Of a lookup, so many of its last ways are drawn. */
+const LAST_MOVES = 4
 /** Beside the picture: the figures. */
 const PANEL_COLUMNS = 30
 const LEAST_ROWS = 8
@@ -140,7 +142,7 @@ function drawn(run: Run, scene: Scene, rows: number): Braille {
   for (const { row, moves, age } of scene.lookups) {
     const outcome = age > 0 ? OUTCOMES[row[2]] : 'open'
     const ink = outcome === 'wrong' || outcome === 'failed' ? outcome : 'lookup'
-    for (const { from, to, done } of moves.slice(-HOP)) way(from, to, done, ink)
+    for (const { from, to, done } of moves.slice(-LAST_MOVES)) way(from, to, done, ink)
   }
   const mark = (node: number, ink: Ink) => {
     const [x, y] = at(run.points[node]!)
