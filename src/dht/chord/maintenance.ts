@@ -2,12 +2,12 @@
  * The procedures that keep the ring: join, stabilize, rectify, young gossip, and closing up with rings that were parted.
  * The rules they apply are in `ring.ts`; shortcuts are in `shortcuts.ts`. (Zave 2017; DESIGN 6.)
  */
-import { ChoraleError } from '../../core/errors.ts'
 import { between, type Key } from '../../core/ids.ts'
 import { type Contact, sameNode } from '../../net/contact.ts'
 import type { ReplyOf } from '../../net/message.ts'
-import { askTwice, isAlive, type Member, meansDead } from './member.ts'
-import { Exchange, Hint, Join, Leave, Lookup, Ping, Stabilize } from './messages.ts'
+import { answersPing, askTwice, isAlive, meansDead } from '../asking.ts'
+import type { Member } from './member.ts'
+import { Exchange, Hint, Join, Leave, Lookup, Stabilize } from './messages.ts'
 import {
   adopted,
   founded,
@@ -260,7 +260,7 @@ export async function seekLost(member: Member, seeds: readonly Contact[]): Promi
   const { random } = member.env
   const seed = seeds[random.int(seeds.length)]
   const lost = seed !== undefined && random.next() < 0.5 ? seed : member.graves.anyLost()
-  if (lost === undefined || !(await alivePing(member, lost))) return
+  if (lost === undefined || !(await answersPing(member, lost))) return
   member.graves.forgetLost(lost)
   member.heard(lost)
   await seek(member, lost, true)
@@ -298,16 +298,6 @@ export async function seek(member: Member, through: Contact, spread: boolean): P
   }
 }
 
-async function alivePing(member: Member, contact: Contact): Promise<boolean> {
-  try {
-    await member.transport.request(contact, Ping, {}, { slot: member.self.slot })
-    return true
-  } catch (error) {
-    meansDead(error)
-    return false
-  }
-}
-
 /**
  * All successors are gone, more than the rules assume. The node starts over as a young one, among whoever it still
  * knows: their views bring it back to its place. When none of them answers, it goes on alone, as a restart would; should
@@ -327,10 +317,4 @@ export async function startOver(member: Member, seeds: readonly Contact[]): Prom
   if (member.state.succ.length === 0) member.apply(founded())
   member.phase = 'member'
   return member.state.succ.length > 0
-}
-
-/** Guards handlers: whoever speaks for the ring must have a confirmed address. */
-export function confirmed(contact: Contact | undefined): Contact {
-  if (contact === undefined) throw new ChoraleError('busy', 'your address is not confirmed yet: try again')
-  return contact
 }

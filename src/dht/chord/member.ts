@@ -1,18 +1,22 @@
 /**
  * What one Chord node knows: its place in the ring (`ring.ts`), predecessors, fingers, and contacts beyond. The
- * procedures of `maintenance.ts` and `lookup.ts` read and change it.
+ * procedures of `maintenance.ts` read and change it; lookups (`dht/lookups.ts`) go through it.
  */
 import type { Env } from '../../core/env.ts'
-import { ChoraleError, errorCode } from '../../core/errors.ts'
 import { Emitter } from '../../core/events.ts'
 import { arcShare, between, inArc, type Key } from '../../core/ids.ts'
 import { type Contact, sameNode } from '../../net/contact.ts'
 import type { Transport } from '../../net/transport.ts'
+import type { Phase } from '../asking.ts'
+import { Graveyard } from '../graves.ts'
+import type { Router } from '../lookups.ts'
+import type { LookupReply } from '../messages.ts'
 import type { Regions } from '../overlay.ts'
 import type { Vicinity } from '../vicinity.ts'
-import { ContactCache, Graveyard } from './contacts.ts'
+import { ContactCache } from './contacts.ts'
 import { Fingers } from './fingers.ts'
-import { Ping, type View } from './messages.ts'
+import { Lookup, Ping, type View } from './messages.ts'
+import { nextHop } from './next-hop.ts'
 import { dropped, founded, met, type RingState } from './ring.ts'
 
 export interface ChordSettings {
@@ -33,9 +37,9 @@ export const DEFAULT_CHORD: ChordSettings = Object.freeze({
   proximity: true,
 })
 
-export type Phase = 'out' | 'joining' | 'member' | 'left'
-
-export class Member {
+export class Member implements Router {
+  readonly pingKind = Ping
+  readonly lookupKind = Lookup
   readonly env: Env
   readonly transport: Transport
   readonly self: Contact
@@ -160,6 +164,32 @@ export class Member {
     this.apply(met(this.self, this.#state, [...alive.filter((c) => listed.has(c!.id)), ...fresh]))
   }
 
+  /** The answer of an owner. */
+  confirm(key: Key, group: boolean): LookupReply | undefined {
+    if (!this.owns(key)) return undefined
+    const reply: LookupReply = { owner: this.self, hops: 0, at: this.vicinity.at }
+    if (this.#state.prdc !== undefined) reply.prdc = this.#state.prdc
+    if (group) reply.replicas = this.replicas(key) as Contact[]
+    return reply
+  }
+
+  nextHop(key: Key, avoid: ReadonlySet<Key> | undefined, noCache: boolean): Contact | undefined {
+    return nextHop(this, key, avoid, noCache)
+  }
+
+  /** The key becomes ours with a new predecessor: the one that we have has died, or somebody found it dead. */
+  rival(key: Key, avoid: ReadonlySet<Key>): Contact | 'soon' | undefined {
+    const { prdc } = this.#state
+    const before = this.#preds.find((p) => !avoid.has(p.id))
+    if (before === undefined || before === prdc || !inArc(before.id, key, this.self.id)) return undefined
+    return prdc ?? 'soon'
+  }
+
+  learn(owner: Contact, { prdc }: LookupReply): void {
+    const now = this.env.clock.now()
+    if (!this.graves.holds(owner, now)) this.cache.heard(owner, now, prdc?.id)
+  }
+
   owns(key: Key): boolean {
     if (this.phase !== 'member') return false
     const { prdc, succ } = this.#state
@@ -225,77 +255,4 @@ export function sameLists(a: RingState<Contact>, b: RingState<Contact>): boolean
   if (a.mode !== b.mode || a.succ.length !== b.succ.length) return false
   if (a.prdc !== b.prdc && (a.prdc === undefined || b.prdc === undefined || !sameNode(a.prdc, b.prdc))) return false
   return a.succ.every((contact, i) => sameNode(contact, b.succ[i]!))
-}
-
-/**
- * Does this error of a request say that the node is not there, or no good? `busy` and `aborted` do not. Throws what is
- * no ChoraleError: our own bugs.
- */
-export function meansDead(error: unknown): boolean {
-  if (!(error instanceof ChoraleError)) throw error
-  return error.code !== 'busy' && error.code !== 'aborted'
-}
-
-/**
- * Sends `question`, and a ping beside it when the answer is late, for one message may get lost and a live neighbour must
- * not be taken for dead. Resolves with the answer; with `alive` when only the ping was answered, or the contact has no
- * time for us; with `dead`, after burying it.
- */
-export function askTwice<T>(
-  member: Member,
-  contact: Contact,
-  question: () => Promise<T>,
-): Promise<T | 'alive' | 'dead'> {
-  const { env, transport, self } = member
-  return new Promise((resolve, reject) => {
-    let asked = 1
-    const settle = (result: T | 'alive' | 'dead') => {
-      cancelPing()
-      if (result === 'dead' && asked > 0) member.bury(contact)
-      asked = 0
-      resolve(result)
-    }
-    const answered = (result: T | 'alive') => {
-      member.heard(contact)
-      settle(result)
-    }
-    const failed = (error: unknown) => {
-      try {
-        // `busy` may be our own limits speaking: no proof that the other lives, but none that it is dead.
-        if (!meansDead(error)) settle('alive')
-        else if (errorCode(error) !== 'timeout' || --asked === 0) {
-          asked = Math.max(asked, 1)
-          settle('dead')
-        }
-      } catch (bug) {
-        cancelPing()
-        reject(bug)
-      }
-    }
-    const ping = () => {
-      asked++
-      transport.request(contact, Ping, {}, { slot: self.slot }).then(({ at }) => {
-        member.vicinity.answered(contact.peer, at)
-        answered('alive')
-      }, failed)
-    }
-    const rtt = transport.rtt(contact.peer)
-    const lateMs = rtt === undefined ? UNKNOWN_LATE_MS : Math.max(LATE_RTTS * rtt, MIN_LATE_MS)
-    const cancelPing = env.clock.timer(lateMs, ping)
-    question().then(answered, failed)
-  })
-}
-
-/** An answer is late after so many round-trip times. */
-const LATE_RTTS = 2
-const MIN_LATE_MS = 50
-const UNKNOWN_LATE_MS = 300
-
-/** Pings, twice if need be. Buries the contact when it does not answer. */
-export async function isAlive(member: Member, contact: Contact): Promise<boolean> {
-  const ping = async () => {
-    const { at } = await member.transport.request(contact, Ping, {}, { slot: member.self.slot })
-    member.vicinity.answered(contact.peer, at)
-  }
-  return (await askTwice(member, contact, ping)) !== 'dead'
 }

@@ -9,13 +9,15 @@ import type { Key } from '../../core/ids.ts'
 import { type Contact, sameNode } from '../../net/contact.ts'
 import type { ReplyOf, RequestOf } from '../../net/message.ts'
 import type { Sender, Transport } from '../../net/transport.ts'
+import { confirmed } from '../asking.ts'
+import { enter } from '../entry.ts'
+import { answerLookup, lookup } from '../lookups.ts'
+import type { LookupReply, LookupRequest } from '../messages.ts'
 import type { JoinOptions, LookupOptions, Overlay, Regions, Route } from '../overlay.ts'
 import type { Vicinity } from '../vicinity.ts'
-import { answerLookup, lookup, nextHop } from './lookup.ts'
 import {
   answerExchange,
   checkPredecessor,
-  confirmed,
   consider,
   found,
   gossip,
@@ -28,15 +30,11 @@ import {
   stabilize,
   startOver,
 } from './maintenance.ts'
-import { type ChordSettings, DEFAULT_CHORD, Member, meansDead, sameLists } from './member.ts'
-import type { Exchange, Hint, Leave, LookupReply, LookupRequest, Ping, Stabilize, View } from './messages.ts'
+import { type ChordSettings, DEFAULT_CHORD, Member, sameLists } from './member.ts'
+import type { Exchange, Hint, Leave, Ping, Stabilize, View } from './messages.ts'
 import { type RingState, ripe } from './ring.ts'
 import { openConnections, refreshFinger, tellNear } from './shortcuts.ts'
 
-/** Tries to join, each through another seed; the pauses between them grow to a second. */
-const JOIN_TRIES = 30
-/** When all of a network start at once, some wait for others to be in: who may found one does so after this long, ms. */
-const FOUND_AFTER_MS = 4_000
 /** After `busy`, try again within this share of a period. */
 const BUSY_SHARE = 0.15
 /** News spreads by one place of the successor lists per round: after a change the next round comes sooner. */
@@ -78,36 +76,13 @@ export class ChordNode implements Overlay {
 
   // Life --------------------------------------------------------------------------------------------------------------
 
-  async join(seeds: readonly Contact[], { signal, orFound = false }: JoinOptions = {}): Promise<void> {
+  async join(seeds: readonly Contact[], options: JoinOptions = {}): Promise<void> {
     const { member } = this
-    const { clock, random } = this.#env
-    const others = seeds.filter((seed) => seed.id !== member.self.id)
-    this.#seeds = others
-    member.phase = 'joining'
-    if (others.length === 0) found(member)
-    const startedAtMs = clock.now()
-    let last: unknown
-    for (let attempt = 0; member.phase === 'joining'; attempt++) {
-      if (orFound && clock.now() - startedAtMs >= FOUND_AFTER_MS && !signal?.aborted) {
-        found(member)
-        break
-      }
-      if (attempt >= JOIN_TRIES || signal?.aborted) {
-        member.phase = 'out'
-        if (signal?.aborted) throw new ChoraleError('aborted', 'joining was given up')
-        throw new ChoraleError('unreachable', 'no seed let us in: it may be starting itself, try again', {
-          cause: last,
-        })
-      }
-      try {
-        if (await joinThrough(member, others[attempt % others.length]!, signal)) break
-      } catch (error) {
-        meansDead(error) // throws our own bugs
-        last = error
-      }
-      const pauseMs = Math.min(50 * 2 ** Math.floor(attempt / others.length), 1000)
-      await clock.sleep(pauseMs * (0.5 + random.next()), { signal })
-    }
+    this.#seeds = seeds.filter((seed) => seed.id !== member.self.id)
+    await enter(member, this.#seeds, options, {
+      through: (seed, signal) => joinThrough(member, seed, signal),
+      found: () => found(member),
+    })
     this.#settling = 3
     // We are in when our successor knows us. Whoever wakes us meanwhile gets the round that follows.
     this.#running = true
@@ -316,7 +291,7 @@ export class ChordNode implements Overlay {
   }
 
   nextHop(key: Key, avoid?: ReadonlySet<Key>): Contact | undefined {
-    return nextHop(this.member, key, avoid, false)
+    return this.member.nextHop(key, avoid, false)
   }
 
   regions(): Regions {

@@ -6,11 +6,12 @@
 import type { Key } from '../../core/ids.ts'
 import { MAX_NEAR_CONTACTS } from '../../core/limits.ts'
 import { type Contact, sameNode } from '../../net/contact.ts'
+import { isAlive, meansDead } from '../asking.ts'
 import { predictedMs, understood } from '../coordinates.ts'
+import { answerLookup, forward } from '../lookups.ts'
+import type { LookupRequest, Near } from '../messages.ts'
 import { nearest, nearestFew } from '../proximity.ts'
-import { answerLookup, forward } from './lookup.ts'
-import { isAlive, type Member, meansDead } from './member.ts'
-import type { LookupRequest, Near } from './messages.ts'
+import type { Member } from './member.ts'
 
 /** Refreshes one finger: asks the node that holds the place for a nearer one. */
 export async function refreshFinger(member: Member): Promise<void> {

@@ -1,19 +1,38 @@
 /**
  * Lookups. A question is forwarded from node to node over connections that are open anyway, and the answer comes back
- * the same way; it ends only at a node that confirms that the key lies in (prdc, self]. Whoever waits for a forwarded
+ * the same way; it ends only at a node that confirms that it owns the key. Whoever waits for a forwarded
  * question probes the next hop when it stays silent, so that a dead hop costs one time-out and not the whole deadline.
- * Each hop tries several ways before it gives up; the asker starts over until its deadline. (DESIGN 6.)
+ * Each hop tries several ways before it gives up; the asker starts over until its deadline. (DESIGN 6.) Which way, and
+ * what is whose, the overlay says: `Router`.
  */
-import type { Env } from '../../core/env.ts'
-import { ChoraleError, errorCode } from '../../core/errors.ts'
-import { arcShare, between, inArc, type Key } from '../../core/ids.ts'
-import { MAX_LOOKUP_HOPS } from '../../core/limits.ts'
-import type { Contact } from '../../net/contact.ts'
-import type { Transport } from '../../net/transport.ts'
-import type { LookupOptions, Route } from '../overlay.ts'
-import { bestWay } from '../proximity.ts'
-import { isAlive, type Member, meansDead } from './member.ts'
-import { Lookup, type LookupReply, type LookupRequest, Ping } from './messages.ts'
+import type { Env } from '../core/env.ts'
+import { ChoraleError, errorCode } from '../core/errors.ts'
+import type { Key } from '../core/ids.ts'
+import { MAX_LOOKUP_HOPS } from '../core/limits.ts'
+import type { Contact } from '../net/contact.ts'
+import type { Transport } from '../net/transport.ts'
+import { type Asker, isAlive, meansDead, type Phase, sendPing } from './asking.ts'
+import type { LookupKind, LookupReply, LookupRequest } from './messages.ts'
+import type { LookupOptions, Route } from './overlay.ts'
+
+/** One overlay node, as far as lookups go through it. */
+export interface Router extends Asker {
+  readonly phase: Phase
+  readonly lookupKind: LookupKind
+  /** The answer of an owner; undefined: the key is not this node's. */
+  confirm(key: Key, group: boolean): LookupReply | undefined
+  /** The next node on the way to the key's owner; undefined when this node is where the way ends. Purely local. */
+  nextHop(key: Key, avoid: ReadonlySet<Key>, noCache: boolean): Contact | undefined
+  /**
+   * Will the key be this node's as soon as a neighbour is found dead, of whom we or somebody on the way think so? That
+   * neighbour; `soon` when that is known already, and this node is about to own the key; else undefined.
+   */
+  rival(key: Key, avoid: ReadonlySet<Key>): Contact | 'soon' | undefined
+  /** Somebody has confirmed a lookup. */
+  learn(owner: Contact, reply: LookupReply): void
+  /** It was silent once: no shortcut any more. */
+  suspect(contact: Contact): void
+}
 
 const DEADLINE_MS = 5000
 /** One attempt: a question or an answer that got lost costs no more. */
@@ -37,7 +56,7 @@ const RETRY_MS = 120
 const STALE_MS = 150
 
 /** Finds the owner of a key. Rejects with `no-route` at the deadline, or `aborted`. */
-export async function lookup(member: Member, key: Key, options: LookupOptions = {}): Promise<Route> {
+export async function lookup(member: Router, key: Key, options: LookupOptions = {}): Promise<Route> {
   const { clock, random } = member.env
   const endsAt = clock.now() + (options.deadlineMs ?? DEADLINE_MS)
   const avoid = new Set<Key>()
@@ -67,25 +86,18 @@ export async function lookup(member: Member, key: Key, options: LookupOptions = 
 }
 
 /** Answers a question that somebody forwarded to us. */
-export function answerLookup(member: Member, request: LookupRequest): LookupReply | Promise<LookupReply> {
-  const mine = confirm(member, request.key, request.group)
+export function answerLookup(member: Router, request: LookupRequest): LookupReply | Promise<LookupReply> {
+  const mine = member.confirm(request.key, request.group)
   if (mine !== undefined) return mine
-  if (member.phase !== 'member') throw new ChoraleError('busy', 'not a member yet')
+  const avoid = new Set(request.trail)
+  if (member.phase !== 'member' && member.rival(request.key, avoid) !== 'soon')
+    throw new ChoraleError('busy', 'not a member yet')
   if (request.ttl === 0 || request.budgetMs === 0) return { hops: 0 }
-  return route(member, request, new Set(request.trail), request.trail)
-}
-
-/** The answer of an owner. */
-function confirm(member: Member, key: Key, group: boolean): LookupReply | undefined {
-  if (!member.owns(key)) return undefined
-  const reply: LookupReply = { owner: member.self, hops: 0, at: member.vicinity.at }
-  if (member.state.prdc !== undefined) reply.prdc = member.state.prdc
-  if (group) reply.replicas = member.replicas(key) as Contact[]
-  return reply
+  return route(member, request, avoid, request.trail)
 }
 
 async function route(
-  member: Member,
+  member: Router,
   request: LookupRequest,
   avoid: Set<Key>,
   trail: readonly Key[] | undefined,
@@ -94,12 +106,12 @@ async function route(
   const { clock } = member.env
   const endsAt = clock.now() + request.budgetMs
   for (let way = 0; way < WAYS; way++) {
-    let mine = confirm(member, request.key, request.group)
-    if (mine === undefined && expectsToOwn(member, request.key, avoid)) {
+    let mine = member.confirm(request.key, request.group)
+    if (mine === undefined && member.rival(request.key, avoid) !== undefined) {
       mine = await becomeOwner(member, request, avoid, endsAt, signal)
     }
     if (mine !== undefined) return mine
-    const next = nextHop(member, request.key, avoid, request.noCache)
+    const next = member.nextHop(request.key, avoid, request.noCache)
     if (next === undefined) break
     const budgetMs = Math.floor(endsAt - clock.now())
     // Whom we found dead the others need not find dead again.
@@ -108,9 +120,7 @@ async function route(
     const reply = await forward(member, next, { ...request, ttl: request.ttl - 1, budgetMs, trail: onward }, signal)
     if (signal?.aborted) break
     if (reply?.owner !== undefined) {
-      if (!member.graves.holds(reply.owner, clock.now()) && reply.owner.id !== member.self.id) {
-        member.cache.heard(reply.owner, clock.now(), reply.prdc?.id)
-      }
+      if (reply.owner.id !== member.self.id) member.learn(reply.owner, reply)
       return { ...reply, hops: Math.min(reply.hops + 1, MAX_LOOKUP_HOPS), at: member.vicinity.at }
     }
     if (reply?.retry) return { hops: 0, retry: true }
@@ -121,17 +131,9 @@ async function route(
   return { hops: 0 }
 }
 
-/**
- * Will the key be ours as soon as a new predecessor comes forward? Ours has died, or somebody on the way found it dead.
- */
-function expectsToOwn(member: Member, key: Key, avoid: ReadonlySet<Key>): boolean {
-  const before = member.preds.find((p) => !avoid.has(p.id))
-  return before !== undefined && before !== member.state.prdc && inArc(before.id, key, member.self.id)
-}
-
-/** Looks whether the predecessor is dead, and holds the question a while until there is another; it would only come back. */
+/** Looks whether the rival is dead, and holds the question a while until the key is ours; it would only come back. */
 async function becomeOwner(
-  member: Member,
+  member: Router,
   { key, group }: LookupRequest,
   avoid: Set<Key>,
   endsAt: number,
@@ -140,12 +142,13 @@ async function becomeOwner(
   const { clock } = member.env
   const heldUntil = Math.min(endsAt, clock.now() + HOLD_MS)
   for (;;) {
-    const { prdc } = member.state
-    if (!expectsToOwn(member, key, avoid)) return undefined
-    if (prdc !== undefined && (await isAlive(member, prdc))) avoid.delete(prdc.id)
-    else if (clock.now() >= heldUntil) return { hops: 0, retry: true }
+    const rival = member.rival(key, avoid)
+    if (rival === undefined) return undefined
+    if (rival !== 'soon') {
+      if (await isAlive(member, rival)) avoid.delete(rival.id)
+    } else if (clock.now() >= heldUntil) return { hops: 0, retry: true }
     else await clock.sleep(HOLD_STEP_MS, { signal })
-    const mine = confirm(member, key, group)
+    const mine = member.confirm(key, group)
     if (mine !== undefined) return mine
   }
 }
@@ -155,7 +158,7 @@ async function becomeOwner(
  * that it is the way behind it that takes long.
  */
 export function forward(
-  member: Member,
+  member: Router,
   hop: Contact,
   request: LookupRequest,
   signal?: AbortSignal | undefined,
@@ -187,9 +190,8 @@ export function forward(
     const silenceMs =
       rtt === undefined ? MAX_PROBE_MS : Math.min(Math.max(PROBE_RTTS * rtt, MIN_PROBE_MS), MAX_PROBE_MS)
     const probe = () => {
-      transport.request(hop, Ping, {}, { slot: self.slot }).then(
-        ({ at }) => {
-          member.vicinity.answered(hop.peer, at)
+      sendPing(member, hop).then(
+        () => {
           if (!done) cancelProbe = clock.timer(silenceMs, probe)
         },
         (error: unknown) => {
@@ -203,7 +205,7 @@ export function forward(
     }
     cancelProbe = clock.timer(silenceMs, probe)
     const options = { slot: self.slot, timeoutMs: request.budgetMs, signal }
-    transport.request(hop, Lookup, request, options).then((reply) => {
+    transport.request(hop, member.lookupKind, request, options).then((reply) => {
       if (!done) member.heard(hop)
       member.vicinity.answered(hop.peer, reply.at)
       settle(reply)
@@ -211,73 +213,11 @@ export function forward(
   })
 }
 
-/** The next node on the way to the key's owner, or undefined when this node is where the way ends. Purely local. */
-export function nextHop(
-  member: Member,
-  key: Key,
-  avoid: ReadonlySet<Key> | undefined,
-  noCache: boolean,
-): Contact | undefined {
-  const { self, state } = member
-  const usable = (contact: Contact) => contact.id !== self.id && avoid?.has(contact.id) !== true
-  if (member.owns(key)) return undefined
-  // Within the successor list the owner is in sight.
-  let before = self.id
-  for (const contact of state.succ) {
-    if (inArc(before, key, contact.id)) {
-      if (usable(contact)) return contact
-      continue // it is dead: its arc falls to the next
-    }
-    before = contact.id
-  }
-  // So it is among the predecessors.
-  const preds = member.preds
-  for (let i = 0; i + 1 < preds.length; i++) {
-    if (inArc(preds[i + 1]!.id, key, preds[i]!.id) && usable(preds[i]!)) return preds[i]
-  }
-  const now = member.env.clock.now()
-  if (!noCache) {
-    const owner = member.cache.ownerOf(key, now)
-    if (owner !== undefined && usable(owner)) return owner
-  }
-  // Else one of those that are known before the key.
-  const onTheWay = (contact: Contact) => between(self.id, contact.id, key) && usable(contact)
-  const known = [...state.succ, ...member.fingers.list()].filter(onTheWay)
-  if (!noCache) {
-    const cached = member.cache.before(key, now, (c) => onTheWay(c) && member.transport.connected(c.peer))
-    if (cached !== undefined) known.push(cached)
-  }
-  return quickest(member, key, known)
-}
-
-/** A request over a new connection takes so many round trips. */
-const CONNECT_TRIPS = 2.5
-
-/** Of nodes on the way to a key, the one through which its owner is reached soonest, as far as can be told. */
-function quickest(member: Member, key: Key, known: readonly Contact[]): Contact | undefined {
-  if (known.length < 2) return known[0]
-  const { transport, vicinity, settings } = member
-  const size = member.sizeEstimate()
-  const left = (to: Contact) => size * arcShare(to.id, key)
-  if (!settings.proximity)
-    return bestWay(
-      known.map((to) => ({ to, ms: undefined, left: left(to) })),
-      0,
-    )
-  const rtts = known.map(({ peer }) => vicinity.measuredMs(peer))
-  const measured = rtts.filter((ms) => ms !== undefined)
-  const usualMs = measured.reduce((sum, ms) => sum + ms, 0) / Math.max(1, measured.length)
-  const ways = known.map((to, i) => {
-    const ms = (rtts[i] ?? usualMs) * (transport.connected(to.peer) ? 1 : CONNECT_TRIPS)
-    return { to, ms, left: left(to) }
-  })
-  return bestWay(ways, usualMs)
-}
-
 /** A leaf's lookup: members take the question. */
 export async function forwardLookup(
   env: Env,
   transport: Transport,
+  kind: LookupKind,
   members: readonly Contact[],
   key: Key,
   options: LookupOptions = {},
@@ -297,7 +237,7 @@ export async function forwardLookup(
       group: options.group ?? false,
     }
     try {
-      const reply = await transport.request(member, Lookup, request, { timeoutMs: budgetMs, signal: options.signal })
+      const reply = await transport.request(member, kind, request, { timeoutMs: budgetMs, signal: options.signal })
       if (reply.owner !== undefined) {
         return { owner: reply.owner, replicas: reply.replicas ?? [reply.owner], hops: reply.hops + 1 }
       }
