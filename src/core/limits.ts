@@ -23,6 +23,10 @@ export const MAX_REQUESTS = 4096
 export const MAX_HANDLING_PER_PEER = 256
 /** Contacts in one message: a successor list of an open network and its ends. */
 export const MAX_CONTACTS_PER_MESSAGE = 64
+/** Short peers of a VHash node: in five dimensions a cell has some ninety neighbours. */
+export const MAX_SHORT_PEERS = 128
+/** Nodes that count a VHash node as a short peer without being one of its own. */
+export const MAX_FANS = 32
 /** Hops that a lookup may take: 16 times the mean of a ring of a million nodes. */
 export const MAX_LOOKUP_HOPS = 128
 /** Members told to one who looks for nearer shortcuts. */

@@ -1,0 +1,137 @@
+/**
+ * The procedures that keep the neighbourhoods of VHash: joining, gossip, watching over neighbours, and meeting those who
+ * were lost (Benshoof, Rosen et al. 2014-15; the closure of a join as in Lee and Lam 2008, whose nodes ask every new
+ * neighbour for the neighbours that both have in common until nobody new is named).
+ */
+import type { Key } from '../core/ids.ts'
+import { answersPing, askTwice, isAlive, meansDead } from '../dht/asking.ts'
+import type { Contact } from '../net/contact.ts'
+import type { Member } from './member.ts'
+import { Gossip, Leave, Lookup } from './messages.ts'
+
+/** Nodes that a joiner asks before it gives up: liars could name new ones for ever. */
+const MAX_ASKED = 512
+
+/** Tells a node our view and hears its own. False: it is dead, or too busy. */
+export async function exchange(member: Member, contact: Contact, sample = false): Promise<boolean> {
+  const { transport, self } = member
+  const reply = await askTwice(member, contact, () =>
+    transport.request(contact, Gossip, member.view(sample), { slot: self.slot }),
+  )
+  if (reply === 'dead' || reply === 'alive' || member.phase === 'left') return false
+  member.hear([{ contact, short: reply.short }], { more: reply.long })
+  return true
+}
+
+/** One try to enter through a seed. False: not now; try again. */
+export async function joinThrough(member: Member, seed: Contact, signal?: AbortSignal): Promise<boolean> {
+  const { transport, self } = member
+  const request = { key: self.id, ttl: 64, budgetMs: 3000, trail: [], noCache: false, group: false }
+  const found = await transport.request(seed, Lookup, request, { slot: self.slot, timeoutMs: 3000, signal })
+  // No owner, or ourselves: others know of an earlier try whose answer was lost. The way from the seed is only longer.
+  const first = found.owner === undefined || found.owner.id === self.id ? seed : found.owner
+  return await settleBeside(member, [first, seed])
+}
+
+/** Founds a network of one. */
+export function found(member: Member): void {
+  member.phase = 'member'
+}
+
+/**
+ * Asks all neighbours for theirs, until nobody new is named. From then on everybody whose keys become ours knows us, and
+ * sends on to us whoever asks for them.
+ */
+async function settleBeside(member: Member, start: readonly Contact[]): Promise<boolean> {
+  const asked = new Set<Key>()
+  const ask = async (contact: Contact) => {
+    asked.add(contact.id)
+    if (await exchange(member, contact)) member.placed = true
+  }
+  member.meet(start)
+  while (asked.size < MAX_ASKED && member.phase === 'joining') {
+    const next = member.around.short.filter(({ id }) => !asked.has(id))
+    if (next.length === 0) break
+    await Promise.all(next.map(({ contact }) => ask(contact)))
+  }
+  if (member.phase !== 'joining' || !member.placed || member.around.short.length === 0) return false
+  member.phase = 'member'
+  return true
+}
+
+/** Tells the neighbours, so that they close up at once instead of finding out. */
+export async function leave(member: Member, timeoutMs: number): Promise<void> {
+  const { transport, self, around } = member
+  member.phase = 'left'
+  const { short } = member.view(false)
+  await Promise.allSettled(
+    around.near.map(({ contact }) => transport.request(contact, Leave, { short }, { slot: self.slot, timeoutMs })),
+  )
+}
+
+/** Asks a short peer whether it lives; a dead one is buried. */
+export async function watch(member: Member, contact: Contact): Promise<void> {
+  await isAlive(member, contact)
+}
+
+/** Lookups go over open connections to short and long peers: opens one that is missing. */
+export function openConnection(member: Member): void {
+  const missing = member.around.known.find(({ contact }) => !member.transport.connected(contact.peer))
+  if (missing !== undefined) void isAlive(member, missing.contact)
+}
+
+/**
+ * Looks whether somebody who was lost once is back: then the two overlays of a healed partition meet. The seeds that we
+ * once joined through count as lost.
+ */
+export async function seekLost(member: Member, seeds: readonly Contact[]): Promise<void> {
+  const { random } = member.env
+  const seed = seeds[random.int(seeds.length)]
+  const lost = seed !== undefined && random.next() < 0.5 ? seed : member.graves.anyLost()
+  if (lost === undefined || !(await answersPing(member, lost))) return
+  member.graves.forgetLost(lost)
+  member.heard(lost)
+  await seek(member, lost)
+}
+
+/** The same through somebody known: where many died at once, it may be all that two parts know of each other. */
+export async function seekThroughShortcut(member: Member): Promise<void> {
+  const shortcut = member.acquaintances.any()
+  if (shortcut !== undefined) await seek(member, shortcut)
+}
+
+/**
+ * Asks a node who is nearest to us in *its* overlay. In one whole overlay that is ourselves. If it is somebody else, that
+ * node and we are neighbours who do not know each other: from there on gossip closes up the rest.
+ */
+export async function seek(member: Member, through: Contact): Promise<void> {
+  const { self, transport } = member
+  if (member.seeking || member.phase !== 'member') return
+  member.seeking = true
+  try {
+    const request = { key: self.id, ttl: 64, budgetMs: 3000, trail: [], noCache: true, group: false }
+    const { owner } = await transport.request(through, Lookup, request, { slot: self.slot, timeoutMs: 3000 })
+    if (owner !== undefined && owner.id !== self.id) await exchange(member, owner)
+  } catch (error) {
+    if (meansDead(error)) member.env.log.debug('could not seek', { through: through.peer })
+  } finally {
+    member.seeking = false
+  }
+}
+
+/**
+ * Everybody around has died. The node looks for its place again, through whoever it still knows; when none of them
+ * answers, it goes on alone, and meets the others later if it was only cut off.
+ */
+export async function startOver(member: Member, seeds: readonly Contact[]): Promise<void> {
+  const { acquaintances, graves, self } = member
+  member.deserted = false
+  member.phase = 'joining'
+  member.placed = false
+  const known = [acquaintances.any(), acquaintances.any(), graves.anyLost(), ...seeds]
+  const others = new Map(known.flatMap((contact) => (contact && contact.id !== self.id ? [[contact.id, contact]] : [])))
+  const answers = await Promise.all([...others.values()].map((contact) => answersPing(member, contact)))
+  const alive = [...others.values()].filter((_, i) => answers[i])
+  if (alive.length > 0 && member.phase === 'joining') await settleBeside(member, alive)
+  if (member.phase === 'joining') found(member)
+}
