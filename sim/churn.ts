@@ -2,17 +2,27 @@
 
 import type { Random } from '../src/core/env.ts'
 import { ChoraleError } from '../src/core/errors.ts'
-import type { Cluster, SimNode } from './cluster.ts'
-import { SimEvent } from './schedule.ts'
+import { type Schedule, SimEvent } from './schedule.ts'
 
 /** Dead hosts whose addresses are taken up again. */
 const MAX_GONE = 64
 
-export class Churn {
-  readonly #cluster: Cluster
+/** A cluster whose hosts are `S`. */
+export interface Mortals<S> {
+  readonly random: Random
+  readonly schedule: Schedule
+  readonly nodes: readonly S[]
+  pick(random: Random): S | undefined
+  kill(node: S): void
+  join(again?: S): Promise<S>
+  stopJoins(): void
+}
+
+export class Churn<S> {
+  readonly #cluster: Mortals<S>
   readonly #random: Random
   readonly #ratePerSecond: number
-  readonly #gone: SimNode[] = []
+  readonly #gone: S[] = []
   #stopped = false
   killed = 0
   joined = 0
@@ -20,7 +30,7 @@ export class Churn {
   rejected = 0
 
   /** `share` of all hosts die per second, and as many come. */
-  constructor(cluster: Cluster, share: number) {
+  constructor(cluster: Mortals<S>, share: number) {
     this.#cluster = cluster
     this.#random = cluster.random.fork('churn')
     this.#ratePerSecond = share * cluster.nodes.length

@@ -1,137 +1,42 @@
-/** A cluster of real Chord nodes over the simulated network, with an oracle that knows who is alive. */
-
-import type { Random } from '../src/core/env.ts'
+/** A cluster of real Chord nodes: a ring. */
 import type { Key } from '../src/core/ids.ts'
-import { seededRandom } from '../src/core/random.ts'
 import { ChordHost } from '../src/dht/chord/host.ts'
 import type { ChordSettings } from '../src/dht/chord/member.ts'
 import type { ChordNode } from '../src/dht/chord/node.ts'
-import type { Contact } from '../src/net/contact.ts'
-import { type NetworkOptions, type SimHost, SimNetwork } from './network.ts'
+import type { SimHost } from './network.ts'
+import { type ClusterNode, OverlayCluster, type OverlayClusterOptions } from './overlay-cluster.ts'
 
-export interface SimNode {
-  readonly host: SimHost
+export interface SimNode extends ClusterNode<ChordNode> {
   readonly overlay: ChordHost
   /** The first overlay node of the host. */
   readonly chord: ChordNode
 }
 
-export interface ClusterOptions extends NetworkOptions {
+export interface ClusterOptions extends OverlayClusterOptions {
   readonly settings?: Partial<ChordSettings>
-  /** Overlay nodes per host. Default 1. */
-  readonly slots?: number
 }
 
-export class Cluster {
-  readonly network: SimNetwork
-  readonly random: Random
+export class Cluster extends OverlayCluster<ChordNode, SimNode> {
   readonly #options: ClusterOptions
-  /** Live hosts that have joined, in no order; removal swaps. */
-  readonly nodes: SimNode[] = []
-  readonly #index = new Map<SimNode, number>()
-  readonly #joining = new Set<SimNode>()
-  readonly #tells: ((node: SimNode, isMember: boolean) => void)[] = []
-  /** Live overlay nodes by id. */
-  readonly #sorted: ChordNode[] = []
 
   constructor(options: ClusterOptions) {
-    this.network = new SimNetwork(options)
-    this.random = seededRandom(`${options.seed}/cluster`)
+    super(options)
     this.#options = options
   }
 
-  get schedule() {
-    return this.network.schedule
-  }
-
-  /** Tells of hosts that come to count as alive, and of those that no longer do. */
-  onMember(tell: (node: SimNode, isMember: boolean) => void): void {
-    this.#tells.push(tell)
-  }
-
-  /** A host that has not joined yet; with an address: the same one again, started anew. */
-  spawn(again?: SimNode): SimNode {
-    const address = again && { ...again.host.self, incarnation: again.host.self.incarnation + 1 }
-    const host = this.network.host(address)
-    const overlay = new ChordHost({
-      env: host.env,
-      transport: host,
-      slots: this.#options.slots,
-      settings: this.#options.settings,
-    })
+  protected override build(host: SimHost): SimNode {
+    const { slots, settings } = this.#options
+    const overlay = new ChordHost({ env: host.env, transport: host, slots, settings })
     return { host, overlay, chord: overlay.nodes[0]! }
   }
 
-  /** Counts the node as alive from now on. */
-  admit(node: SimNode): void {
-    this.#index.set(node, this.nodes.push(node) - 1)
-    for (const chord of node.overlay.nodes) this.#sorted.splice(this.#placeOf(chord.self.id), 0, chord)
-    for (const tell of this.#tells) tell(node, true)
-  }
-
-  /** Starts a node and joins it through seeds (default: three live nodes); resolves when it is a member. */
-  async join(again?: SimNode, seeds?: readonly Contact[]): Promise<SimNode> {
-    const node = this.spawn(again)
-    const through = seeds ?? [this.pick(), this.pick(), this.pick()].flatMap((n) => (n ? [n.chord.self] : []))
-    this.#joining.add(node)
-    try {
-      await node.overlay.join(through)
-      if (node.host.alive) this.admit(node)
-    } finally {
-      this.#joining.delete(node)
-    }
-    return node
-  }
-
-  /** Kills the hosts that are not in yet. */
-  stopJoins(): void {
-    for (const node of this.#joining) this.kill(node)
-    this.#joining.clear()
-  }
-
-  kill(node: SimNode): void {
-    node.host.kill()
-    node.overlay.stop()
-    const at = this.#index.get(node)
-    if (at === undefined) return
-    const last = this.nodes.pop()!
-    if (last !== node) {
-      this.nodes[at] = last
-      this.#index.set(last, at)
-    }
-    this.#index.delete(node)
-    for (const chord of node.overlay.nodes) this.#sorted.splice(this.#placeOf(chord.self.id), 1)
-    for (const tell of this.#tells) tell(node, false)
-  }
-
-  pick(random: Random = this.random): SimNode | undefined {
-    return this.nodes[random.int(this.nodes.length)]
-  }
-
-  /** Live overlay nodes, sorted by id. */
-  sorted(): readonly ChordNode[] {
-    return this.#sorted
-  }
-
-  /** Index of the first live overlay node at or after a key; their number when there is none. */
-  #placeOf(key: Key): number {
-    let low = 0
-    let high = this.#sorted.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.#sorted[middle]!.self.id < key) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
-
-  /** The true owner of a key now: the first live member at or after it. */
-  ownerOf(key: Key): ChordNode {
-    return this.#sorted[this.#placeOf(key) % this.#sorted.length]!
+  /** The first live member at or after the key. */
+  override ownerOf(key: Key): ChordNode {
+    return this.sorted()[this.placeOf(key) % this.sorted().length]!
   }
 
   /** Puts a whole ring in place at once, every list and finger right, instead of joining one by one. */
-  start(size: number): void {
+  override start(size: number): void {
     const fresh = Array.from({ length: size }, () => this.spawn())
     for (const node of fresh) {
       for (const chord of node.overlay.nodes) chord.member.phase = 'member'

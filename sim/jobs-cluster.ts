@@ -1,11 +1,11 @@
-/** Hosts that run jobs on the real ring and the real registers, in the simulator; with an executor that takes virtual time. */
+/** Hosts that run jobs on a real overlay and the real registers, in the simulator; with an executor that takes virtual time. */
 
-import type { Env } from '../src/core/env.ts'
+import type { Env, Random } from '../src/core/env.ts'
 import { createRegisters, type RegisterStore } from '../src/dht/store/registers.ts'
 import type { Executor } from '../src/mapreduce/ports.ts'
 import { createJobsService, type JobsService } from '../src/mapreduce/service.ts'
 import type { JobView } from '../src/mapreduce/types.ts'
-import { Cluster, type ClusterOptions, type SimNode } from './cluster.ts'
+import { type AnyCluster, type AnyClusterOptions, type AnyNode, clusterIn } from './any-cluster.ts'
 import { fakeSigner } from './fake-signer.ts'
 import { fakeStore } from './fake-store.ts'
 
@@ -14,52 +14,76 @@ interface JobsNode {
   readonly service: JobsService
 }
 
-export interface JobsClusterOptions extends ClusterOptions {
+export interface JobsClusterOptions extends AnyClusterOptions {
   readonly executor: (env: Env) => Executor
 }
 
-export class JobsCluster extends Cluster {
-  readonly #executor: (env: Env) => Executor
+export class JobsCluster {
+  readonly cluster: AnyCluster
   /** Of all hosts. */
   readonly stored = fakeStore()
-  readonly #jobs = new Map<SimNode, JobsNode>()
+  readonly #jobs = new WeakMap<AnyNode, JobsNode>()
 
-  constructor(options: JobsClusterOptions) {
-    super(options)
-    this.#executor = options.executor
-  }
-
-  override spawn(again?: SimNode): SimNode {
-    const node = super.spawn(again)
-    const { host, overlay } = node
-    const { env } = host
-    const registers = createRegisters({ env, transport: host, overlay })
-    const service = createJobsService({
-      env,
-      transport: host,
-      overlay,
-      registers,
-      executor: this.#executor(env),
-      store: this.stored.store,
-      signer: fakeSigner(host.peer),
+  constructor({ executor, ...options }: JobsClusterOptions) {
+    this.cluster = clusterIn(options)
+    this.cluster.onSpawn((node) => {
+      const { host, overlay } = node
+      const { env } = host
+      const registers = createRegisters({ env, transport: host, overlay })
+      const service = createJobsService({
+        env,
+        transport: host,
+        overlay,
+        registers,
+        executor: executor(env),
+        store: this.stored.store,
+        signer: fakeSigner(host.peer),
+      })
+      service.start()
+      registers.start()
+      this.#jobs.set(node, { registers, service })
     })
-    service.start()
-    registers.start()
-    this.#jobs.set(node, { registers, service })
-    return node
   }
 
-  override kill(node: SimNode): void {
-    super.kill(node)
-    this.#jobs.delete(node)
+  get schedule() {
+    return this.cluster.schedule
   }
 
-  service(node: SimNode): JobsService {
+  get network() {
+    return this.cluster.network
+  }
+
+  get random() {
+    return this.cluster.random
+  }
+
+  /** Live hosts that have joined. */
+  get nodes(): readonly AnyNode[] {
+    return this.cluster.nodes
+  }
+
+  start(size: number): void {
+    this.cluster.start(size)
+  }
+
+  join(): Promise<AnyNode> {
+    return this.cluster.join()
+  }
+
+  kill(node: AnyNode): void {
+    this.cluster.kill(node)
+  }
+
+  pick(random?: Random): AnyNode | undefined {
+    return this.cluster.pick(random)
+  }
+
+  service(node: AnyNode): JobsService {
     return (this.#jobs.get(node) as JobsNode).service
   }
 
   get services(): JobsService[] {
-    return [...this.#jobs.values()].map(({ service }) => service)
+    return this.nodes.map((node) => this.service(node))
   }
 
   /** Asks one live host after the other until the job is over. */
@@ -78,7 +102,7 @@ export class JobsCluster extends Cluster {
   }
 
   /** Undefined when the host dies over it. */
-  async #ask(node: SimNode, id: string): Promise<JobView | undefined> {
+  async #ask(node: AnyNode, id: string): Promise<JobView | undefined> {
     let view: JobView | undefined
     let over = false
     this.service(node)

@@ -13,6 +13,7 @@ import { runModel } from './scenarios/model.ts'
 import { RING_DEFAULTS, type RingOptions, runRing } from './scenarios/ring.ts'
 import { runStore, STORE_DEFAULTS, type StoreOptions } from './scenarios/store.ts'
 import { ATTACKS, runSybil, SYBIL_DEFAULTS, type SybilOptions } from './scenarios/sybil.ts'
+import { runVHash, VHASH_DEFAULTS, type VHashOptions } from './scenarios/vhash.ts'
 import type { Recorder } from './watch/recorder.ts'
 import { openWatch } from './watch/watch.ts'
 
@@ -90,6 +91,37 @@ program
   })
 
 program
+  .command('vhash')
+  .description('a Voronoi overlay under churn: lookups against an oracle, then quiet until all neighbours are right')
+  .option('--space <name>', 'torus2 .. torus5, cube2 .. cube5', VHASH_DEFAULTS.space)
+  .option('--nodes <n>', 'members', number(1, 100_000, true), VHASH_DEFAULTS.nodes)
+  .option('--churn <share>', 'share of the members that die, and come, per second', share, VHASH_DEFAULTS.churn)
+  .option('--seconds <n>', 'virtual seconds of it', count(1e6), VHASH_DEFAULTS.seconds)
+  .option('--seed <n>', 'all randomness derives from it', count(2 ** 32), VHASH_DEFAULTS.seed)
+  .option('--kill <share>', 'share of the members that die at once at the end', share, 0)
+  .option('--partition <n>', 'the last N seconds in two halves, which then meet again', count(1e6), 0)
+  .option('--lookups-per-second <n>', 'lookups meanwhile', number(1, 1e6, false), VHASH_DEFAULTS.lookupsPerSecond)
+  .option('--lookups-after-quiet <n>', 'lookups at rest', count(1e7), VHASH_DEFAULTS.lookupsAfterQuiet)
+  .option('--latency <file>', 'matrix of round-trip times in ms (tab-separated, .gz too); else 10 .. 80 ms one way')
+  .option('--loss <share>', 'messages lost', share, 0)
+  .option('--duplication <share>', 'requests that arrive twice', share, 0)
+  .option('--reordering <share>', 'messages overtaken by later ones', share, 0)
+  .option('--codec', 'every message through the codec, as on a wire', false)
+  .option('--json', 'one JSON object on stdout')
+  .option('-q, --quiet', 'no progress')
+  .action(async (options: VHashOptions & { json?: boolean; quiet?: boolean }) => {
+    if (options.partition > options.seconds) throw new ChoraleError('usage', '--partition is longer than --seconds')
+    const result = await runVHash(options, progress(options))
+    report(options, 'vhash', result)
+    const { idealAfterPeriods, disputed, wrongGroups, wrongAfterQuiet, failedAfterQuiet } = result
+    if (idealAfterPeriods === null) fail('not every member found its neighbours after churn had stopped')
+    if (disputed > 0) fail(`${disputed} keys at rest have no owner, or a wrong one`)
+    if (wrongGroups > 0) fail(`${wrongGroups} replica groups at rest are wrong`)
+    if (wrongAfterQuiet > 0) fail(`${wrongAfterQuiet} lookups at rest ended at the wrong owner`)
+    if (failedAfterQuiet > 0 && options.loss === 0) fail(`${failedAfterQuiet} lookups at rest found no owner`)
+  })
+
+program
   .command('store')
   .description('blocks on hosts that come and go for a year, or quickly: losses, and repair beside an oracle')
   .option('--nodes <n>', 'hosts', number(4, 100_000, true), STORE_DEFAULTS.nodes)
@@ -138,6 +170,7 @@ program
   .option('--churn <share>', 'share of the hosts that die, and come, per second', share, JOBS_DEFAULTS.churn)
   .option('--task-ms <n>', 'mean virtual ms of a task', number(1, 1e6, true), JOBS_DEFAULTS.taskMs)
   .option('--jobs-per-second <n>', 'submissions', number(0.01, 1000, false), JOBS_DEFAULTS.jobsPerSecond)
+  .option('--space <name>', 'of the overlay: ring, or a space of VHash as torus2', JOBS_DEFAULTS.space)
   .option('--seed <n>', 'all randomness derives from it', count(2 ** 32), JOBS_DEFAULTS.seed)
   .option('--json', 'one JSON object on stdout')
   .option('-q, --quiet', 'no progress')

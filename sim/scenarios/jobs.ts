@@ -10,9 +10,9 @@ import { hashKey } from '../../src/core/ids.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import { jobKey } from '../../src/mapreduce/spec.ts'
 import type { JobModule, JobView } from '../../src/mapreduce/types.ts'
+import type { AnyNode } from '../any-cluster.ts'
 import { census, countTasks } from '../census.ts'
 import { Call, Churn } from '../churn.ts'
-import type { SimNode } from '../cluster.ts'
 import { fakeExecutor } from '../fake-executor.ts'
 import { JobsCluster } from '../jobs-cluster.ts'
 
@@ -25,6 +25,8 @@ export interface JobsOptions {
   taskMs: number
   /** Jobs that are submitted per virtual second. */
   jobsPerSecond: number
+  /** `ring`, or a space of VHash. */
+  space: string
   seed: number
 }
 
@@ -34,6 +36,7 @@ export const JOBS_DEFAULTS: JobsOptions = {
   churn: 0.005,
   taskMs: 500,
   jobsPerSecond: 5,
+  space: 'ring',
   seed: 1,
 }
 
@@ -85,7 +88,7 @@ interface Watched {
 interface Run {
   readonly cluster: JobsCluster
   readonly jobs: readonly Watched[]
-  readonly churn: Churn
+  readonly churn: Churn<AnyNode>
   readonly submittersKilled: number
   readonly ownersKilled: number
 }
@@ -140,15 +143,15 @@ function sameValue(a: JobView, b: JobView): boolean {
 async function run(options: JobsOptions, requests: readonly Request[], say: (line: string) => void): Promise<Run> {
   const module = census as unknown as JobModule
   const executor = fakeExecutor({ module, taskMs: (_task, env) => options.taskMs * (0.5 + env.random.next()) })
-  const cluster = new JobsCluster({ seed: options.seed, executor })
+  const cluster = new JobsCluster({ seed: options.seed, space: options.space, executor })
   const { schedule } = cluster
   const random = cluster.random.fork('jobs')
   cluster.start(options.nodes)
   await schedule.run(SETTLE_MS)
-  const churn = new Churn(cluster, options.churn)
+  const churn = new Churn(cluster.cluster, options.churn)
   const jobs: Watched[] = []
   const killed = { submitters: 0, owners: 0 }
-  const kill = (node: SimNode | undefined) => {
+  const kill = (node: AnyNode | undefined) => {
     if (!node?.host.alive || cluster.nodes.length < options.nodes / 2) return false
     cluster.kill(node)
     void cluster.join().catch(() => {}) // as many come
@@ -167,8 +170,8 @@ async function run(options: JobsOptions, requests: readonly Request[], say: (lin
     if (index % SUBMITTER_DIES === 0 && kill(node)) killed.submitters++
     if (index % OWNER_DIES !== 0) return
     const dies = new Call(() => {
-      const owner = cluster.ownerOf(jobKey(id))
-      if (kill(cluster.nodes.find(({ chord }) => chord === owner))) killed.owners++
+      const owner = cluster.cluster.ownerOf(jobKey(id))
+      if (kill(cluster.nodes.find(({ overlay }) => overlay.nodes.includes(owner)))) killed.owners++
     })
     schedule.add(dies, schedule.nowMs + 2_000 * random.next())
   }

@@ -3,12 +3,11 @@
  * with the true owner at the moment when its answer arrives. Then churn stops (or half of the members die at once, or a
  * partition heals), the stabilization periods until the ring is ideal are counted, and lookups run again.
  */
-import { ChoraleError } from '../../src/core/errors.ts'
-import { hashKey } from '../../src/core/ids.ts'
 import { disputedArcs, judgeRing, outOfOrder } from '../checkers.ts'
-import { Call, Churn } from '../churn.ts'
+import { Churn } from '../churn.ts'
 import { Cluster } from '../cluster.ts'
 import { type Latency, matrixLatency, readRttMatrix, uniformLatency } from '../latency.ts'
+import { LOOKUP_DEADLINE_MS, Lookups } from '../lookups.ts'
 import type { Recorder } from '../watch/recorder.ts'
 import { ringWorld } from '../watch/worlds.ts'
 
@@ -83,7 +82,6 @@ export interface RingResult {
   digest: string
 }
 
-const LOOKUP_DEADLINE_MS = 5000
 const CHECK_EVERY_MS = 10_000
 const MAX_QUIET_PERIODS = 60
 
@@ -202,57 +200,3 @@ export async function runRing(
 }
 
 const PERIOD_MS = 1000
-
-/** Lookups of random keys from random members, judged by the oracle when their answers arrive. */
-class Lookups {
-  readonly #cluster: Cluster
-  readonly #recorder: Recorder | undefined
-  readonly latenciesMs: number[] = []
-  done = 0
-  wrong = 0
-  failed = 0
-  hops = 0
-
-  constructor(cluster: Cluster, recorder: Recorder | undefined) {
-    this.#cluster = cluster
-    this.#recorder = recorder
-  }
-
-  every(ms: number, untilMs: number): void {
-    const { schedule } = this.#cluster
-    const step = () => {
-      if (schedule.nowMs > untilMs) return
-      void this.#one()
-      schedule.add(new Call(step), schedule.nowMs + ms)
-    }
-    schedule.add(new Call(step), schedule.nowMs + ms)
-  }
-
-  async #one(): Promise<void> {
-    const cluster = this.#cluster
-    const { random, schedule } = cluster
-    const asker = cluster.pick()
-    if (asker === undefined || cluster.network.isParted) return // two rings: no oracle says who is right
-    const key = hashKey(`${random.next()}`)
-    const startMs = schedule.nowMs
-    this.#recorder?.asked(key, asker.chord.self.id)
-    try {
-      const route = await asker.overlay.lookup(key, { deadlineMs: LOOKUP_DEADLINE_MS })
-      if (!asker.host.alive) return
-      this.done++
-      this.hops += route.hops
-      this.latenciesMs.push(schedule.nowMs - startMs)
-      const right = route.owner.id === cluster.ownerOf(key).self.id
-      if (!right) this.wrong++
-      this.#recorder?.answered(key, right ? 'right' : 'wrong')
-      schedule.fold(right ? 3 : 5)
-    } catch (error) {
-      if (!(error instanceof ChoraleError)) throw error
-      if (!asker.host.alive) return
-      this.done++
-      this.failed++
-      this.#recorder?.answered(key, 'failed')
-      schedule.fold(7)
-    }
-  }
-}

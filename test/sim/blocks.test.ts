@@ -1,6 +1,6 @@
-/** Blocks on real Chord nodes in the simulator: churn, duplicates, reordering, and every message through the codec. */
+/** Blocks on real nodes of both overlays in the simulator: churn, duplicates, reordering, and every message through the codec. */
 import { expect, test } from 'vitest'
-import { Cluster, type SimNode } from '../../sim/cluster.ts'
+import { type AnyCluster, type AnyNode, clusterIn } from '../../sim/any-cluster.ts'
 import type { Key } from '../../src/core/ids.ts'
 import { type BlockService, createBlocks } from '../../src/dht/store/blocks/service.ts'
 import { MemoryBlocks } from '../../src/dht/store/memory-blocks.ts'
@@ -11,42 +11,42 @@ import { seeds } from '../nightly.ts'
 const REPLICAS = 3
 
 class BlockCluster {
-  readonly cluster: Cluster
-  readonly #kept = new Map<SimNode, { blocks: BlockService; store: MemoryBlocks }>()
+  readonly cluster: AnyCluster
+  readonly #kept = new Map<AnyNode, { blocks: BlockService; store: MemoryBlocks }>()
 
-  constructor(seed: number, size: number, slots = 1, faults = true) {
+  constructor(seed: number, size: number, slots = 1, faults = true, space = 'ring') {
     const rate = faults ? 0.005 : 0
-    const settings = { successors: 4, replicas: REPLICAS }
-    this.cluster = new Cluster({ seed, slots, settings, duplication: rate, reordering: rate, codec: faults })
+    const common = { seed, slots, replicas: REPLICAS, duplication: rate, reordering: rate, codec: faults }
+    this.cluster = clusterIn({ space, ...common })
     this.cluster.start(size)
     for (const node of this.cluster.nodes) this.equip(node)
   }
 
   /** With a store: a host that comes back with its disk. */
-  equip(node: SimNode, store = new MemoryBlocks(1e9)): void {
+  equip(node: AnyNode, store = new MemoryBlocks(1e9)): void {
     const { env } = node.host
     const blocks = createBlocks({ env, transport: node.host, overlay: node.overlay, store, repairPeriodMs: 10_000 })
     blocks.start()
     this.#kept.set(node, { blocks, store })
   }
 
-  async join(again?: SimNode, store?: MemoryBlocks): Promise<void> {
+  async join(again?: AnyNode, store?: MemoryBlocks): Promise<void> {
     const through = [this.cluster.pick(), this.cluster.pick(), this.cluster.pick()]
     const node = this.cluster.spawn(again)
     this.equip(node, store)
     try {
-      await node.overlay.join(through.flatMap((other) => (other ? [other.chord.self] : [])))
+      await node.overlay.join(through.flatMap((other) => other?.overlay.self ?? []))
       this.cluster.admit(node)
     } catch {
       this.cluster.kill(node) // a host whose seeds died before they let it in gives up
     }
   }
 
-  blocks(node: SimNode): BlockService {
+  blocks(node: AnyNode): BlockService {
     return this.#kept.get(node)!.blocks
   }
 
-  store(node: SimNode): MemoryBlocks {
+  store(node: AnyNode): MemoryBlocks {
     return this.#kept.get(node)!.store
   }
 
@@ -54,24 +54,26 @@ class BlockCluster {
     return this.cluster.schedule.run(this.cluster.schedule.nowMs + ms)
   }
 
-  holders(key: Key): SimNode[] {
+  holders(key: Key): AnyNode[] {
     return this.cluster.nodes.filter((node) => this.store(node).meta(key))
   }
 
-  counters(node: SimNode): Readonly<Record<string, number>> {
+  counters(node: AnyNode): Readonly<Record<string, number>> {
     return this.blocks(node).stats.counters
   }
 }
 
-const cases = seeds(3).map((seed) => ({ seed, size: [6, 40, 16][seed % 3] as number, slots: seed % 3 === 2 ? 2 : 1 }))
+const cases = ['ring', 'torus2'].flatMap((space) =>
+  seeds(3).map((seed) => ({ space, seed, size: [6, 40, 16][seed % 3] as number, slots: seed % 3 === 2 ? 2 : 1 })),
+)
 
-test.each(cases)('acknowledged puts survive churn, and reads do not fail: %o', async ({ seed, size, slots }) => {
-  const sim = new BlockCluster(seed, size, slots)
+test.each(cases)('acknowledged puts survive churn, and reads do not fail: %o', async ({ space, seed, size, slots }) => {
+  const sim = new BlockCluster(seed, size, slots, true, space)
   const { cluster } = sim
   const random = cluster.random.fork('blocks')
   const all = blocksOf(400, 200, `churn ${seed}`)
   const acknowledged: TestBlock[] = []
-  const gone: { node: SimNode; store: MemoryBlocks }[] = []
+  const gone: { node: AnyNode; store: MemoryBlocks }[] = []
   let [asked, read, failed] = [0, 0, 0]
   await sim.run(5_000)
 
@@ -98,7 +100,7 @@ test.each(cases)('acknowledged puts survive churn, and reads do not fail: %o', a
     }
   }
   // A minority of a group: at least one more holder lives.
-  const spared = (node: SimNode) => acknowledged.some(({ key }) => sim.holders(key).every((holder) => holder === node))
+  const spared = (node: AnyNode) => acknowledged.some(({ key }) => sim.holders(key).every((holder) => holder === node))
 
   for (let step = 0; step < 200; step++) {
     void put()
@@ -122,7 +124,7 @@ test.each(cases)('acknowledged puts survive churn, and reads do not fail: %o', a
   expect(acknowledged.length / 200).toBeGreaterThan(0.9)
   expect(read).toBeGreaterThan(300)
   expect(failed).toBeLessThanOrEqual(read * 0.005)
-  const reader = sim.blocks(cluster.pick(random) as SimNode)
+  const reader = sim.blocks(cluster.pick(random) as AnyNode)
   for (const { cid, key, bytes } of acknowledged) {
     expect(await cluster.schedule.until(reader.get(cid))).toEqual(bytes)
     // Two places of one host are one copy.
@@ -136,7 +138,7 @@ test('a hot block: a thousand hosts read it at once, and its holders serve a bou
   const { cluster } = sim
   const [block] = blocksOf(1, 1000) as [TestBlock]
   await sim.run(2_000)
-  await cluster.schedule.until(sim.blocks(cluster.pick() as SimNode).put(block.cid, block.bytes))
+  await cluster.schedule.until(sim.blocks(cluster.pick() as AnyNode).put(block.cid, block.bytes))
   const holders = sim.holders(block.key)
   const startedAtMs = cluster.schedule.nowMs
   const reads = cluster.nodes.map((node) => sim.blocks(node).get(block.cid))
@@ -154,8 +156,8 @@ test('the same seed twice gives the same run', async () => {
     const sim = new BlockCluster(5, 12)
     await sim.run(3_000)
     const [block] = blocksOf(1) as [TestBlock]
-    await sim.cluster.schedule.until(sim.blocks(sim.cluster.nodes[0] as SimNode).put(block.cid, block.bytes))
-    sim.cluster.kill(sim.holders(block.key)[0] as SimNode)
+    await sim.cluster.schedule.until(sim.blocks(sim.cluster.nodes[0] as AnyNode).put(block.cid, block.bytes))
+    sim.cluster.kill(sim.holders(block.key)[0] as AnyNode)
     await sim.run(120_000)
     return sim.cluster.schedule.digest
   }

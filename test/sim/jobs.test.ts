@@ -1,4 +1,4 @@
-/** Jobs on real Chord nodes and real registers in the simulator: churn, loss, duplicates, reordering, virtual nodes, the codec. */
+/** Jobs on real nodes of both overlays and real registers in the simulator: churn, loss, duplicates, reordering, virtual nodes, the codec. */
 import { expect, test } from 'vitest'
 import { Call } from '../../sim/churn.ts'
 import { expectedWaves, fakeExecutor, waves } from '../../sim/fake-executor.ts'
@@ -10,7 +10,11 @@ import { seeds } from '../nightly.ts'
 
 const module = waves as unknown as JobModule
 
-async function ring(size: number, options: Omit<JobsClusterOptions, 'executor'>, taskMs: number): Promise<JobsCluster> {
+async function overlay(
+  size: number,
+  options: Omit<JobsClusterOptions, 'executor'>,
+  taskMs: number,
+): Promise<JobsCluster> {
   const executor = fakeExecutor({ module, taskMs: (_task, env) => taskMs * (0.5 + env.random.next()) })
   const cluster = new JobsCluster({ executor, ...options })
   cluster.start(size)
@@ -24,9 +28,18 @@ async function submit(cluster: JobsCluster, tasks: number): Promise<string> {
   return (await cluster.schedule.until(jobs.submit(request))).id
 }
 
-test.each(seeds(6))('half of the hosts die over a job, others come: exact, seed %i', async (seed) => {
+const half = [
+  ...seeds(6).map((seed) => ({ space: 'ring', seed })),
+  ...seeds(3).map((seed) => ({ space: 'torus2', seed })),
+]
+
+test.each(half)('half of the hosts die over a job, others come: exact, %o', async ({ space, seed }) => {
   const faults = { loss: 0.005, duplication: 0.01, reordering: 0.01 }
-  const cluster = await ring(16, { seed, ...faults, codec: seed % 2 === 0, slots: seed % 3 === 0 ? 2 : 1 }, 100)
+  const cluster = await overlay(
+    16,
+    { space, seed, ...faults, codec: seed % 2 === 0, slots: seed % 3 === 0 ? 2 : 1 },
+    100,
+  )
   const tasks = 500 + cluster.random.int(2_500)
   const id = await submit(cluster, tasks)
   const startMs = cluster.schedule.nowMs
@@ -43,28 +56,34 @@ test.each(seeds(6))('half of the hosts die over a job, others come: exact, seed 
 })
 
 /** As `chorale demo --churn 0.5` does it: the record, the segments and their coordinator change hands at the same time. */
-test('half of a young ring dies at once over a job, others come and die too: exact, many times', async () => {
-  for (const seed of seeds(150)) {
-    const cluster = await ring(4, { seed, latency: uniformLatency(0.1, seed % 3 === 0 ? 20 : 2) }, 10)
-    const { random } = cluster
-    const id = await submit(cluster, 191)
-    const join = () => void cluster.join().catch(() => {})
-    const killAtMs = cluster.schedule.nowMs + 50 + 600 * random.next()
-    const joinAtMs = killAtMs + 300 + 700 * random.next()
-    for (const kill of [1, 2]) cluster.schedule.add(new Call(() => cluster.kill(cluster.pick()!)), killAtMs + kill)
-    for (const _ of [1, 2]) cluster.schedule.add(new Call(join), joinAtMs + 150 * random.next())
-    if (seed % 2 === 0) {
-      const againAtMs = joinAtMs + 3_000 * random.next()
-      cluster.schedule.add(new Call(() => cluster.nodes.length > 2 && cluster.kill(cluster.nodes.at(-1)!)), againAtMs)
-      cluster.schedule.add(new Call(join), againAtMs + 500)
+test.each([
+  ['ring', 150],
+  ['torus2', 40],
+])(
+  'half of a young overlay dies at once over a job, others come and die too: exact, many times (%s)',
+  async (space, count) => {
+    for (const seed of seeds(count)) {
+      const cluster = await overlay(4, { space, seed, latency: uniformLatency(0.1, seed % 3 === 0 ? 20 : 2) }, 10)
+      const { random } = cluster
+      const id = await submit(cluster, 191)
+      const join = () => void cluster.join().catch(() => {})
+      const killAtMs = cluster.schedule.nowMs + 50 + 600 * random.next()
+      const joinAtMs = killAtMs + 300 + 700 * random.next()
+      for (const kill of [1, 2]) cluster.schedule.add(new Call(() => cluster.kill(cluster.pick()!)), killAtMs + kill)
+      for (const _ of [1, 2]) cluster.schedule.add(new Call(join), joinAtMs + 150 * random.next())
+      if (seed % 2 === 0) {
+        const againAtMs = joinAtMs + 3_000 * random.next()
+        cluster.schedule.add(new Call(() => cluster.nodes.length > 2 && cluster.kill(cluster.nodes.at(-1)!)), againAtMs)
+        cluster.schedule.add(new Call(join), againAtMs + 500)
+      }
+      const view = await cluster.follow(id, 60_000)
+      expect(view, `seed ${seed}`).toMatchObject({ state: 'succeeded', value: expectedWaves(191, 7) })
     }
-    const view = await cluster.follow(id, 60_000)
-    expect(view, `seed ${seed}`).toMatchObject({ state: 'succeeded', value: expectedWaves(191, 7) })
-  }
-})
+  },
+)
 
 test('a hundred hosts find the work within two seconds, and leave nothing behind', async () => {
-  const cluster = await ring(100, { seed: 9 }, 100)
+  const cluster = await overlay(100, { seed: 9 }, 100)
   const tasks = 6_000
   const id = await submit(cluster, tasks)
   await cluster.schedule.run(cluster.schedule.nowMs + 2_000)
@@ -80,7 +99,7 @@ test('a hundred hosts find the work within two seconds, and leave nothing behind
 
 test('a host that joins during a job has work within two seconds', async () => {
   for (const seed of seeds(3)) {
-    const cluster = await ring(40, { seed }, 100)
+    const cluster = await overlay(40, { seed }, 100)
     await submit(cluster, 8_000)
     await cluster.schedule.run(cluster.schedule.nowMs + 3_000)
     const joined = await cluster.schedule.until(cluster.join())
@@ -93,7 +112,7 @@ test('a host that joins during a job has work within two seconds', async () => {
 /** Owners of parents ask for so many segments only after minutes: whoever inherits one must take it up by itself. */
 test('the segments of a large job are taken up by the heirs of dead hosts: exact, and soon', async () => {
   for (const seed of seeds(2)) {
-    const cluster = await ring(30, { seed }, 40)
+    const cluster = await overlay(30, { seed }, 40)
     const tasks = 17_000
     const id = await submit(cluster, tasks)
     const startMs = cluster.schedule.nowMs
@@ -111,7 +130,7 @@ test('the segments of a large job are taken up by the heirs of dead hosts: exact
 test('the same seed runs the same job in the same events', async () => {
   const digests = []
   for (const _ of [1, 2]) {
-    const cluster = await ring(8, { seed: 3, loss: 0.01 }, 50)
+    const cluster = await overlay(8, { seed: 3, loss: 0.01 }, 50)
     await cluster.follow(await submit(cluster, 300), 60_000)
     digests.push(cluster.schedule.digest)
   }

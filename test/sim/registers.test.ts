@@ -1,26 +1,26 @@
 /**
- * Registers on real Chord nodes in the simulator: churn, duplicates, reordering, and every message through the codec. No
+ * Registers on real nodes of both overlays in the simulator: churn, duplicates, reordering, and every message through the codec. No
  * loss: a connection loses nothing while it stands, and loss makes the ring take live neighbours for dead.
  */
 import { expect, test } from 'vitest'
-import { Cluster, type SimNode } from '../../sim/cluster.ts'
+import { type AnyCluster, type AnyNode, clusterIn } from '../../sim/any-cluster.ts'
 import { hashKey, type Key } from '../../src/core/ids.ts'
 import { createRegisters, DEFAULT_REPLICAS, type RegisterStore } from '../../src/dht/store/registers.ts'
 import { keysOf, words, wordsKind } from '../fakes/registers.ts'
 import { seeds } from '../nightly.ts'
 
 class RegisterCluster {
-  readonly cluster: Cluster
-  readonly #stores = new Map<SimNode, RegisterStore>()
+  readonly cluster: AnyCluster
+  readonly #stores = new Map<AnyNode, RegisterStore>()
 
-  constructor(seed: number, size: number, slots = 1) {
+  constructor(seed: number, size: number, slots = 1, space = 'ring') {
     const faults = { duplication: 0.005, reordering: 0.005, codec: true }
-    this.cluster = new Cluster({ seed, slots, settings: { successors: 4, replicas: DEFAULT_REPLICAS }, ...faults })
+    this.cluster = clusterIn({ space, seed, slots, replicas: DEFAULT_REPLICAS, ...faults })
     this.cluster.start(size)
     for (const node of this.cluster.nodes) this.equip(node)
   }
 
-  equip(node: SimNode): void {
+  equip(node: AnyNode): void {
     const { env } = node.host
     const store = createRegisters({ env, transport: node.host, overlay: node.overlay })
     store.define(wordsKind)
@@ -29,19 +29,19 @@ class RegisterCluster {
   }
 
   /** Joins a new host, or a dead one that comes back with nothing. */
-  async join(again?: SimNode): Promise<void> {
+  async join(again?: AnyNode): Promise<void> {
     const through = [this.cluster.pick(), this.cluster.pick(), this.cluster.pick()]
     const node = this.cluster.spawn(again)
     this.equip(node)
     try {
-      await node.overlay.join(through.flatMap((other) => (other ? [other.chord.self] : [])))
+      await node.overlay.join(through.flatMap((other) => other?.overlay.self ?? []))
       this.cluster.admit(node)
     } catch {
       this.cluster.kill(node) // a host whose seeds died before they let it in gives up
     }
   }
 
-  store(node: SimNode): RegisterStore {
+  store(node: AnyNode): RegisterStore {
     return this.#stores.get(node) as RegisterStore
   }
 
@@ -50,7 +50,7 @@ class RegisterCluster {
   }
 
   /** Live hosts that hold all of these words of a key. */
-  holders(key: Key, ...list: string[]): SimNode[] {
+  holders(key: Key, ...list: string[]): AnyNode[] {
     return this.cluster.nodes.filter((node) => {
       const value = this.store(node).local(wordsKind, key)
       return value !== undefined && list.every((word) => value.words.includes(word))
@@ -61,7 +61,7 @@ class RegisterCluster {
    * The live hosts that should hold a key: the group as its true owner sees it. Whether the owner sees the ring rightly
    * is for the tests of the ring.
    */
-  group(key: Key): SimNode[] {
+  group(key: Key): AnyNode[] {
     const peers = this.cluster
       .ownerOf(key)
       .replicas(key)
@@ -70,74 +70,79 @@ class RegisterCluster {
   }
 }
 
-const names = (nodes: readonly SimNode[]) => nodes.map(({ host }) => host.peer).sort()
+const names = (nodes: readonly AnyNode[]) => nodes.map(({ host }) => host.peer).sort()
 
-/** Rings of the usual kind, with two places per host, and so small that they turn young and back. */
-const cases = seeds(3).map((seed) => ({ seed, size: [6, 40, 16][seed % 3] as number, slots: seed % 3 === 2 ? 2 : 1 }))
+/** Overlays of the usual kind, with two places per host, and so small that rings turn young and back. */
+const cases = ['ring', 'torus2'].flatMap((space) =>
+  seeds(3).map((seed) => ({ space, seed, size: [6, 40, 16][seed % 3] as number, slots: seed % 3 === 2 ? 2 : 1 })),
+)
 
-test.each(cases)('what was acknowledged survives churn while one holder lives: %o', async ({ seed, size, slots }) => {
-  const sim = new RegisterCluster(seed, size, slots)
-  const { cluster } = sim
-  const random = cluster.random.fork('registers')
-  const keys = keysOf(40)
-  const acknowledged = new Map<Key, string[]>(keys.map((key) => [key, []]))
-  const gone: SimNode[] = []
-  let asked = 0
-  let updated = 0
-  await sim.run(5_000)
+test.each(cases)(
+  'what was acknowledged survives churn while one holder lives: %o',
+  async ({ space, seed, size, slots }) => {
+    const sim = new RegisterCluster(seed, size, slots, space)
+    const { cluster } = sim
+    const random = cluster.random.fork('registers')
+    const keys = keysOf(40)
+    const acknowledged = new Map<Key, string[]>(keys.map((key) => [key, []]))
+    const gone: AnyNode[] = []
+    let asked = 0
+    let updated = 0
+    await sim.run(5_000)
 
-  const update = async (step: number) => {
-    const key = keys[random.int(keys.length)] as Key
-    const node = cluster.pick(random) as SimNode
-    asked++
-    try {
-      await sim.store(node).update(wordsKind, key, words(`step ${step}`), { deadlineMs: 20_000 })
-    } catch {
-      return // not acknowledged, so nothing is promised
+    const update = async (step: number) => {
+      const key = keys[random.int(keys.length)] as Key
+      const node = cluster.pick(random) as AnyNode
+      asked++
+      try {
+        await sim.store(node).update(wordsKind, key, words(`step ${step}`), { deadlineMs: 20_000 })
+      } catch {
+        return // not acknowledged, so nothing is promised
+      }
+      updated++
+      acknowledged.get(key)?.push(`step ${step}`)
     }
-    updated++
-    acknowledged.get(key)?.push(`step ${step}`)
-  }
-  const spared = (node: SimNode) =>
-    [...acknowledged].some(([key, list]) =>
-      list.some((word) => sim.holders(key, word).every((holder) => holder === node)),
-    )
+    const spared = (node: AnyNode) =>
+      [...acknowledged].some(([key, list]) =>
+        list.some((word) => sim.holders(key, word).every((holder) => holder === node)),
+      )
 
-  for (let step = 0; step < 150; step++) {
-    void update(step)
-    await sim.run(500)
-    void update(step + 1000)
-    await sim.run(500)
-    if (step % 3 !== 0) continue
-    const victim = cluster.pick(random)
-    if (victim && cluster.nodes.length > size / 2 && !spared(victim)) {
-      cluster.kill(victim)
-      gone.push(victim)
-      void sim.join(random.next() < 0.5 ? gone.shift() : undefined)
+    for (let step = 0; step < 150; step++) {
+      void update(step)
+      await sim.run(500)
+      void update(step + 1000)
+      await sim.run(500)
+      if (step % 3 !== 0) continue
+      const victim = cluster.pick(random)
+      if (victim && cluster.nodes.length > size / 2 && !spared(victim)) {
+        cluster.kill(victim)
+        gone.push(victim)
+        void sim.join(random.next() < 0.5 ? gone.shift() : undefined)
+      }
     }
-  }
-  // Quiet: late messages make neighbours look dead for a moment, and the next node then gets a copy.
-  Object.assign(cluster.network.options, { duplication: 0, reordering: 0 })
-  await sim.run(60_000)
+    // Quiet: late messages make neighbours look dead for a moment, and the next node then gets a copy.
+    Object.assign(cluster.network.options, { duplication: 0, reordering: 0 })
+    await sim.run(60_000)
 
-  expect(gone.length).toBeGreaterThan(0)
-  expect(updated / asked).toBeGreaterThan(0.9)
-  const reader = sim.store(cluster.pick(random) as SimNode)
-  for (const [key, list] of acknowledged) {
-    const value = await cluster.schedule.until(reader.read(wordsKind, key))
-    expect(value?.words ?? []).toEqual(expect.arrayContaining(list))
-    if (value) expect(names(sim.holders(key))).toEqual(names(sim.group(key)))
-  }
-})
+    expect(gone.length).toBeGreaterThan(0)
+    expect(updated / asked).toBeGreaterThan(0.9)
+    const reader = sim.store(cluster.pick(random) as AnyNode)
+    for (const [key, list] of acknowledged) {
+      const value = await cluster.schedule.until(reader.read(wordsKind, key))
+      expect(value?.words ?? []).toEqual(expect.arrayContaining(list))
+      if (value) expect(names(sim.holders(key))).toEqual(names(sim.group(key)))
+    }
+  },
+)
 
 test('the same seed twice gives the same run', async () => {
   const digest = async () => {
     const sim = new RegisterCluster(5, 12)
     await sim.run(3_000)
-    const node = sim.cluster.nodes[0] as SimNode
+    const node = sim.cluster.nodes[0] as AnyNode
     const key = hashKey('a key')
     await sim.cluster.schedule.until(sim.store(node).update(wordsKind, key, words('a')))
-    sim.cluster.kill(sim.group(key)[0] as SimNode)
+    sim.cluster.kill(sim.group(key)[0] as AnyNode)
     await sim.run(30_000)
     return sim.cluster.schedule.digest
   }
