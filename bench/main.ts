@@ -12,7 +12,7 @@ const BENCHES: Readonly<Record<string, string>> = {
   pi: 'a pi job on 2 nodes of one core each, against plain Node',
   sandbox: 'the kernel of pi in a sandbox, against plain Node               --seconds 3',
   wordcount: 'words of a stored file counted on 4 nodes, against plain Node   --bytes 200MB --runs 3 --only sandbox',
-  kill: 'half of the processes killed during a job                       --nodes 32 --kill 16 --runs 10 --only wordcount',
+  kill: 'half of the processes killed during a job                       --nodes 32 --kill 16 --runs 10 --only wordcount --space torus2',
   memory: 'resident memory of idle nodes, and of its parts                 --nodes 32',
   rpc: 'requests per second over one connection, of one or of 100       --hosts 100 --requests 20000',
   bulk: 'blocks per second over one connection, against a plain stream   --seconds 5',

@@ -79,7 +79,11 @@ async function memoryOfOverlay(size: number, quietMs: number): Promise<number[]>
 }
 
 function neighboursOf({ ring }: HostStatus): unknown {
-  return ring.nodes.map(({ predecessor, successors }) => [predecessor?.id, successors.map(({ id }) => id)])
+  const lists =
+    ring.overlay === 'chord'
+      ? ring.nodes.map(({ predecessor, successors }) => [predecessor, ...successors])
+      : ring.nodes.map(({ short }) => short)
+  return lists.map((list) => list.map((peer) => peer?.id))
 }
 
 const cache = mkdtempSync(join(tmpdir(), 'chorale-bench-'))

@@ -18,25 +18,29 @@ const UNITS: Readonly<Record<string, number>> = {
   GB: 1e9,
 }
 
-export interface Options<N extends string, F extends string = never> {
+export interface Options<N extends string, F extends string = never, T extends string = never> {
   /** Those that are given or not. */
   readonly flags: Readonly<Record<F, boolean>>
   readonly numbers: Readonly<Record<N, number>>
+  /** As they are. */
+  readonly texts: Readonly<Record<T, string>>
   readonly json: boolean
   /** `--only NAME`: a part of the measurement. */
   readonly only: string | undefined
 }
 
-export function readOptions<N extends string, F extends string = never>(
+export function readOptions<N extends string, F extends string = never, T extends string = never>(
   known: Readonly<Record<N, NumberOption>>,
   given: readonly F[] = [],
-): Options<N, F> {
+  usualTexts: Readonly<Record<T, string>> = {} as Record<T, string>,
+): Options<N, F, T> {
   const names = Object.keys(known) as N[]
   try {
     const { values } = parseArgs({
       options: {
         ...Object.fromEntries(names.map((name) => [name, { type: 'string' as const }])),
         ...Object.fromEntries(given.map((name) => [name, { type: 'boolean' as const, default: false }])),
+        ...Object.fromEntries(Object.keys(usualTexts).map((name) => [name, { type: 'string' as const }])),
         json: { type: 'boolean', default: false },
         only: { type: 'string' },
       },
@@ -50,7 +54,10 @@ export function readOptions<N extends string, F extends string = never>(
       numbers[name] = value
     }
     const flags = Object.fromEntries(given.map((name) => [name, told[name] === true])) as Record<F, boolean>
-    return { flags, numbers, json: told.json === true, only: values.only }
+    const texts = Object.fromEntries(
+      Object.entries<string>(usualTexts).map(([name, usual]) => [name, String(told[name] ?? usual)]),
+    ) as Record<T, string>
+    return { flags, numbers, texts, json: told.json === true, only: values.only }
   } catch (error) {
     console.error(`bench: ${(error as Error).message.split('\n')[0]}`)
     process.exit(2)

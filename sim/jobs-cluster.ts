@@ -66,8 +66,12 @@ export class JobsCluster {
     this.cluster.start(size)
   }
 
-  join(): Promise<AnyNode> {
-    return this.cluster.join()
+  join(again?: AnyNode): Promise<AnyNode> {
+    return this.cluster.join(again)
+  }
+
+  stopJoins(): void {
+    this.cluster.stopJoins()
   }
 
   kill(node: AnyNode): void {

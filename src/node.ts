@@ -6,8 +6,6 @@ import { type Env, type Logger, silentLogger } from './core/env.ts'
 import { ChoraleError, errorMessage } from './core/errors.ts'
 import { systemEnv } from './core/system.ts'
 import type { BlockStore, Blocks } from './dht/blocks.ts'
-import { ChordHost } from './dht/chord/host.ts'
-import type { ChordNode } from './dht/chord/node.ts'
 import { createBlocks, DEFAULT_BLOCK_REPLICAS, DEFAULT_LEASE_MS } from './dht/store/blocks/service.ts'
 import { openDiskStore } from './dht/store/disk/disk-store.ts'
 import { nodeFs } from './dht/store/disk/fs.ts'
@@ -38,8 +36,10 @@ import {
 } from './net/host-key.ts'
 import { createLibp2pTransport, type Libp2pTransport } from './net/libp2p.ts'
 import { networkId } from './net/network-id.ts'
+import { createOverlay, type OverlayHost, overlayView, placeName, type RingView } from './overlay-host.ts'
 import { findSeeds, seekRemembered } from './seeds.ts'
 
+export type { ChordView, PeerPlace, RingView, VoronoiView } from './overlay-host.ts'
 export type { FileService, Pin, SignedRecord }
 
 /** What a host keeps of others' blocks and its own, unless told otherwise, bytes. */
@@ -61,9 +61,11 @@ export interface HostOptions {
   readonly bootstrap: readonly string[]
   /** Name of the network; its hash is in every protocol name, so that networks never mix. */
   readonly network: string
-  /** Length of successor lists. Default 4. */
+  /** What the overlay lives in: `ring` (Chord), or torus2 .. torus5, cube2 .. cube5 (VHash). Default `ring`. */
+  readonly space?: string
+  /** Length of successor lists, on the ring. Default 4. */
   readonly successors?: number
-  /** Copies that the network keeps of each block; at most one more than successors. Default 3. */
+  /** Copies that the network keeps of each block; on the ring at most one more than successors. Default 3. */
   readonly replicas?: number
   /** Virtual nodes. Default 1. */
   readonly slots?: number
@@ -120,25 +122,6 @@ export interface StoreView extends StoreStatus {
   readonly counters: Readonly<Record<string, number>>
 }
 
-export interface RingView {
-  readonly mode: 'young' | 'ring'
-  readonly nodes: ReadonlyArray<{
-    readonly id: string
-    readonly slot: number
-    readonly predecessor: PeerPlace | undefined
-    readonly successors: readonly PeerPlace[]
-    readonly fingers: number
-    /** Estimated members of the overlay, from the density of the successor list; exact while young. */
-    readonly sizeEstimate: number
-  }>
-}
-
-export interface PeerPlace {
-  readonly id: string
-  readonly peer: string
-  readonly address: string
-}
-
 export interface PeerView {
   readonly peer: string
   readonly address: string | undefined
@@ -188,13 +171,16 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   )
   // Takes a while, in a process of its own. Where it fails, the status says it once it is known.
   const inspected = foreign.inspect().catch(() => {})
-  const { successors = 4, slots = 1, replicas: copies = Math.min(DEFAULT_BLOCK_REPLICAS, successors + 1) } = options
-  const replicas = Math.min(Math.max(DEFAULT_REPLICAS, copies), successors + 1)
-  if (copies > successors + 1) {
+  const { space = 'ring', successors = 4, slots = 1 } = options
+  const most = space === 'ring' ? successors + 1 : Number.POSITIVE_INFINITY
+  const { replicas: copies = Math.min(DEFAULT_BLOCK_REPLICAS, most) } = options
+  const replicas = Math.min(Math.max(DEFAULT_REPLICAS, copies), most)
+  if (copies > most) {
     throw new ChoraleError('config', `${copies} replicas need ${copies - 1} successors: add --successors ${copies - 1}`)
   }
   const own = copies === DEFAULT_BLOCK_REPLICAS ? undefined : copies
-  const network = networkId({ name: options.network, placement: 'ip-port', successors, replicas, copies: own })
+  const shape = space === 'ring' ? { successors } : { space }
+  const network = networkId({ name: options.network, placement: 'ip-port', ...shape, replicas, copies: own })
   const transport = parts.adopt(await listen(env, key, home, network, options.listen), (open) => open.stop())
   signal?.throwIfAborted()
   const places = { given: options.bootstrap, remembered: home.peersOf(network) }
@@ -204,12 +190,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const store = parts.adopt(await openStore(env, home, transport.self ? storeBytes : 0), (open) => open.close())
 
   // Others may ask from here on: whatever answers is there before the next message.
-  const overlay = new ChordHost({
-    env,
-    transport,
-    slots: transport.self ? slots : 0,
-    settings: { successors, replicas },
-  })
+  const overlay = createOverlay({ env, transport, space, slots: transport.self ? slots : 0, successors, replicas })
   const registers = createRegisters({ env, transport, overlay, replicas })
   const blocks = createBlocks({
     env,
@@ -281,7 +262,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
         address: transport.self && { ip: transport.self.ip, port: transport.self.port },
         role: leaving ? 'leaving' : transport.self ? 'member' : 'leaf',
         upSinceMs,
-        ring: ringView(overlay.nodes),
+        ring: overlayView(overlay),
         connections: transport.peers().length,
         lend: { ...service.lend(), ...(foreign.state && { sandbox: foreign.state }) },
         store: { blocks: count, bytes, capacityBytes, full, pins: pinned },
@@ -333,7 +314,7 @@ async function listen(
 }
 
 /** Keeps the neighbours' addresses in the home, now and then. Returns the end of it. */
-function keepPeers(env: Env, home: Home, network: string, overlay: ChordHost): () => void {
+function keepPeers(env: Env, home: Home, network: string, overlay: OverlayHost): () => void {
   let cancel: (() => void) | undefined
   const keep = () => {
     cancel = undefined
@@ -356,29 +337,10 @@ function keepPeers(env: Env, home: Home, network: string, overlay: ChordHost): (
   }
 }
 
-function ringView(nodes: readonly ChordNode[]): RingView {
-  const place = (contact: Contact): PeerPlace => ({
-    id: contact.id,
-    peer: contact.peer,
-    address: placeName(contact),
-  })
-  return {
-    mode: nodes[0]?.member.state.mode ?? 'young',
-    nodes: nodes.map(({ self, member }) => ({
-      id: self.id,
-      slot: self.slot,
-      predecessor: member.state.prdc && place(member.state.prdc),
-      successors: member.state.succ.map(place),
-      fingers: member.fingers.list().length,
-      sizeEstimate: member.sizeEstimate(),
-    })),
-  }
-}
-
 /** A neighbour by the beginning of its overlay id or by its peer id; or whoever is at `ip:port`. */
 async function findContact(
   transport: Libp2pTransport,
-  overlay: ChordHost,
+  overlay: OverlayHost,
   target: string,
   options: { signal?: AbortSignal },
 ): Promise<Contact> {
@@ -391,8 +353,4 @@ async function findContact(
     throw new ChoraleError('not-found', `no neighbour has that id: ${target}; try its ip:port, or chorale ring show`)
   }
   return await transport.resolve(connected ?? target, options)
-}
-
-function placeName({ ip, port }: { readonly ip: string; readonly port: number }): string {
-  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
 }

@@ -13,6 +13,8 @@ export interface DisturbedOptions {
   readonly nodes: number
   readonly kill: number
   readonly workload: Workload
+  /** What the overlay lives in. Default: the ring. */
+  readonly space?: string
   /** Copies of each block. */
   readonly replicas?: number
   /** Chooses the moments and the nodes. */
@@ -54,7 +56,8 @@ export async function runDisturbed(options: DisturbedOptions): Promise<Disturbed
   const onLoss = () => {
     lost++
   }
-  await using cluster = new Cluster({ nodes, signal, onLoss, ...(options.replicas && { replicas: options.replicas }) })
+  const { space = 'ring', replicas } = options
+  await using cluster = new Cluster({ nodes, signal, onLoss, space, ...(replicas && { replicas }) })
   await cluster.start()
   const { job, small } = await workload.prepare(cluster)
   await run(cluster, workload, small)

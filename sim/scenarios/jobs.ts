@@ -148,7 +148,7 @@ async function run(options: JobsOptions, requests: readonly Request[], say: (lin
   const random = cluster.random.fork('jobs')
   cluster.start(options.nodes)
   await schedule.run(SETTLE_MS)
-  const churn = new Churn(cluster.cluster, options.churn)
+  const churn = new Churn(cluster, options.churn)
   const jobs: Watched[] = []
   const killed = { submitters: 0, owners: 0 }
   const kill = (node: AnyNode | undefined) => {

@@ -5,9 +5,9 @@
  * a word. The value lists its tasks, so that one that is missing or counted twice shows.
  */
 import type { JobModule, JobView } from '../../src/mapreduce/types.ts'
+import type { AnyNode } from '../any-cluster.ts'
 import { census, countTasks } from '../census.ts'
 import { Churn } from '../churn.ts'
-import type { SimNode } from '../cluster.ts'
 import { fakeExecutor } from '../fake-executor.ts'
 import { JobsCluster } from '../jobs-cluster.ts'
 import { OracleJobs } from '../oracle-jobs.ts'
@@ -81,7 +81,7 @@ export async function underChurn({ workers, tasks, seconds, seed }: OurWork, sha
   const churn = new Churn(cluster, share)
   let last: JobView | undefined
   let endMs: number | undefined
-  let asked: SimNode | undefined
+  let asked: AnyNode | undefined
   while (endMs === undefined && schedule.nowMs < giveUpMs) {
     await schedule.run(schedule.nowMs + STEP_MS)
     if (asked?.host.alive) continue

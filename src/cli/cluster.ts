@@ -13,6 +13,7 @@ import { systemClock } from '../core/system.ts'
 import { removeHome } from '../home.ts'
 import { homeError } from '../home-files.ts'
 import type { JobRequest, JobView } from '../mapreduce/types.ts'
+import type { RingView } from '../node.ts'
 import { isOver } from './job/over.ts'
 import { type NodeProcess, type Ready, spawnNode } from './spawn.ts'
 import { tell } from './tie.ts'
@@ -45,6 +46,8 @@ export interface ClusterOptions {
   readonly signal: AbortSignal
   /** Copies of each block. Default: as `chorale up` has it. */
   readonly replicas?: number
+  /** Default: the ring. */
+  readonly space?: string
   /** A node that was up ended by itself. */
   readonly onLoss: (index: number, how: number | string) => void
 }
@@ -249,16 +252,30 @@ export class Cluster implements AsyncDisposable {
     const home = join(this.root, `node${index}`)
     mkdirSync(home, { mode: 0o700 })
     const log = openSync(join(this.root, `node${index}.log`), 'a', 0o600)
-    const { nodes, replicas } = this.#options
-    const copies =
-      replicas === undefined ? [] : ['--replicas', `${replicas}`, '--successors', `${Math.max(4, replicas)}`]
+    const { nodes, replicas, space = 'ring' } = this.#options
+    const copies = replicas === undefined ? [] : ['--replicas', `${replicas}`]
+    if (replicas !== undefined && space === 'ring') copies.push('--successors', `${Math.max(4, replicas)}`)
     const share = Math.max(1, Math.floor(availableParallelism() / nodes))
     // Those that start first fill the cache, which only pays when others come later.
     // All nodes are one user's: none is a stranger to the other.
     const own = ['--allow-native', '--lend-as-root']
     const lend = ['--lend', `${share}`, ...own]
     const node = this.#ports.spawn(
-      ['--home', home, '--tied', this.root, '--listen', '127.0.0.1:0', '--network', 'demo', ...lend, ...copies, '-v'],
+      [
+        '--home',
+        home,
+        '--tied',
+        this.root,
+        '--listen',
+        '127.0.0.1:0',
+        '--network',
+        'demo',
+        '--space',
+        space,
+        ...lend,
+        ...copies,
+        '-v',
+      ],
       { log, stdin: 'pipe', cache: nodes > AT_ONCE ? join(this.root, 'cache') : undefined },
     )
     closeSync(log)
@@ -294,17 +311,26 @@ export class Cluster implements AsyncDisposable {
       const ask = ({ host }: Member) => host?.status({ signal: patience.signal }).catch(() => undefined)
       const views = await Promise.all(this.#alive().map(ask))
       const round = views.every((view) => {
-        const node = view?.ring.nodes[0]
-        if (!view || !node) return false
-        return view.ring.mode === 'young'
-          ? node.sizeEstimate === nodes
-          : node.predecessor !== undefined && node.successors.length > 1
+        return view !== undefined && isRound(view.ring, nodes)
       })
       if (round) return
       await clock.sleep(RING_POLL_MS, { signal: patience.signal }).catch(() => {})
     }
     signal.throwIfAborted()
   }
+}
+
+/** Does a node see what it should of an overlay of so many? */
+function isRound(ring: RingView, size: number): boolean {
+  if (ring.overlay === 'vhash') {
+    const [node] = ring.nodes
+    return node !== undefined && (node.knowsAll ? node.sizeEstimate === size : node.short.length > 1)
+  }
+  const [node] = ring.nodes
+  if (!node) return false
+  return ring.mode === 'young'
+    ? node.sizeEstimate === size
+    : node.predecessor !== undefined && node.successors.length > 1
 }
 
 async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

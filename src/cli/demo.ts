@@ -13,7 +13,7 @@ import { exitCodeOfJob } from './exit.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
 import { paramOption, samples, seed } from './job/own.ts'
-import { integer, share } from './values.ts'
+import { integer, liveSpace, share } from './values.ts'
 import { showProgress } from './view.ts'
 
 /** When the nodes are killed: this share of the tasks is done. */
@@ -24,6 +24,7 @@ interface Options {
   readonly samples: number
   readonly seed: number
   readonly churn: number
+  readonly space: string
   readonly keep?: boolean
   readonly file?: string
   readonly param: ReadonlyArray<[string, Json]>
@@ -57,6 +58,7 @@ export function demoCommand(cli: Cli): Command {
       0,
     )
     .option('--file <file>', 'for store, wordcount, sort and kmeans: a file of yours (default: one that is made up)')
+    .option('--space <name>', 'what the overlay lives in: ring, torus2..5 or cube2..5', liveSpace('--space'), 'ring')
     .option('--keep', 'leave the nodes running')
     .addHelpText(
       'after',
@@ -65,6 +67,8 @@ export function demoCommand(cli: Cli): Command {
         'four nodes, 10^9 samples',
         'chorale demo pi --nodes 8 --samples 4e9 --churn 0.3',
         'kill and replace some of them',
+        'chorale demo --space torus2',
+        'the same on a torus instead of the ring',
         'chorale demo store --file photo.jpg',
         'keep a file through one node, read it through another',
         'chorale demo search --param text=hello --param bits=20',
@@ -102,6 +106,7 @@ async function demo(cli: Cli, what: string, options: Options): Promise<number> {
   const tell = (text: string) => (view ? view.note(text) : cli.note(text))
   await using cluster = new Cluster({
     nodes: options.nodes,
+    space: options.space,
     signal: cli.signal,
     onLoss: (index, how) => tell(`node ${index} ended by itself (${how})`),
   })
@@ -109,7 +114,7 @@ async function demo(cli: Cli, what: string, options: Options): Promise<number> {
     await cluster.start()
     const upMs = performance.now()
     cli.note(
-      `the ring of ${options.nodes} is up after ${format.span(upMs)}; its nodes listen at ${cluster.nodes.map(({ address }) => address).join(' ')}`,
+      `the ${options.space === 'ring' ? 'ring' : `overlay on ${options.space}`} of ${options.nodes} is up after ${format.span(upMs)}; its nodes listen at ${cluster.nodes.map(({ address }) => address).join(' ')}`,
     )
     if (storing && sample) {
       const report = await storing.demoStore(cli, cluster, sample)

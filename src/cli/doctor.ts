@@ -191,7 +191,10 @@ function checkReachable(status: HostStatus | undefined, at: string): Finding {
       'no node could call back: it submits and follows jobs only; forward its port, or --listen on an address that others reach'
     return { check, level: 'warn', message }
   }
-  const others = status.ring.nodes.some(({ successors }) => successors.some(({ peer }) => peer !== status.peer))
+  const { ring } = status
+  const around =
+    ring.overlay === 'chord' ? ring.nodes.map((node) => node.successors) : ring.nodes.map((node) => node.short)
+  const others = around.flat().some(({ peer }) => peer !== status.peer)
   const where = formatEndpoint(status.address)
   const message = others ? `other nodes call back at ${where}` : `${where}; no other node has joined yet to prove it`
   return { check, level: 'ok', message }

@@ -1,9 +1,10 @@
 /** `chorale status`: the node of this home at a glance. */
 import { Command } from 'commander'
-import type { HostStatus } from '../node.ts'
+import type { HostStatus, RingView } from '../node.ts'
 import type { Cli } from './cli.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
+import { sizeOf } from './ring.ts'
 import { sandboxLine } from './sandbox.ts'
 import { formatEndpoint } from './values.ts'
 
@@ -30,20 +31,25 @@ function keeps(cli: Cli, role: HostStatus['role'], store: HostStatus['store']): 
   return `${format.some(blocks, 'block')}, ${format.bytes(bytes)} of ${format.bytes(capacityBytes)}${state}; ${pinned}`
 }
 
+/** Undefined for a leaf. */
+function neighbourhood(ring: RingView): string | undefined {
+  if (ring.overlay === 'chord') {
+    const [node] = ring.nodes
+    return node && `${ring.mode}, ${sizeOf(ring)}; successor ${node.successors[0]?.address ?? 'none'}`
+  }
+  const [node] = ring.nodes
+  return node && `${ring.space}, ${sizeOf(ring)}; nearest ${node.short[0]?.address ?? 'none'}`
+}
+
 function describe(cli: Cli, status: HostStatus): string {
   const { address, ring, lend, store, memoryBytes } = status
-  const node = ring.nodes[0]
   const bad = Object.entries(status.counters).filter(([, times]) => times > 0)
   return format.facts([
     ['role', `${cli.paint(status.role === 'member' ? 'green' : 'yellow', status.role)} of network ${status.network}`],
     ['address', address ? formatEndpoint(address) : 'none that others can dial'],
     ['peer', status.peer],
     ['up', `since ${format.instant(status.upSinceMs)}, process ${status.pid}`],
-    [
-      'ring',
-      node &&
-        `${ring.mode}, about ${format.some(Math.round(node.sizeEstimate), 'node')}; successor ${node.successors[0]?.address ?? 'none'}`,
-    ],
+    ['ring', neighbourhood(ring)],
     ['links', format.some(status.connections, 'connection')],
     [
       'lends',

@@ -16,7 +16,17 @@ import { examples } from './help.ts'
 import { sandboxLine } from './sandbox.ts'
 import { type Ready, spawnNode } from './spawn.ts'
 import { tieTo } from './tie.ts'
-import { bytes, cores, type Endpoint, endpoint, formatEndpoint, integer, networkName, yes } from './values.ts'
+import {
+  bytes,
+  cores,
+  type Endpoint,
+  endpoint,
+  formatEndpoint,
+  integer,
+  liveSpace,
+  networkName,
+  yes,
+} from './values.ts'
 
 /** Start, join and the dial-back; a node that needs longer has a problem that it should tell. */
 const READY_PATIENCE_MS = 60_000
@@ -31,6 +41,7 @@ interface Options {
   readonly allowNative?: boolean
   readonly lendAsRoot?: boolean
   readonly store: number
+  readonly space: string
   readonly successors: number
   readonly replicas: number
   readonly slots: number
@@ -89,7 +100,16 @@ export function upCommand(cli: Cli): Command {
         .default(10 * 1024 ** 3, '10GiB'),
     )
     .addOption(
-      option('--successors <r>', 'SUCCESSORS', 'length of successor lists; the same on all nodes')
+      option(
+        '--space <name>',
+        'SPACE',
+        'what the overlay lives in: ring (Chord), or torus2..5 or cube2..5 (VHash); the same on all nodes',
+      )
+        .argParser(liveSpace('--space'))
+        .default('ring'),
+    )
+    .addOption(
+      option('--successors <r>', 'SUCCESSORS', 'length of successor lists, on the ring; the same on all nodes')
         .argParser(integer('--successors', { min: 2, max: 32, example: '4' }))
         .default(4),
     )
@@ -97,13 +117,13 @@ export function upCommand(cli: Cli): Command {
       option(
         '--replicas <n>',
         'REPLICAS',
-        'copies of each block, at most one more than successors; the same on all nodes',
+        'copies of each block, on the ring at most one more than successors; the same on all nodes',
       )
         .argParser(integer('--replicas', { min: 1, max: 16, example: '3' }))
         .default(3),
     )
     .addOption(
-      option('--slots <n>', 'SLOTS', 'places in the ring that this host takes')
+      option('--slots <n>', 'SLOTS', 'places in the overlay that this host takes')
         .argParser(integer('--slots', { min: 1, max: 16, example: '1' }))
         .default(1),
     )
@@ -118,9 +138,18 @@ export function upCommand(cli: Cli): Command {
         'a second node beside it',
         'chorale up -d --listen 192.168.1.5:4001 --lend 2cpu',
         'in the background, for others in the house',
+        'chorale up --space torus2',
+        'found a network whose nodes live on a torus instead of the ring',
       ),
     )
-    .action(cli.action((options: Options) => (options.detach ? upInBackground(cli, options) : upHere(cli, options))))
+    .action(
+      cli.action((options: Options, command: Command) => {
+        if (options.space !== 'ring' && command.getOptionValueSource('successors') === 'cli') {
+          throw new ChoraleError('usage', `--successors is of the ring: leave it out with --space ${options.space}`)
+        }
+        return options.detach ? upInBackground(cli, options) : upHere(cli, options)
+      }),
+    )
 }
 
 async function upHere(cli: Cli, options: Options): Promise<number> {
@@ -163,10 +192,20 @@ async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo>
     const bootstrap = tie ? await tie.bootstrap : (options.bootstrap ?? [])
     const [{ startHost }, { serveApi }] = await loading
     const listen = options.listen ?? { ip: await addressToward(bootstrap), port: 0 }
-    const { network, successors, replicas, slots, lend, store, allowNative = false, lendAsRoot = false } = options
+    const {
+      network,
+      space,
+      successors,
+      replicas,
+      slots,
+      lend,
+      store,
+      allowNative = false,
+      lendAsRoot = false,
+    } = options
     const lent = { lendCores: lend, allowNative, lendAsRoot, storeBytes: store }
     const running = await startHost(
-      { home, listen, bootstrap, network, successors, replicas, slots, ...lent, log },
+      { home, listen, bootstrap, network, space, successors, replicas, slots, ...lent, log },
       { signal: stop.signal },
     )
     host = running
@@ -223,9 +262,20 @@ async function upInBackground(cli: Cli, options: Options): Promise<number> {
   const logFile = join(home, 'node.log')
   const fresh = !existsSync(home)
   const log = openLog(home, logFile)
-  const { listen, bootstrap, network, lend, successors, replicas, slots } = options
-  const args = ['--home', home, '--network', network, '--lend', `${lend}`, '--successors', `${successors}`]
-  args.push('--replicas', `${replicas}`)
+  const { listen, bootstrap, network, lend, space, successors, replicas, slots } = options
+  const args = [
+    '--home',
+    home,
+    '--network',
+    network,
+    '--lend',
+    `${lend}`,
+    '--space',
+    space,
+    '--replicas',
+    `${replicas}`,
+  ]
+  if (space === 'ring') args.push('--successors', `${successors}`)
   args.push('--slots', `${slots}`, '--store', `${options.store}`)
   if (options.allowNative) args.push('--allow-native')
   if (options.lendAsRoot) args.push('--lend-as-root')

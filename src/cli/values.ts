@@ -117,6 +117,19 @@ export function formatEndpoint({ ip, port }: Endpoint): string {
   return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
 }
 
+/** Where a running overlay may live; `vhash/spaces.ts` knows more, for studies. */
+export const LIVE_SPACES: readonly string[] = [
+  'ring',
+  ...['torus', 'cube'].flatMap((family) => [2, 3, 4, 5].map((dimensions) => `${family}${dimensions}`)),
+]
+
+export function liveSpace(flag: string): (text: string) => string {
+  return (text) => {
+    if (LIVE_SPACES.includes(text)) return text
+    throw usage(`${flag} must be one of ${LIVE_SPACES.join(', ')}, not '${text}': try ${flag} torus2`)
+  }
+}
+
 /** A network's name is hashed into protocol names; people read it aloud. */
 export function networkName(flag: string): (text: string) => string {
   return (text) => {

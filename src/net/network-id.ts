@@ -9,8 +9,10 @@ export interface NetworkSettings {
   readonly name: string
   /** How ids follow from addresses (DESIGN 4). */
   readonly placement: 'ip-port'
-  /** Length of successor lists. */
-  readonly successors: number
+  /** Length of successor lists, on Chord's ring. */
+  readonly successors?: number | undefined
+  /** What the overlay lives in, if that is not Chord's ring. */
+  readonly space?: string | undefined
   /** Size of a replica group, owner included. */
   readonly replicas: number
   /** Copies of each block, if they are not as many as usual. */
@@ -22,8 +24,9 @@ export const RPC_VERSION = '1.0.0'
 
 /** First 16 hex digits of the hash of the canonical settings. */
 export function networkId(settings: NetworkSettings): string {
-  const { name, placement, successors, replicas, copies } = settings
-  return hashKey(encode({ name, placement, successors, replicas, ...(copies && { copies }) })).slice(0, 16)
+  const { name, placement, successors, space, replicas, copies } = settings
+  const shape = { ...(successors && { successors }), ...(space && { space }), ...(copies && { copies }) }
+  return hashKey(encode({ name, placement, replicas, ...shape })).slice(0, 16)
 }
 
 export function rpcProtocol(id: string): string {

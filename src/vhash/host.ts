@@ -28,7 +28,7 @@ export class VHashHost extends SlotsHost<VHashNode> {
       slots,
       name: 'vhash',
       lookupKind: Lookup,
-      node: (nodeEnv, self) => new VHashNode(nodeEnv, transport, self, all),
+      node: (nodeEnv, self, vicinity) => new VHashNode(nodeEnv, transport, self, vicinity, all),
       isCloser: (a, b, key) => nearer(space, space.pointOf(key), b.member.place, a.member.place),
     })
     this.space = all.space.name

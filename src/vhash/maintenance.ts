@@ -15,9 +15,12 @@ const MAX_ASKED = 512
 /** Tells a node our view and hears its own. False: it is dead, or too busy. */
 export async function exchange(member: Member, contact: Contact, sample = false): Promise<boolean> {
   const { transport, self } = member
-  const reply = await askTwice(member, contact, () =>
-    transport.request(contact, Gossip, member.view(sample), { slot: self.slot }),
-  )
+  const question = async () => {
+    const answer = await transport.request(contact, Gossip, member.view(sample), { slot: self.slot })
+    member.vicinity.answered(contact.peer, answer.at)
+    return answer
+  }
+  const reply = await askTwice(member, contact, question)
   if (reply === 'dead' || reply === 'alive' || member.phase === 'left') return false
   member.hear([{ contact, short: reply.short }], { more: reply.long })
   return true

@@ -11,6 +11,7 @@ import { Graveyard } from '../dht/graves.ts'
 import type { Router } from '../dht/lookups.ts'
 import type { LookupReply } from '../dht/messages.ts'
 import type { Regions } from '../dht/overlay.ts'
+import type { Vicinity } from '../dht/vicinity.ts'
 import type { Contact } from '../net/contact.ts'
 import type { RequestOf } from '../net/message.ts'
 import type { Transport } from '../net/transport.ts'
@@ -18,10 +19,10 @@ import { Acquaintances } from './acquaintances.ts'
 import { longLimit } from './dgvh.ts'
 import { type Gossip, Lookup, Ping } from './messages.ts'
 import { type Circumstances, Neighbourhood, type Neighbours } from './neighbourhood.ts'
+import { ballVolume, nextHop } from './next-hop.ts'
 import { type Peer, peerAt } from './peer.ts'
 import { shortPeers } from './peers.ts'
-import { closest, nearer, nearest } from './route.ts'
-import type { Point } from './space.ts'
+import { nearer, nearest } from './route.ts'
 import type { NamedSpace } from './spaces.ts'
 
 export interface VHashSettings {
@@ -39,8 +40,6 @@ export type View = RequestOf<typeof Gossip>
 /** A contact that was silent once is no way for so long. */
 const SUSPECT_MS = 3_000
 const MAX_SUSPECTS = 64
-/** A way over a new connection ends at most at this share of the distance that is left by those that are open. */
-const CONNECTING_SHARE = 0.5
 /** Others than neighbours that a view names. */
 const LONG_SAMPLE = 8
 
@@ -51,6 +50,7 @@ export class Member implements Router {
   readonly transport: Transport
   readonly place: Peer
   readonly settings: VHashSettings
+  readonly vicinity: Vicinity
   readonly around: Neighbourhood
   readonly acquaintances: Acquaintances
   readonly graves: Graveyard
@@ -65,9 +65,11 @@ export class Member implements Router {
   #phase: Phase = 'out'
   readonly #heardAtMs = new Map<Key, number>()
   readonly #suspects = new Map<Key, number>()
+  #dense: { readonly known: readonly Peer[]; readonly density: number } = { known: [], density: 1 }
 
-  constructor(env: Env, transport: Transport, self: Contact, settings: VHashSettings) {
+  constructor(env: Env, transport: Transport, self: Contact, vicinity: Vicinity, settings: VHashSettings) {
     this.env = env
+    this.vicinity = vicinity
     this.transport = transport
     this.settings = settings
     const named = settings.space
@@ -112,7 +114,8 @@ export class Member implements Router {
         long.push(known[near.length + ((start + i) % others)]!.contact)
       }
     }
-    return { short: short.filter(({ id }) => this.#heardAtMs.has(id)).map(({ contact }) => contact), long }
+    const answered = short.filter(({ id }) => this.#heardAtMs.has(id))
+    return { short: answered.map(({ contact }) => contact), long, at: this.vicinity.at }
   }
 
   /** Neighbours told their short peers. */
@@ -226,42 +229,43 @@ export class Member implements Router {
   /** Members of the overlay, from how near others are; exact when our neighbours know of nobody that we have not as one. */
   size(): { sizeEstimate: number; knowsAll: boolean } {
     const { near, known } = this.around
-    const { space, dimensions } = this.settings.space
-    if (known.length === near.length) return { sizeEstimate: near.length + 1, knowsAll: true }
-    const [last] = nearest(space, this.place.point, known, near.length).slice(-1)
-    const share = Math.min(1, ballVolume(dimensions, space.distance(this.place.point, last!.point)))
-    return { sizeEstimate: Math.max(known.length + 1, Math.round(near.length / share)), knowsAll: false }
+    const knowsAll = known.length === near.length
+    const sizeEstimate = knowsAll ? near.length + 1 : Math.max(known.length + 1, Math.round(this.density()))
+    return { sizeEstimate, knowsAll }
+  }
+
+  /** Members per volume. Near the border of a cube, where part of what is measured lies outside, it comes out too low. */
+  density(): number {
+    const { near, known } = this.around
+    if (this.#dense.known !== known) {
+      const { space, dimensions } = this.settings.space
+      const [last] = nearest(space, this.place.point, known, near.length).slice(-1)
+      const radius = last === undefined ? 1 : space.distance(this.place.point, last.point)
+      this.#dense = { known, density: near.length / Math.min(1, ballVolume(dimensions, radius)) }
+    }
+    return this.#dense.density
   }
 
   // Lookups -----------------------------------------------------------------------------------------------------------
 
   confirm(key: Key, group: boolean): LookupReply | undefined {
     if (!this.owns(key)) return undefined
-    return { owner: this.self, hops: 0, ...(group && { replicas: this.replicas(key) as Contact[] }) }
+    return {
+      owner: this.self,
+      hops: 0,
+      at: this.vicinity.at,
+      ...(group && { replicas: this.replicas(key) as Contact[] }),
+    }
   }
 
-  /**
-   * Who is nearest to the key of all that are known, if nearer than this node. Who is not connected must be much nearer
-   * than those who are: connecting takes as long as two or three hops.
-   */
   nextHop(key: Key, avoid: ReadonlySet<Key> | undefined, noCache: boolean): Contact | undefined {
-    const { space } = this.settings.space
-    const { transport, place } = this
-    const target = space.pointOf(key)
-    const now = this.env.clock.now()
-    const usable = (id: Key) => avoid?.has(id) !== true && now - (this.#suspects.get(id) ?? -SUSPECT_MS) >= SUSPECT_MS
-    const ways = this.around.known.filter((peer) => usable(peer.id) && nearer(space, target, peer, place))
-    const open = ways.filter(({ contact }) => transport.connected(contact.peer))
-    if (!noCache) {
-      const isOpen = ({ id, peer }: Contact) => usable(id) && transport.connected(peer)
-      const shortcut = this.acquaintances.nearestTo(target, now, isOpen)
-      if (shortcut !== undefined && nearer(space, target, shortcut, place)) open.push(shortcut)
-    }
-    const best = closest<Point, Peer>(space, target, ways)
-    const bestOpen = closest<Point, Peer>(space, target, open)
-    if (best === undefined || bestOpen === undefined) return (best ?? bestOpen)?.contact
-    const isWorthIt = space.distance(target, best.point) < CONNECTING_SHARE * space.distance(target, bestOpen.point)
-    return (isWorthIt ? best : bestOpen).contact
+    return nextHop(this, key, avoid, noCache)
+  }
+
+  /** Was it silent lately, when it was asked? */
+  isSuspect(id: Key): boolean {
+    const sinceMs = this.#suspects.get(id)
+    return sinceMs !== undefined && this.env.clock.now() - sinceMs < SUSPECT_MS
   }
 
   /** Those nearer to the key than we are found dead by somebody: the nearest of them. */
@@ -273,10 +277,4 @@ export class Member implements Router {
     const before = this.around.short.filter((peer) => nearer(space, target, peer, this.place))
     return before.every(({ id }) => avoid.has(id)) ? nearest(space, target, before, 1)[0]?.contact : undefined
   }
-}
-
-/** Of the Euclidean ball; near the border of a cube some of it lies outside. */
-function ballVolume(dimensions: number, radius: number): number {
-  if (dimensions < 2) return dimensions === 0 ? 1 : 2 * radius
-  return (ballVolume(dimensions - 2, radius) * 2 * Math.PI * radius * radius) / dimensions
 }

@@ -1,7 +1,7 @@
 /** What VHash nodes say to each other. */
 import { Type } from 'typebox'
 import { MAX_SHORT_PEERS } from '../core/limits.ts'
-import { Contacts, lookupMessage, pingMessage } from '../dht/messages.ts'
+import { At, Contacts, lookupMessage, pingMessage } from '../dht/messages.ts'
 import { ContactSchema, defineMessage, record } from '../net/message.ts'
 
 const ShortPeers = Type.Array(ContactSchema, { maxItems: MAX_SHORT_PEERS })
@@ -11,6 +11,7 @@ const View = record({
   short: ShortPeers,
   /** A few of the others that it knows, for those whose neighbourhood is not settled. */
   long: Contacts,
+  at: At,
 })
 
 /** Neighbours tell each other their neighbours; who asks to join does the same. The answer is the view as it was before. */

@@ -11,8 +11,9 @@ import { answerLookup, lookup } from '../dht/lookups.ts'
 import type { LookupReply, LookupRequest } from '../dht/messages.ts'
 import type { JoinOptions, LookupOptions, Regions, Route } from '../dht/overlay.ts'
 import type { OverlayNode } from '../dht/slots.ts'
+import type { Vicinity } from '../dht/vicinity.ts'
 import type { Contact } from '../net/contact.ts'
-import type { RequestOf } from '../net/message.ts'
+import type { ReplyOf, RequestOf } from '../net/message.ts'
 import type { Sender, Transport } from '../net/transport.ts'
 import {
   exchange,
@@ -27,7 +28,7 @@ import {
   watch,
 } from './maintenance.ts'
 import { Member, type VHashSettings, type View } from './member.ts'
-import type { Leave } from './messages.ts'
+import type { Leave, Ping } from './messages.ts'
 import type { Neighbours } from './neighbourhood.ts'
 
 /** Neighbours hear of a change of ours after this share of a period, so that several share a message. */
@@ -50,9 +51,9 @@ export class VHashNode implements OverlayNode {
   readonly #told = new Map<Key, number>()
   readonly #asking = new Set<Key>()
 
-  constructor(env: Env, transport: Transport, self: Contact, settings: VHashSettings) {
+  constructor(env: Env, transport: Transport, self: Contact, vicinity: Vicinity, settings: VHashSettings) {
     this.#env = env
-    this.member = new Member(env, transport, self, settings)
+    this.member = new Member(env, transport, self, vicinity, settings)
     this.member.events.on('short', () => this.#shortChanged())
   }
 
@@ -175,6 +176,7 @@ export class VHashNode implements OverlayNode {
     if (member.phase === 'joining' && !member.placed) throw new ChoraleError('busy', 'not a member yet')
     if (member.graves.left(contact)) throw new ChoraleError('gone', 'you have left')
     member.heard(contact)
+    member.vicinity.heard(contact.peer, message.at)
     // As it was: whom a joiner parts from us is its neighbour.
     const view = member.view(message.long.length > 0)
     if (contact.id !== member.self.id)
@@ -182,11 +184,11 @@ export class VHashNode implements OverlayNode {
     return view
   }
 
-  onPing(from: Sender): Record<string, never> {
+  onPing(from: Sender): ReplyOf<typeof Ping> {
     this.#requireAlive()
     if (this.member.phase !== 'member') throw new ChoraleError('busy', 'not a member yet')
     if (from.contact !== undefined) this.member.heard(from.contact)
-    return {}
+    return { at: this.member.vicinity.at }
   }
 
   onLeave({ short }: RequestOf<typeof Leave>, from: Sender): Record<string, never> {

@@ -7,36 +7,45 @@ import { allSee, Bench, eventually } from './processes.ts'
 
 const IDLE = ['--network', 'e2e', '--lend', '1cpu']
 
-test.each([2, 4])('three nodes form a ring, and a job outlives the one that submitted it (r = %d)', async (r) => {
-  await using bench = new Bench()
-  const up = (name: string, ...more: string[]) =>
-    bench.start('up', '--json', '--home', join(bench.root, name), ...IDLE, '--successors', `${r}`, ...more)
-  const at = (name: string, ...args: string[]) => bench.json(...args, '--home', join(bench.root, name))
-  const first = await up('a').line('ready')
-  const address = first.address as string
-  const second = up('b', '--bootstrap', address)
-  const third = up('c', '--bootstrap', address)
-  const ready = [first, ...(await Promise.all([second.line('ready'), third.line('ready')]))]
-  await eventually('all see three nodes', () => allSee(3, ready))
-  expect(await at('b', 'ring', 'show')).toMatchObject({ nodes: [{ sizeEstimate: 3 }] })
-  expect(await at('a', 'peer', 'ping', (await second.line('ready')).address as string)).toMatchObject({
-    rttMs: expect.any(Number),
-  })
-  const job = await at('b', 'job', 'submit', 'builtin:pi', '--samples', '4e8', '--seed', '42')
-  process.kill(second.pid, 'SIGKILL')
-  const short = (job.id as string).slice(0, 16)
-  const [fromA, fromC] = await Promise.all(
-    ['a', 'c'].map((name) => at(name, 'job', 'result', job.id as string, '--timeout', '60s')),
-  )
-  expect(fromA).toMatchObject({ status: 'succeeded', job: job.id, seed: 42 })
-  expect(Math.abs((fromA as { value: { pi: number } }).value.pi - Math.PI)).toBeLessThan(0.001)
-  expect(fromC?.value).toEqual(fromA?.value)
-  expect(await at('c', 'job', 'show', short)).toMatchObject({ id: job.id, state: 'succeeded' })
-  const started = performance.now()
-  process.kill(third.pid, 'SIGTERM')
-  expect(await third.ended).toMatchObject({ code: 0 })
-  expect(performance.now() - started).toBeLessThan(5000)
-})
+const SHAPES = [
+  ['--successors', '2'],
+  ['--successors', '4'],
+  ['--space', 'torus2'],
+]
+
+test.each(SHAPES)(
+  'three nodes form an overlay, and a job outlives the one that submitted it (%s %s)',
+  async (...shape) => {
+    await using bench = new Bench()
+    const up = (name: string, ...more: string[]) =>
+      bench.start('up', '--json', '--home', join(bench.root, name), ...IDLE, ...shape, ...more)
+    const at = (name: string, ...args: string[]) => bench.json(...args, '--home', join(bench.root, name))
+    const first = await up('a').line('ready')
+    const address = first.address as string
+    const second = up('b', '--bootstrap', address)
+    const third = up('c', '--bootstrap', address)
+    const ready = [first, ...(await Promise.all([second.line('ready'), third.line('ready')]))]
+    await eventually('all see three nodes', () => allSee(3, ready))
+    expect(await at('b', 'ring', 'show')).toMatchObject({ nodes: [{ sizeEstimate: 3 }] })
+    expect(await at('a', 'peer', 'ping', (await second.line('ready')).address as string)).toMatchObject({
+      rttMs: expect.any(Number),
+    })
+    const job = await at('b', 'job', 'submit', 'builtin:pi', '--samples', '4e8', '--seed', '42')
+    process.kill(second.pid, 'SIGKILL')
+    const short = (job.id as string).slice(0, 16)
+    const [fromA, fromC] = await Promise.all(
+      ['a', 'c'].map((name) => at(name, 'job', 'result', job.id as string, '--timeout', '60s')),
+    )
+    expect(fromA).toMatchObject({ status: 'succeeded', job: job.id, seed: 42 })
+    expect(Math.abs((fromA as { value: { pi: number } }).value.pi - Math.PI)).toBeLessThan(0.001)
+    expect(fromC?.value).toEqual(fromA?.value)
+    expect(await at('c', 'job', 'show', short)).toMatchObject({ id: job.id, state: 'succeeded' })
+    const started = performance.now()
+    process.kill(third.pid, 'SIGTERM')
+    expect(await third.ended).toMatchObject({ code: 0 })
+    expect(performance.now() - started).toBeLessThan(5000)
+  },
+)
 
 test('a node in the background: up -d, status, doctor, down', async () => {
   await using bench = new Bench()
@@ -81,6 +90,8 @@ test('what cannot be is one line with a remedy, and its exit code', async () => 
     [['up', ...home('newer')], 2, /format 99/],
     [['up', ...home('d'), '--listen', '192.0.2.1:4001'], 2, /192\.0\.2\.1/],
     [['up', ...home('e'), '--listen', '127.0.0.1', '--bootstrap', '10.255.255.1:4001'], 2, /loopback/],
+    [['up', ...home('a'), '--space', 'xor'], 2, /--space must be one of ring, torus2, .*cube5/],
+    [['up', ...home('a'), '--space', 'torus2', '--successors', '3'], 2, /--successors is of the ring/],
   ]
   try {
     const results = await Promise.all(cases.map(([args]) => bench.run(...args)))

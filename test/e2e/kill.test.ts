@@ -13,15 +13,15 @@ test('kills are spread over the job, in order', () => {
 
 const TIMEOUT_MS = 180_000
 
-test(
-  'half of the nodes are killed during a job: the value is the same to the last bit',
-  async ({ signal }) => {
+test.for(['ring', 'torus2'])(
+  'half of the nodes are killed during a job on %s: the value is the same to the last bit',
+  { timeout: TIMEOUT_MS },
+  async (space, { signal }) => {
     const random = seededRandom('kill')
-    const run = await runDisturbed({ nodes: 6, kill: 3, workload: piWorkload(1.2e9, 7), random, signal })
+    const run = await runDisturbed({ nodes: 6, kill: 3, workload: piWorkload(1.2e9, 7), space, random, signal })
     expect(run.killedAtMs).toHaveLength(3)
     expect(run.lost).toBe(0)
     expect(run.disturbed.value).toEqual(run.undisturbed.value)
     expect(run.disturbed.value).toMatchObject({ pi: expect.closeTo(Math.PI, 3) })
   },
-  TIMEOUT_MS,
 )

@@ -15,14 +15,16 @@ const HELLO = 'bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e'
 class Overlay {
   readonly bench: Bench
   address = ''
+  readonly #space: string
 
-  constructor(bench: Bench) {
+  constructor(bench: Bench, space = 'ring') {
     this.bench = bench
+    this.#space = space
   }
 
   async up(name: string, ...more: string[]) {
     const join = this.address ? ['--bootstrap', this.address] : []
-    const options = ['--network', 'store', '--lend', '0', ...join, ...more]
+    const options = ['--network', 'store', '--space', this.#space, '--lend', '0', ...join, ...more]
     const node = this.bench.start('up', '--json', '--home', this.home(name), ...options)
     const { address } = await node.line('ready')
     this.address ||= address as string
@@ -75,126 +77,129 @@ function digest(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-test('files, trees, pins and CARs on three nodes; what was acknowledged outlives kill -9', async () => {
-  await using bench = new Bench()
-  const overlay = new Overlay(bench)
-  const first = await overlay.up('a')
-  const [second] = await Promise.all([overlay.up('b'), overlay.up('c')])
+test.each(['ring', 'torus2'])(
+  'files, trees, pins and CARs on three nodes on %s; what was acknowledged outlives kill -9',
+  async (space) => {
+    await using bench = new Bench()
+    const overlay = new Overlay(bench, space)
+    const first = await overlay.up('a')
+    const [second] = await Promise.all([overlay.up('b'), overlay.up('c')])
 
-  // In through one node, out through another.
-  expect(await overlay.json('a', 'add', overlay.file('hello', 'hello world'))).toEqual({
-    v: 1,
-    type: 'added',
-    cid: HELLO,
-    bytes: 11,
-    blocks: 1,
-  })
-  const large = randomBytes(6_000_000)
-  mkdirSync(join(overlay.home('tree'), 'docs', 'nothing'), { recursive: true })
-  overlay.file('tree/docs/a.txt', 'a\n')
-  overlay.file('tree/.hidden', '')
-  overlay.file('tree/large', large)
-  const added = await Promise.all([
-    overlay.json('a', 'add', overlay.file('empty', '')),
-    overlay.json('a', 'add', overlay.home('tree/large')),
-    overlay.json('b', 'add', overlay.home('tree')),
-    pipe('hello world', 1e9, 'add', '-', '-q', '--home', overlay.home('b')),
-  ])
-  const [empty, cid, tree] = added.map((one) => ('cid' in one ? (one.cid as string) : '')) as [string, string, string]
-  expect({ ...added[3], out: added[3].out.toString() }).toEqual({ code: 0, err: '', out: `${HELLO}\n` })
+    // In through one node, out through another.
+    expect(await overlay.json('a', 'add', overlay.file('hello', 'hello world'))).toEqual({
+      v: 1,
+      type: 'added',
+      cid: HELLO,
+      bytes: 11,
+      blocks: 1,
+    })
+    const large = randomBytes(6_000_000)
+    mkdirSync(join(overlay.home('tree'), 'docs', 'nothing'), { recursive: true })
+    overlay.file('tree/docs/a.txt', 'a\n')
+    overlay.file('tree/.hidden', '')
+    overlay.file('tree/large', large)
+    const added = await Promise.all([
+      overlay.json('a', 'add', overlay.file('empty', '')),
+      overlay.json('a', 'add', overlay.home('tree/large')),
+      overlay.json('b', 'add', overlay.home('tree')),
+      pipe('hello world', 1e9, 'add', '-', '-q', '--home', overlay.home('b')),
+    ])
+    const [empty, cid, tree] = added.map((one) => ('cid' in one ? (one.cid as string) : '')) as [string, string, string]
+    expect({ ...added[3], out: added[3].out.toString() }).toEqual({ code: 0, err: '', out: `${HELLO}\n` })
 
-  const copy = overlay.home('copy')
-  const a = `${tree}/docs/a.txt`
-  const [whole, some] = await Promise.all([
-    pipe(undefined, 1e9, 'cat', cid, '--home', overlay.home('c')),
-    pipe(undefined, 1000, 'cat', cid, '--home', overlay.home('c')), // `chorale cat CID | head`
-  ])
-  expect({ code: whole.code, digest: digest(whole.out) }).toEqual({ code: 0, digest: digest(large) })
-  expect(some).toMatchObject({ code: 0, err: '' })
-  const read = await Promise.all([
-    overlay.run('b', 'cat', HELLO),
-    overlay.run('c', 'cat', HELLO, '--offset', '6', '--length', '3'),
-    overlay.run('b', 'cat', empty),
-    overlay.run('c', 'cat', a),
-    overlay.run('c', 'ls', tree),
-    overlay.run('c', 'get', tree, '-o', copy),
-    overlay.run('c', 'get', a, '-o', overlay.home('hello')),
-  ])
-  expect(read.map(({ code }) => code)).toEqual([0, 0, 0, 0, 0, 0, 2])
-  expect(read.slice(0, 4).map(({ out }) => out)).toEqual(['hello world', 'wor', '', 'a\n'])
-  const listing = /^bafk\S+ +0 {2}\.hidden\nbafy\S+ +- {2}docs\/\nbafy\S+ +6000000 {2}large\n$/
-  expect(read[4].out).toMatch(listing)
-  expect(readdirSync(copy, { recursive: true }).sort().join(' ')).toBe('.hidden docs docs/a.txt docs/nothing large')
-  expect(digest(readFileSync(join(copy, 'large')))).toBe(digest(large))
-  expect(read[6].err).toMatch(/hello exists already.*--force/)
-  expect(readFileSync(overlay.home('hello'), 'utf8')).toBe('hello world')
+    const copy = overlay.home('copy')
+    const a = `${tree}/docs/a.txt`
+    const [whole, some] = await Promise.all([
+      pipe(undefined, 1e9, 'cat', cid, '--home', overlay.home('c')),
+      pipe(undefined, 1000, 'cat', cid, '--home', overlay.home('c')), // `chorale cat CID | head`
+    ])
+    expect({ code: whole.code, digest: digest(whole.out) }).toEqual({ code: 0, digest: digest(large) })
+    expect(some).toMatchObject({ code: 0, err: '' })
+    const read = await Promise.all([
+      overlay.run('b', 'cat', HELLO),
+      overlay.run('c', 'cat', HELLO, '--offset', '6', '--length', '3'),
+      overlay.run('b', 'cat', empty),
+      overlay.run('c', 'cat', a),
+      overlay.run('c', 'ls', tree),
+      overlay.run('c', 'get', tree, '-o', copy),
+      overlay.run('c', 'get', a, '-o', overlay.home('hello')),
+    ])
+    expect(read.map(({ code }) => code)).toEqual([0, 0, 0, 0, 0, 0, 2])
+    expect(read.slice(0, 4).map(({ out }) => out)).toEqual(['hello world', 'wor', '', 'a\n'])
+    const listing = /^bafk\S+ +0 {2}\.hidden\nbafy\S+ +- {2}docs\/\nbafy\S+ +6000000 {2}large\n$/
+    expect(read[4].out).toMatch(listing)
+    expect(readdirSync(copy, { recursive: true }).sort().join(' ')).toBe('.hidden docs docs/a.txt docs/nothing large')
+    expect(digest(readFileSync(join(copy, 'large')))).toBe(digest(large))
+    expect(read[6].err).toMatch(/hello exists already.*--force/)
+    expect(readFileSync(overlay.home('hello'), 'utf8')).toBe('hello world')
 
-  // A record: set twice by one node, read by another, and nobody else's.
-  await overlay.json('a', 'record', 'set', 'site', HELLO)
-  const { peer, seq } = await overlay.json('a', 'record', 'set', 'site', tree)
-  expect(seq).toBeGreaterThan(1e12)
-  const records = await Promise.all([
-    overlay.run('c', 'record', 'get', 'site', '--of', peer as string),
-    overlay.run('c', 'record', 'get', 'site'),
-    overlay.run('c', 'record', 'get', 'site', '--of', 'nobody'),
-    overlay.run('b', 'record', 'set', 'x'.repeat(257), 'v'),
-  ])
-  expect(records.map(({ code, out }) => [code, out])).toEqual([
-    [0, tree],
-    [2, ''],
-    [2, ''],
-    [2, ''],
-  ])
-  expect(records[2].err).toMatch(/nobody is not the peer id/)
-  expect(records[3].err).toMatch(/1 to 256 bytes/)
+    // A record: set twice by one node, read by another, and nobody else's.
+    await overlay.json('a', 'record', 'set', 'site', HELLO)
+    const { peer, seq } = await overlay.json('a', 'record', 'set', 'site', tree)
+    expect(seq).toBeGreaterThan(1e12)
+    const records = await Promise.all([
+      overlay.run('c', 'record', 'get', 'site', '--of', peer as string),
+      overlay.run('c', 'record', 'get', 'site'),
+      overlay.run('c', 'record', 'get', 'site', '--of', 'nobody'),
+      overlay.run('b', 'record', 'set', 'x'.repeat(257), 'v'),
+    ])
+    expect(records.map(({ code, out }) => [code, out])).toEqual([
+      [0, tree],
+      [2, ''],
+      [2, ''],
+      [2, ''],
+    ])
+    expect(records[2].err).toMatch(/nobody is not the peer id/)
+    expect(records[3].err).toMatch(/1 to 256 bytes/)
 
-  // Pins and CARs.
-  const car = overlay.home('tree.car')
-  const [pinned, forced, exported, block] = await Promise.all([
-    overlay.run('b', 'pin', '-q'),
-    overlay.run('c', 'get', a, '-o', overlay.home('hello'), '--force'),
-    overlay.run('c', 'export', tree, '-o', car),
-    overlay.json('c', 'block', 'stat', HELLO),
-  ])
-  const pins = pinned.out.trimEnd().split('\n')
-  expect(pins.map((line) => line.split(' ')[0]).sort()).toEqual([HELLO, tree].sort())
-  expect([forced.code, readFileSync(overlay.home('hello'), 'utf8')]).toEqual([0, 'a\n'])
-  expect(exported.code).toBe(0)
-  expect(block).toMatchObject({ type: 'block', bytes: 11, copies: 3, wanted: 3 })
-  overlay.file('cut.car', readFileSync(car).subarray(0, 5_000_000))
-  const [imported, cut, unpinned] = await Promise.all([
-    overlay.json('a', 'import', car),
-    overlay.run('a', 'import', '-q', overlay.home('cut.car')), // no progress, however slow the machine is
-    overlay.run('b', 'unpin', tree),
-  ])
-  expect(imported).toMatchObject({ type: 'imported', roots: [tree] })
-  expect(cut).toMatchObject({ code: 2, err: expect.stringMatching(/^chorale: .*cut short.*\n$/) })
-  expect(unpinned.code).toBe(0)
-  const [again, once] = await Promise.all([overlay.run('b', 'unpin', HELLO), overlay.run('b', 'pin', tree)])
-  expect([again.code, once.code, once.out]).toEqual([0, 0, `${tree}\n`])
-  const [stat, status, none] = await Promise.all([
-    overlay.json('a', 'store', 'stat'),
-    overlay.json('a', 'status'),
-    overlay.run('b', 'unpin', HELLO),
-  ])
-  expect(stat).toMatchObject({ type: 'store', full: false, pins: 4 })
-  expect(status).toMatchObject({ store: { capacityBytes: 10 * 1024 ** 3, pins: 4 } })
-  expect(none).toMatchObject({ code: 2, err: expect.stringMatching(/is not pinned/) })
+    // Pins and CARs.
+    const car = overlay.home('tree.car')
+    const [pinned, forced, exported, block] = await Promise.all([
+      overlay.run('b', 'pin', '-q'),
+      overlay.run('c', 'get', a, '-o', overlay.home('hello'), '--force'),
+      overlay.run('c', 'export', tree, '-o', car),
+      overlay.json('c', 'block', 'stat', HELLO),
+    ])
+    const pins = pinned.out.trimEnd().split('\n')
+    expect(pins.map((line) => line.split(' ')[0]).sort()).toEqual([HELLO, tree].sort())
+    expect([forced.code, readFileSync(overlay.home('hello'), 'utf8')]).toEqual([0, 'a\n'])
+    expect(exported.code).toBe(0)
+    expect(block).toMatchObject({ type: 'block', bytes: 11, copies: 3, wanted: 3 })
+    overlay.file('cut.car', readFileSync(car).subarray(0, 5_000_000))
+    const [imported, cut, unpinned] = await Promise.all([
+      overlay.json('a', 'import', car),
+      overlay.run('a', 'import', '-q', overlay.home('cut.car')), // no progress, however slow the machine is
+      overlay.run('b', 'unpin', tree),
+    ])
+    expect(imported).toMatchObject({ type: 'imported', roots: [tree] })
+    expect(cut).toMatchObject({ code: 2, err: expect.stringMatching(/^chorale: .*cut short.*\n$/) })
+    expect(unpinned.code).toBe(0)
+    const [again, once] = await Promise.all([overlay.run('b', 'unpin', HELLO), overlay.run('b', 'pin', tree)])
+    expect([again.code, once.code, once.out]).toEqual([0, 0, `${tree}\n`])
+    const [stat, status, none] = await Promise.all([
+      overlay.json('a', 'store', 'stat'),
+      overlay.json('a', 'status'),
+      overlay.run('b', 'unpin', HELLO),
+    ])
+    expect(stat).toMatchObject({ type: 'store', full: false, pins: 4 })
+    expect(status).toMatchObject({ store: { capacityBytes: 10 * 1024 ** 3, pins: 4 } })
+    expect(none).toMatchObject({ code: 2, err: expect.stringMatching(/is not pinned/) })
 
-  // Two of three are killed; what the third acknowledged with them is there when they are back.
-  process.kill(first.pid, 'SIGKILL')
-  process.kill(second.pid, 'SIGKILL')
-  await Promise.all([first.ended, second.ended])
-  await Promise.all([overlay.up('a', '--bootstrap', await addressOf(overlay, 'c')), overlay.up('b')])
-  const [back, text, kept] = await Promise.all([
-    pipe(undefined, 1e9, 'cat', cid, '--home', overlay.home('a')),
-    overlay.run('b', 'cat', a),
-    overlay.run('a', 'pin'),
-  ])
-  expect({ code: back.code, digest: digest(back.out) }).toEqual({ code: 0, digest: digest(large) })
-  expect(text).toMatchObject({ code: 0, out: 'a\n' })
-  expect(kept.out).toContain(cid)
-})
+    // Two of three are killed; what the third acknowledged with them is there when they are back.
+    process.kill(first.pid, 'SIGKILL')
+    process.kill(second.pid, 'SIGKILL')
+    await Promise.all([first.ended, second.ended])
+    await Promise.all([overlay.up('a', '--bootstrap', await addressOf(overlay, 'c')), overlay.up('b')])
+    const [back, text, kept] = await Promise.all([
+      pipe(undefined, 1e9, 'cat', cid, '--home', overlay.home('a')),
+      overlay.run('b', 'cat', a),
+      overlay.run('a', 'pin'),
+    ])
+    expect({ code: back.code, digest: digest(back.out) }).toEqual({ code: 0, digest: digest(large) })
+    expect(text).toMatchObject({ code: 0, out: 'a\n' })
+    expect(kept.out).toContain(cid)
+  },
+)
 
 async function addressOf(overlay: Overlay, name: string): Promise<string> {
   const { ip, port } = (await overlay.json(name, 'status')).address as { ip: string; port: number }

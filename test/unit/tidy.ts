@@ -34,6 +34,7 @@ const ARROWS: ReadonlyArray<readonly [prefix: string, mayImport: readonly string
   ['src/home', ['src/core/']],
   ['src/leaf.ts', ['src/dht/', 'src/net/', 'src/core/']],
   ['src/seeds.ts', ['src/net/', 'src/core/']],
+  ['src/overlay-host.ts', ['src/vhash/', 'src/dht/', 'src/net/', 'src/core/']],
   ['src/node.ts', ['src/']],
   ['src/job-', ['src/mapreduce/', 'src/dht/', 'src/core/']],
   ['src/api/', ['src/node.ts', 'src/home', 'src/mapreduce/types.ts', 'src/core/']],

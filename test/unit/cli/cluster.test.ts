@@ -77,7 +77,7 @@ function plant(
       const { status, ...jobs } = host(++connected)
       const young = { ...fakeStatus.ring.nodes[0]!, sizeEstimate: nodes }
       return {
-        status: status ?? (async () => ({ ...fakeStatus, ring: { mode: 'young', nodes: [young] } })),
+        status: status ?? (async () => ({ ...fakeStatus, ring: { ...fakeStatus.ring, nodes: [young] } })),
         jobs,
       } as unknown as RemoteHost
     },

@@ -14,7 +14,7 @@ import { Pins } from '../../../src/dht/store/pins.ts'
 import type { SignedRecord } from '../../../src/dht/store/records.ts'
 import type { JobSpec } from '../../../src/mapreduce/spec.ts'
 import type { JobLogLine, JobPlacement, JobView } from '../../../src/mapreduce/types.ts'
-import type { Host, HostStatus } from '../../../src/node.ts'
+import type { Host, HostStatus, RingView } from '../../../src/node.ts'
 import { MemoryIo } from '../../fakes/block-io.ts'
 
 export function jobView(change: Partial<JobView> = {}): JobView {
@@ -42,6 +42,8 @@ export const fakeStatus: HostStatus = {
   role: 'member',
   upSinceMs: Date.UTC(2026, 0, 2, 3, 4, 5),
   ring: {
+    overlay: 'chord',
+    space: 'ring',
     mode: 'young',
     nodes: [
       {
@@ -79,6 +81,7 @@ export class FakeHost implements Host {
     lending: { asked: 2, hosts: 1, cores: 2, busy: 1 },
   }
   stopped = false
+  ring: RingView = fakeStatus.ring
   /** Real files and pins, over blocks in memory. */
   readonly io = new MemoryIo()
   readonly files = lazyFiles(this.io)
@@ -128,7 +131,7 @@ export class FakeHost implements Host {
   }
 
   status(): HostStatus {
-    return fakeStatus
+    return { ...fakeStatus, ring: this.ring }
   }
 
   storeStat() {

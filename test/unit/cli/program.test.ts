@@ -114,6 +114,20 @@ test.each([['status'], ['peer list'], ['ring show'], ['job list'], ['job show x'
   },
 )
 
+test('on another space than the ring, what there is of it', async () => {
+  await using b = await bench()
+  const short = [{ id: 'cd'.repeat(32), peer: '12D3KooWOther', address: '127.0.0.1:4002' }]
+  const node = { id: 'ab'.repeat(32), slot: 0, point: [0.125, 0.75], short, long: 3, sizeEstimate: 12, knowsAll: false }
+  b.host.ring = { overlay: 'vhash', space: 'torus2', nodes: [node] }
+  expect((await b.chorale('ring', 'show')).out).toMatch(
+    / torus2, about 12 nodes, 3 long peers\n +point +0\.1250 0\.7500\n +short peer 1 +cdcdcdcdcdcd +127\.0\.0\.1:4002/,
+  )
+  expect((await b.chorale('status')).out).toMatch(/ring +torus2, about 12 nodes; nearest 127\.0\.0\.1:4002/)
+  expect((await b.chorale('doctor')).out).toMatch(/other nodes call back/)
+  b.host.ring = { overlay: 'vhash', space: 'torus2', nodes: [{ ...node, sizeEstimate: 2, knowsAll: true }] }
+  expect((await b.chorale('ring', 'show')).out).toMatch(/ torus2, 2 nodes/)
+})
+
 test('status, id, peers and ring, for people and for programs', async () => {
   await using b = await bench()
   expect((await b.chorale('status')).out).toMatch(/member of network private\naddress +127\.0\.0\.1:4001/)

@@ -1,7 +1,18 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { cores, duration, endpoint, formatEndpoint, integer, parameter, share } from '../../../src/cli/values.ts'
+import {
+  cores,
+  duration,
+  endpoint,
+  formatEndpoint,
+  integer,
+  LIVE_SPACES,
+  liveSpace,
+  parameter,
+  share,
+} from '../../../src/cli/values.ts'
 import { ChoraleError } from '../../../src/core/errors.ts'
+import { spaceNamed } from '../../../src/vhash/spaces.ts'
 
 const whole = integer('--n', { min: 0, max: 1e15, example: '5' })
 
@@ -93,3 +104,17 @@ test.each([
   ['a=b=c', 'a', 'b=c'],
   ['a=', 'a', ''],
 ])('%s', (text, name, value) => expect(parameter(text)).toEqual([name, value]))
+
+test('the spaces that can be typed are the ring and those that may be lived in', () => {
+  for (const name of LIVE_SPACES) {
+    expect(liveSpace('--space')(name)).toBe(name)
+    if (name !== 'ring') expect(spaceNamed(name)).toMatchObject({ name, live: true })
+  }
+  for (const name of ['symmetric', 'torus1', 'torus6', 'cube1', 'cube6', 'hyperbolic2', 'xor']) {
+    expect(spaceNamed(name).live).toBe(false)
+    expect(() => liveSpace('--space')(name)).toThrow(/--space must be one of ring, torus2, .*: try --space torus2$/)
+  }
+  for (const bad of ['', 'Ring', 'torus', 'torus02', 'torus17', 'torus2 ']) {
+    expect(() => liveSpace('--space')(bad)).toThrow(ChoraleError)
+  }
+})

@@ -1,0 +1,113 @@
+/** The overlay that a host runs: Chord's ring, or a Voronoi overlay in another space; and what there is to see of it. */
+import type { Env } from './core/env.ts'
+import { ChoraleError } from './core/errors.ts'
+import { ChordHost } from './dht/chord/host.ts'
+import type { Contact } from './net/contact.ts'
+import type { Transport } from './net/transport.ts'
+import { VHashHost } from './vhash/host.ts'
+import { spaceNamed } from './vhash/spaces.ts'
+
+export type OverlayHost = ChordHost | VHashHost
+
+export interface OverlayHostOptions {
+  readonly env: Env
+  readonly transport: Transport
+  /** `ring`, or a space of `vhash/spaces.ts` that may be lived in. */
+  readonly space: string
+  readonly slots: number
+  readonly replicas: number
+  /** Of the ring. */
+  readonly successors: number
+}
+
+/** Throws `usage` when there is no such space, or it serves studies only. */
+export function createOverlay({ space, slots, replicas, successors, ...ports }: OverlayHostOptions): OverlayHost {
+  if (space === 'ring') return new ChordHost({ ...ports, slots, settings: { successors, replicas } })
+  const named = spaceNamed(space)
+  if (!named.live) throw new ChoraleError('usage', `no overlay lives in the space ${space}: try ring or torus2`)
+  return new VHashHost({ ...ports, slots, settings: { space: named, replicas } })
+}
+
+/** What a host sees of its overlay. */
+export type RingView = ChordView | VoronoiView
+
+export interface ChordView {
+  readonly overlay: 'chord'
+  readonly space: 'ring'
+  readonly mode: 'young' | 'ring'
+  readonly nodes: readonly ChordPlace[]
+}
+
+export interface ChordPlace {
+  readonly id: string
+  readonly slot: number
+  readonly predecessor: PeerPlace | undefined
+  readonly successors: readonly PeerPlace[]
+  readonly fingers: number
+  /** Estimated members of the overlay, from the density of the successor list; exact while young. */
+  readonly sizeEstimate: number
+}
+
+export interface VoronoiView {
+  readonly overlay: 'vhash'
+  /** As `torus2`. */
+  readonly space: string
+  readonly nodes: readonly VoronoiPlace[]
+}
+
+export interface VoronoiPlace {
+  readonly id: string
+  readonly slot: number
+  readonly point: readonly number[]
+  /** Nearest first. */
+  readonly short: readonly PeerPlace[]
+  /** Neighbours of neighbours that are known. */
+  readonly long: number
+  /** Members of the overlay: all that are known, while they know of nobody else; else estimated from their density. */
+  readonly sizeEstimate: number
+  readonly knowsAll: boolean
+}
+
+export interface PeerPlace {
+  readonly id: string
+  readonly peer: string
+  readonly address: string
+}
+
+export function overlayView(overlay: OverlayHost): RingView {
+  if (overlay instanceof ChordHost) {
+    return {
+      overlay: 'chord',
+      space: 'ring',
+      mode: overlay.nodes[0]?.member.state.mode ?? 'young',
+      nodes: overlay.nodes.map(({ self, member }) => ({
+        id: self.id,
+        slot: self.slot,
+        predecessor: member.state.prdc && place(member.state.prdc),
+        successors: member.state.succ.map(place),
+        fingers: member.fingers.list().length,
+        sizeEstimate: member.sizeEstimate(),
+      })),
+    }
+  }
+  return {
+    overlay: 'vhash',
+    space: overlay.space,
+    nodes: overlay.nodes.map(({ self, member }) => ({
+      id: self.id,
+      slot: self.slot,
+      point: member.place.point,
+      short: member.around.short.map(({ contact }) => place(contact)),
+      long: member.around.known.length - member.around.near.length,
+      ...member.size(),
+    })),
+  }
+}
+
+function place(contact: Contact): PeerPlace {
+  return { id: contact.id, peer: contact.peer, address: placeName(contact) }
+}
+
+export function placeName({ ip, port }: { readonly ip: string; readonly port: number }): string {
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
+}
