@@ -107,11 +107,12 @@ program
   .option('--duplication <share>', 'requests that arrive twice', share, 0)
   .option('--reordering <share>', 'messages overtaken by later ones', share, 0)
   .option('--codec', 'every message through the codec, as on a wire', false)
+  .addOption(watchOption())
   .option('--json', 'one JSON object on stdout')
   .option('-q, --quiet', 'no progress')
-  .action(async (options: VHashOptions & { json?: boolean; quiet?: boolean }) => {
+  .action(async (options: VHashOptions & { json?: boolean } & WatchOptions) => {
     if (options.partition > options.seconds) throw new ChoraleError('usage', '--partition is longer than --seconds')
-    const result = await runVHash(options, progress(options))
+    const result = await watched(options, (onProgress, recorder) => runVHash(options, onProgress, recorder))
     report(options, 'vhash', result)
     const { idealAfterPeriods, disputed, wrongGroups, wrongAfterQuiet, failedAfterQuiet } = result
     if (idealAfterPeriods === null) fail('not every member found its neighbours after churn had stopped')

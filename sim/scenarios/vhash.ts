@@ -9,6 +9,8 @@ import { type Latency, matrixLatency, readRttMatrix, uniformLatency } from '../l
 import { LOOKUP_DEADLINE_MS, Lookups } from '../lookups.ts'
 import { judgeClaims, misplaced } from '../vhash-checkers.ts'
 import { VHashCluster } from '../vhash-cluster.ts'
+import type { Recorder } from '../watch/recorder.ts'
+import { vhashWorld } from '../watch/worlds.ts'
 
 export interface VHashOptions {
   space: string
@@ -84,21 +86,31 @@ const MAX_QUIET_PERIODS = 60
 /** Random keys that everybody is asked about. */
 const CLAIMS = 2000
 
-export async function runVHash(options: VHashOptions, onProgress?: (line: string) => void): Promise<VHashResult> {
+/** `recorder` keeps what there is to see; it changes nothing. */
+export async function runVHash(
+  options: VHashOptions,
+  onProgress?: (line: string) => void,
+  recorder?: Recorder,
+): Promise<VHashResult> {
   const latency: Latency = options.latency ? matrixLatency(readRttMatrix(options.latency)) : uniformLatency(10, 80)
   const { seed, loss, duplication, reordering, codec } = options
   const settings = { space: spaceNamed(options.space), replicas: REPLICAS, periodMs: PERIOD_MS }
   const cluster = new VHashCluster({ seed, latency, loss, duplication, reordering, codec, settings })
   const { schedule, network } = cluster
   cluster.start(options.nodes)
+  recorder?.follow(vhashWorld(cluster))
   const startedAt = performance.now()
-  const busy = new Lookups(cluster)
+  const busy = new Lookups(cluster, recorder)
   const churn = new Churn(cluster, options.churn)
   const endMs = options.seconds * 1000
   const partitionAtMs = options.partition > 0 ? endMs - options.partition * 1000 : Number.POSITIVE_INFINITY
+  recorder?.phase('churn')
   busy.every(1000 / options.lookupsPerSecond, endMs)
   for (let tellAtMs = TELL_EVERY_MS; schedule.nowMs < endMs; ) {
-    if (schedule.nowMs >= partitionAtMs) network.partition((host) => host.number % 2)
+    if (schedule.nowMs >= partitionAtMs && !network.isParted) {
+      network.partition((host) => host.number % 2)
+      recorder?.phase('cut in two')
+    }
     const untilMs = Math.min(endMs, schedule.nowMs + 1000)
     await schedule.run(schedule.nowMs < partitionAtMs ? Math.min(untilMs, partitionAtMs) : untilMs)
     if (schedule.nowMs < tellAtMs) continue
@@ -111,6 +123,7 @@ export async function runVHash(options: VHashOptions, onProgress?: (line: string
   }
   churn.stop()
   network.partition(undefined)
+  recorder?.phase('healing')
   for (let i = Math.floor(cluster.nodes.length * options.kill); i > 0; i--) cluster.kill(cluster.pick()!)
   let idealAfterPeriods: number | null = null
   for (let period = 0; period <= MAX_QUIET_PERIODS; period++) {
@@ -129,7 +142,8 @@ export async function runVHash(options: VHashOptions, onProgress?: (line: string
   const { disputed, groups } = judgeClaims(cluster, cluster.random.fork('claims'), CLAIMS, REPLICAS)
   schedule.fold(disputed)
   schedule.fold(groups)
-  const quiet = new Lookups(cluster)
+  recorder?.phase('at rest')
+  const quiet = new Lookups(cluster, recorder)
   const quietUntilMs = schedule.nowMs + (options.lookupsAfterQuiet / 10_000) * 1000
   if (options.lookupsAfterQuiet > 0) quiet.every(0.1, quietUntilMs)
   await schedule.run(quietUntilMs + LOOKUP_DEADLINE_MS + 1000)

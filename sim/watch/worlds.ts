@@ -2,8 +2,10 @@
 import type { Key } from '../../src/core/ids.ts'
 import type { ChordNode } from '../../src/dht/chord/node.ts'
 import type { Contact } from '../../src/net/contact.ts'
+import type { VHashNode } from '../../src/vhash/node.ts'
 import type { Cluster } from '../cluster.ts'
 import type { SimNetwork } from '../network.ts'
+import type { VHashCluster } from '../vhash-cluster.ts'
 import type { World } from './recorder.ts'
 
 /** A cluster of hosts, each with overlay nodes `N`. */
@@ -57,5 +59,16 @@ export function ringWorld(cluster: Cluster): World {
     pointOf: (key) => [Number.parseInt(key.slice(0, 13), 16) / 2 ** 52],
     short: ({ member }) => member.state.succ.slice(0, SUCCESSORS),
     long: ({ member }) => member.fingers.list(),
+  })
+}
+
+export function vhashWorld(cluster: VHashCluster): World {
+  const { name, dimensions, space } = cluster.named
+  return worldOf<VHashNode>(cluster, {
+    shape: name.startsWith('torus') ? 'torus' : 'cube',
+    dimensions,
+    pointOf: (key) => space.pointOf(key).slice(0, 2),
+    short: ({ member }) => member.around.short.map(({ contact }) => contact),
+    long: ({ member }) => member.around.known.slice(member.around.near.length).map(({ contact }) => contact),
   })
 }
