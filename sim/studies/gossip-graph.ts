@@ -6,17 +6,21 @@
  *   published   PAPERS 5: all that either has, short and long peers, goes both ways; short peers are those of DGVH, and
  *               long peers a random subset of the others.
  *   ours        each sends the other only the short peers that it would choose in the other's place, about 3d + 1 (the idea
- *               of T-Man, Jelasity and Babaoglu 2005); short and long peers are those of the overlays that we run.
+ *               of T-Man, Jelasity and Babaoglu 2005); short and long peers are those of the overlays that we run. Beyond
+ *               the plane every fourth exchange is deep: it sends the exact neighbours, some of which DGVH leaves out.
  */
 
 import type { Random } from '../../src/core/env.ts'
 import { hashKey } from '../../src/core/ids.ts'
 import { seededRandom, shuffled } from '../../src/core/random.ts'
-import { dgvh, type Heuristic, longLimit, padded } from '../../src/vhash/dgvh.ts'
-import { longPeers, shortPeers } from '../../src/vhash/peers.ts'
+import { dgvh, type Heuristic, longLimit, padded, shortLimit } from '../../src/vhash/dgvh.ts'
+import { defaultChoice, longPeers, shortPeers } from '../../src/vhash/peers.ts'
 import { closest, nextHop, type Site, searchBegun, searched } from '../../src/vhash/route.ts'
 import type { Point } from '../../src/vhash/space.ts'
 import type { NamedSpace } from '../../src/vhash/spaces.ts'
+
+/** Of so many cycles the last has deep exchanges. */
+const DEEP_EVERY = 4
 
 export interface GraphNode extends Site {
   /** Index in `nodes`. */
@@ -25,6 +29,8 @@ export interface GraphNode extends Site {
   /** How many of `short` the heuristic accepted (they come first); the others are padding. */
   accepted: number
   long: readonly GraphNode[]
+  /** The last 3d + 1 that it exchanged contacts with, of whom many have it as a peer and not the other way round. */
+  recent: readonly GraphNode[]
 }
 
 export type GossipRule = 'published' | 'ours'
@@ -53,6 +59,7 @@ export class GossipGraph {
   readonly #rule: GossipRule
   readonly #heuristic: Heuristic
   readonly #random: Random
+  #cycles = 0
 
   constructor(options: GossipOptions) {
     const { space: named, seed, rule } = options
@@ -63,7 +70,7 @@ export class GossipGraph {
     const nodes: GraphNode[] = []
     for (let at = 0; at < options.nodes; at++) {
       const id = hashKey(`node ${seed} ${at}`)
-      nodes.push({ at, id, point: named.space.pointOf(id), short: [], accepted: 0, long: [] })
+      nodes.push({ at, id, point: named.space.pointOf(id), short: [], accepted: 0, long: [], recent: [] })
     }
     this.nodes = nodes
     const first = Math.min(options.firstPeers ?? 10, nodes.length - 1)
@@ -79,25 +86,29 @@ export class GossipGraph {
 
   /** One cycle: each node exchanges contacts once. */
   cycle(): void {
+    this.#cycles++
+    const deep = this.#rule === 'ours' && this.#cycles % DEEP_EVERY === 0 && defaultChoice(this.named) !== 'exact'
     for (const node of shuffled(this.nodes, this.#random)) {
-      const partner = node.short[this.#random.int(node.short.length)]
+      const peers = deep ? [...node.short, ...node.long.slice(0, shortLimit(this.named.dimensions))] : node.short
+      const partner = peers[this.#random.int(peers.length)]
       if (partner === undefined) continue
-      const sent = this.#toSend(node, partner)
-      const answered = this.#toSend(partner, node)
+      const sent = this.#toSend(node, partner, deep)
+      const answered = this.#toSend(partner, node, deep)
       this.contactsSent += sent.length + answered.length
       this.#learn(node, partner, answered)
       this.#learn(partner, node, sent)
     }
   }
 
-  #toSend(from: GraphNode, to: GraphNode): readonly GraphNode[] {
-    const all = [...from.short, ...from.long]
-    if (this.#rule === 'published') return all
-    const useful = all.filter((node) => node !== to)
-    return shortPeers(this.named, to, useful).peers
+  #toSend(from: GraphNode, to: GraphNode, deep: boolean): readonly GraphNode[] {
+    if (this.#rule === 'published') return [...from.short, ...from.long]
+    const known = new Set([...from.short, ...from.long, ...from.recent])
+    known.delete(to)
+    return shortPeers(this.named, to, [...known], deep ? 'exact' : undefined).peers
   }
 
   #learn(node: GraphNode, from: GraphNode, contacts: readonly GraphNode[]): void {
+    node.recent = [from, ...node.recent.filter((other) => other !== from)].slice(0, shortLimit(this.named.dimensions))
     const known = new Set([...node.short, ...node.long])
     const before = known.size
     for (const contact of contacts) if (contact !== node) known.add(contact)
