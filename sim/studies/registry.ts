@@ -10,6 +10,7 @@ export type Registry = Readonly<Record<string, () => Promise<StudyModule>>>
 export const STUDIES: Registry = {
   chordreduce: () => import('./chordreduce.ts'),
   dgvh: () => import('./dgvh.ts'),
+  delivery: () => import('./delivery.ts'),
   convergence: () => import('./convergence.ts'),
   underlay: () => import('./underlay.ts'),
   urdht: () => import('./urdht.ts'),
