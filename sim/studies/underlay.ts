@@ -5,6 +5,7 @@
  */
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { readRttMatrix } from '../latency.ts'
 import { compared } from './statistics.ts'
 import type { Done, Report, Row, Study, StudyOptions } from './study.ts'
 import { hopsFigure, latencyFigure, learningFigure } from './underlay/figures.ts'
@@ -36,10 +37,13 @@ type Result = HopsResult | RingResult | TorusResult
 const FILE = 'planetlab-490-rtt-ms.tsv.gz'
 const NODES = [1000, 500, 100] as const
 
-/** Where PlanetLab's matrix is; undefined: not here. */
+/** Where PlanetLab's matrix is; undefined: not here. One that cannot be read is an error at once, not in a thread later. */
 function matrixPath(): string | undefined {
   const folder = process.env.CHORALE_DATA || fileURLToPath(new URL('../../../shared/data', import.meta.url))
-  return existsSync(`${folder}/${FILE}`) ? `${folder}/${FILE}` : undefined
+  const path = `${folder}/${FILE}`
+  if (!existsSync(path)) return undefined
+  readRttMatrix(path)
+  return path
 }
 
 const MISSING = `Latency was not measured: ${FILE} is not here. Set CHORALE_DATA to the folder that holds it.`

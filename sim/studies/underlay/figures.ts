@@ -115,7 +115,11 @@ export function learningFigure(table: Table): Figure {
       marks: [
         ruleY([0]),
         lineY(rounds, { x: 'round', y: 'mean', stroke: 'steelblue' }),
-        ruleX(rounds, { x: 'round', y1: ({ mean, error }) => mean - error, y2: ({ mean, error }) => mean + error }),
+        ruleX(rounds, {
+          x: 'round',
+          y1: ({ mean, error }) => Math.max(0, mean - error),
+          y2: ({ mean, error }) => mean + error,
+        }),
         dot(rounds, { x: 'round', y: 'mean', fill: 'steelblue', r: 3.5 }),
       ],
     },

@@ -1,4 +1,8 @@
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { runHops } from '../../../../sim/studies/underlay/hops.ts'
 import { Learning, medianError } from '../../../../sim/studies/underlay/learning.ts'
 import { RingGraph } from '../../../../sim/studies/underlay/ring-graph.ts'
@@ -153,6 +157,15 @@ describe('the study', () => {
     expect(new Set(units.map(({ part }) => part))).toEqual(new Set(['hops']))
     const report = study.report([], options)
     expect(report.notes).toEqual([expect.stringMatching(/Set CHORALE_DATA to the folder/)])
+  })
+
+  test('a matrix that is none is told at once', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'chorale-underlay-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    writeFileSync(join(folder, 'planetlab-490-rtt-ms.tsv.gz'), gzipSync('0 1\n1 -2\n'))
+    vi.stubEnv('CHORALE_DATA', folder)
+    const line = expect.stringMatching(/not a square matrix of round-trip times: row 2, column 2: -2 is negative$/)
+    expect(() => study.units(options)).toThrow(expect.objectContaining({ code: 'usage', message: line }))
   })
 
   test('a small one, from units to rows and figures', async () => {
