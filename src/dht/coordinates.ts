@@ -38,11 +38,15 @@ export const ORIGIN: Coordinate = Object.freeze({ place: [0, 0, 0] as const, hei
 export function predictedMs(a: Coordinate, b: Coordinate): number {
   const [x, y, z] = a.place
   const [u, v, w] = b.place
-  return Math.hypot(x - u, y - v, z - w) + (a.heightMs + b.heightMs)
+  return Math.sqrt((x - u) ** 2 + (y - v) ** 2 + (z - w) ** 2) + (a.heightMs + b.heightMs)
 }
 
 function within(value: number, low: number, high: number): boolean {
   return value >= low && value <= high // false for NaN
+}
+
+function bounded(ms: number): number {
+  return clamp(ms, -MAX_COORDINATE_MS, MAX_COORDINATE_MS)
 }
 
 /** Finite and within its bounds. */
@@ -69,17 +73,17 @@ export function moved(own: Coordinate, other: Coordinate, rttMs: number, random:
   const error = clamp(surprise * share + own.error * (1 - share), MIN_ERROR, 1)
   const push = clamp(MOVE_GAIN * weight * (rttMs - predicted), -MAX_MOVE_MS, MAX_MOVE_MS)
   // Of the unit vector away from the other, (x - y, hx + hy) / |(x - y, hx + hy)|, as the paper's section 5.4 has it.
-  let away = own.place.map((value, axis) => value - other.place[axis]!)
-  let length = Math.hypot(...away)
-  if (length < 1e-3) {
-    away = away.map(() => random.next() - 0.5)
-    length = Math.hypot(...away) || 1
+  const [x, y, z] = own.place
+  let [u, v, w] = [x - other.place[0], y - other.place[1], z - other.place[2]]
+  if (Math.sqrt(u * u + v * v + w * w) < 1e-3) {
+    u = random.next() - 0.5
+    v = random.next() - 0.5
+    w = random.next() - 0.5
   }
-  const [x, y, z] = own.place.map((value, axis) => {
-    return clamp(value + (push * away[axis]!) / length, -MAX_COORDINATE_MS, MAX_COORDINATE_MS)
-  }) as [number, number, number]
+  const step = push / (Math.sqrt(u * u + v * v + w * w) || 1)
+  const place = [bounded(x + step * u), bounded(y + step * v), bounded(z + step * w)] as const
   const rise = (push * (own.heightMs + other.heightMs)) / Math.max(predicted, MIN_HEIGHT_MS)
-  return { place: [x, y, z], heightMs: clamp(own.heightMs + rise, MIN_HEIGHT_MS, MAX_COORDINATE_MS), error }
+  return { place, heightMs: clamp(own.heightMs + rise, MIN_HEIGHT_MS, MAX_COORDINATE_MS), error }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -70,28 +70,24 @@ export function chooseLong<C>(
   return out
 }
 
-/** One way on: a neighbour that is nearer to the goal. */
-export interface Way<C> {
-  readonly to: C
-  /** Round-trip time to it, ms; undefined when not known. */
-  readonly ms: number | undefined
-  /** Nodes that lie between it and the goal, about. */
-  readonly left: number
-}
-
 /**
- * The way with the least latency in all: to the neighbour, and on from there, where every halving of the nodes that are
- * left takes half a hop. `usualMs` is what a hop of this node usually takes; ways of unknown latency count as usual ones. The
- * first of equal ways; undefined when there are none.
+ * Of neighbours that are nearer to the goal, the one over which it is reached soonest: the round trip to it, and on from
+ * there, where every halving of the nodes that are left in between (`leftOf`) takes half a hop. `usualMs` is what a hop of
+ * this node usually takes; ways of unknown latency count as usual ones. The first of equal ways; undefined: there is none.
  */
-export function bestWay<C>(ways: readonly Way<C>[], usualMs: number): C | undefined {
+export function bestWay<C>(
+  ways: readonly C[],
+  latencyOf: LatencyOf<C>,
+  leftOf: (way: C) => number,
+  usualMs: number,
+): C | undefined {
   const halvingMs = (usualMs + HOP_COST_MS) / 2
   let best: C | undefined
   let bestMs = Number.POSITIVE_INFINITY
-  for (const { to, ms, left } of ways) {
-    const inAll = (ms ?? usualMs) + halvingMs * Math.log2(1 + Math.max(left, 0))
+  for (const way of ways) {
+    const inAll = (latencyOf(way) ?? usualMs) + halvingMs * Math.log2(1 + Math.max(leftOf(way), 0))
     if (inAll < bestMs) {
-      best = to
+      best = way
       bestMs = inAll
     }
   }

@@ -28,16 +28,14 @@ export function nextHop(
   }
   const onTheWay = peers.filter((peer) => nearer(space, target, peer, place))
   if (onTheWay.length < 2) return onTheWay[0]?.contact
-  const rtts = onTheWay.map(({ contact }) => vicinity.measuredMs(contact.peer))
-  const measured = rtts.filter((ms) => ms !== undefined)
-  const usualMs = measured.reduce((sum, ms) => sum + ms, 0) / Math.max(1, measured.length)
+  const { usualMs } = vicinity
+  const latencyOf = ({ contact: { peer } }: Peer) => {
+    const ms = vicinity.measuredMs(peer)
+    return transport.connected(peer) ? ms : CONNECT_TRIPS * (ms ?? usualMs)
+  }
   const density = member.density()
-  const ways = onTheWay.map((to: Peer, i) => ({
-    to,
-    ms: (rtts[i] ?? usualMs) * (transport.connected(to.contact.peer) ? 1 : CONNECT_TRIPS),
-    left: density * ballVolume(dimensions, space.distance(target, to.point)),
-  }))
-  return bestWay(ways, usualMs)?.contact
+  const leftOf = ({ point }: Peer) => density * ballVolume(dimensions, space.distance(target, point))
+  return bestWay(onTheWay, latencyOf, leftOf, usualMs)?.contact
 }
 
 /** Of the Euclidean ball. */

@@ -6,6 +6,8 @@
 import type { Random } from '../../../src/core/env.ts'
 import { bestWay, type LatencyOf, nearest, nearestFew } from '../../../src/dht/proximity.ts'
 
+import { mean } from '../statistics.ts'
+
 /** ms from one node to another; undefined: not known. */
 export type Measure = (from: number, to: number) => number | undefined
 
@@ -150,10 +152,12 @@ export class RingGraph {
       else {
         const rest = (to: number) => this.#way(to, place)
         const ways = this.peers(at).filter((to) => this.#clockwise(at, to) <= rest(at))
-        const times = measure === undefined ? [] : ways.map((to) => measure(at, to) ?? 0)
-        const usualMs = times.reduce((sum, ms) => sum + ms, 0) / Math.max(1, times.length)
+        const from = at
+        const usualMs = measure === undefined ? 0 : mean(ways.map((to) => measure(from, to) ?? 0))
         at = bestWay(
-          ways.map((to, i) => ({ to, ms: times[i], left: rest(to) * nodes })),
+          ways,
+          (to) => measure?.(from, to),
+          (to) => rest(to) * nodes,
           usualMs,
         )!
       }

@@ -11,6 +11,7 @@ import { shortPeers } from '../../../src/vhash/peers.ts'
 import { closest, nearer, type Site } from '../../../src/vhash/route.ts'
 import type { Point } from '../../../src/vhash/space.ts'
 import { type NamedSpace, spaceNamed } from '../../../src/vhash/spaces.ts'
+import { mean } from '../statistics.ts'
 import type { Measure } from './ring-graph.ts'
 import { pushed } from './spring.ts'
 
@@ -105,15 +106,12 @@ export class TorusGraph {
     for (let at = this.#nodes[from]!; ; path.push(at.at)) {
       const better = [...at.short, ...at.long].filter((peer) => nearer(space, target, peer, at))
       if (better.length === 0) return at.at === this.owner(target) ? path : undefined
-      const left = ({ point }: Node) => this.#nodes.length * Math.PI * space.distance(target, point) ** 2
+      const leftOf = ({ point }: Node) => this.#nodes.length * Math.PI * space.distance(target, point) ** 2
+      const from = at
       if (measure === undefined) at = closest(space, target, better)!
       else {
-        const times = better.map((peer) => measure(at.at, peer.at) ?? 0)
-        const usualMs = times.reduce((sum, ms) => sum + ms, 0) / times.length
-        at = bestWay(
-          better.map((to, i) => ({ to, ms: times[i], left: left(to) })),
-          usualMs,
-        )!
+        const latencyOf = (peer: Node) => measure(from.at, peer.at)
+        at = bestWay(better, latencyOf, leftOf, mean(better.map((peer) => latencyOf(peer) ?? 0)))!
       }
     }
   }

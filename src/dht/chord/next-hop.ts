@@ -36,9 +36,11 @@ export function nextHop(
     const owner = member.cache.ownerOf(key, now)
     if (owner !== undefined && usable(owner)) return owner
   }
-  // Else one of those that are known before the key.
+  // Else one of those that are known before the key: of the successors the farthest, for the others are small steps.
   const onTheWay = (contact: Contact) => between(self.id, contact.id, key) && usable(contact)
-  const known = [...state.succ, ...member.fingers.list()].filter(onTheWay)
+  const known = member.fingers.list().filter(onTheWay)
+  const farthest = state.succ.findLast(onTheWay)
+  if (farthest !== undefined) known.push(farthest)
   if (!noCache) {
     const cached = member.cache.before(key, now, (c) => onTheWay(c) && member.transport.connected(c.peer))
     if (cached !== undefined) known.push(cached)
@@ -54,18 +56,12 @@ function quickest(member: Member, key: Key, known: readonly Contact[]): Contact 
   if (known.length < 2) return known[0]
   const { transport, vicinity, settings } = member
   const size = member.sizeEstimate()
-  const left = (to: Contact) => size * arcShare(to.id, key)
-  if (!settings.proximity)
-    return bestWay(
-      known.map((to) => ({ to, ms: undefined, left: left(to) })),
-      0,
-    )
-  const rtts = known.map(({ peer }) => vicinity.measuredMs(peer))
-  const measured = rtts.filter((ms) => ms !== undefined)
-  const usualMs = measured.reduce((sum, ms) => sum + ms, 0) / Math.max(1, measured.length)
-  const ways = known.map((to, i) => {
-    const ms = (rtts[i] ?? usualMs) * (transport.connected(to.peer) ? 1 : CONNECT_TRIPS)
-    return { to, ms, left: left(to) }
-  })
-  return bestWay(ways, usualMs)
+  const leftOf = (to: Contact) => size * arcShare(to.id, key)
+  if (!settings.proximity) return bestWay(known, () => undefined, leftOf, 0)
+  const usualMs = vicinity.usualMs
+  const latencyOf = ({ peer }: Contact) => {
+    const ms = vicinity.measuredMs(peer)
+    return transport.connected(peer) ? ms : CONNECT_TRIPS * (ms ?? usualMs)
+  }
+  return bestWay(known, latencyOf, leftOf, usualMs)
 }

@@ -82,14 +82,9 @@ describe('the best way', () => {
   test('where latencies are alike it is the way that leaves least', () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.nat({ max: 5000 }), { minLength: 1 }), fc.nat({ max: 300 }), (lefts, ms) => {
-        const ways = lefts.map((left) => ({ to: left, ms, left }))
-        expect(bestWay(ways, ms)).toBe(Math.min(...lefts))
-        expect(
-          bestWay(
-            ways.map(({ to, left }) => ({ to, ms: undefined, left })),
-            ms,
-          ),
-        ).toBe(Math.min(...lefts))
+        const same = (left: number) => left
+        expect(bestWay(lefts, () => ms, same, ms)).toBe(Math.min(...lefts))
+        expect(bestWay(lefts, () => undefined, same, ms)).toBe(Math.min(...lefts))
       }),
     )
   })
@@ -102,18 +97,24 @@ describe('the best way', () => {
     ['unknown is usual', { ms: 180, left: 50 }, { ms: undefined, left: 50 }, 100, 'b'],
     ['on a fast network hops count more than their times', { ms: 0.9, left: 100 }, { ms: 0.1, left: 200 }, 0.5, 'a'],
   ] as const)('%s', (_, a, b, usualMs, expected) => {
-    expect(
-      bestWay(
-        [
-          { to: 'a', ...a },
-          { to: 'b', ...b },
-        ],
-        usualMs,
-      ),
-    ).toBe(expected)
+    const ways = { a, b }
+    const best = bestWay(
+      ['a', 'b'] as const,
+      (name) => ways[name].ms,
+      (name) => ways[name].left,
+      usualMs,
+    )
+    expect(best).toBe(expected)
   })
 
   test('no ways, none', () => {
-    expect(bestWay([], 100)).toBeUndefined()
+    expect(
+      bestWay(
+        [],
+        () => 1,
+        () => 1,
+        100,
+      ),
+    ).toBeUndefined()
   })
 })
