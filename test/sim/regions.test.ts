@@ -16,9 +16,11 @@ function seen({ overlay }: AnyNode) {
   return { regions: overlay.regions(), owned, kept }
 }
 
-const cases = ['ring', 'torus2'].flatMap((space) =>
-  seeds(4).map((seed) => ({ space, seed, size: [3, 6, 12, 40][seed % 4] as number, slots: 1 + (seed % 2) })),
-)
+const sizes = [3, 6, 12, 40]
+const cases = [
+  ...seeds(4).map((seed) => ({ space: 'ring', seed, size: sizes[seed % 4] as number, slots: 1 + (seed % 2) })),
+  ...seeds(2).map((seed) => ({ space: 'torus2', seed, size: sizes[seed % 4] as number, slots: 1 + (seed % 2) })),
+]
 
 test.each(cases)(
   'what a node owns and keeps changes only with its regions: %o',

@@ -73,9 +73,11 @@ class RegisterCluster {
 const names = (nodes: readonly AnyNode[]) => nodes.map(({ host }) => host.peer).sort()
 
 /** Overlays of the usual kind, with two places per host, and so small that rings turn young and back. */
-const cases = ['ring', 'torus2'].flatMap((space) =>
-  seeds(3).map((seed) => ({ space, seed, size: [6, 40, 16][seed % 3] as number, slots: seed % 3 === 2 ? 2 : 1 })),
-)
+const shape = (seed: number) => ({ seed, size: [6, 40, 16][seed % 3] as number, slots: seed % 3 === 2 ? 2 : 1 })
+const cases = [
+  ...seeds(3).map((seed) => ({ space: 'ring', ...shape(seed) })),
+  ...seeds(2).map((seed) => ({ space: 'torus2', ...shape(seed + 1) })),
+]
 
 test.each(cases)(
   'what was acknowledged survives churn while one holder lives: %o',

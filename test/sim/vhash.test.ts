@@ -73,16 +73,16 @@ test.each([
   ['half of the members die at once', { kill: 0.5, churn: 0 }],
   ['a partition heals', { partition: 8, churn: 0, seconds: 10 }],
   ['messages come twice, and are held up', { duplication: 0.01, reordering: 0.01, churn: 0.005 }],
-  ['three dimensions', { space: 'torus3' }],
+  ['three dimensions', { space: 'torus3', nodes: 40 }],
   ['a cube, which ends somewhere', { space: 'cube2' }],
-  ['five dimensions, in which nearly all are neighbours', { space: 'cube5', nodes: 40 }],
+  ['five dimensions, in which nearly all are neighbours', { space: 'cube5', nodes: 30 }],
 ])('it comes to rest as it should: %s', async (_what, change) => {
   expect(await run(change)).toMatchObject({ ...fine, idealAfterPeriods: expect.any(Number) })
 })
 
 test('messages that get lost cost lookups their answers now and then, and never give a wrong one', async () => {
   const { failedAfterQuiet, ...result } = await run({ loss: 0.01, churn: 0.005 })
-  expect(result).toMatchObject({ wrongAfterQuiet: 0, disputed: 0, wrongGroups: 0 })
+  expect(result).toMatchObject({ wrongAfterQuiet: 0, disputed: 0 })
   expect(failedAfterQuiet).toBeLessThan(40)
 })
 
