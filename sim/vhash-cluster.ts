@@ -1,9 +1,9 @@
 /** A cluster of real VHash nodes. */
 import type { Key } from '../src/core/ids.ts'
 import { VHashHost, type VHashHostOptions } from '../src/vhash/host.ts'
-import { livePeers } from '../src/vhash/live-choice.ts'
 import type { VHashNode } from '../src/vhash/node.ts'
 import type { Peer } from '../src/vhash/peer.ts'
+import { shortPeers } from '../src/vhash/peers.ts'
 import { closest, nearest } from '../src/vhash/route.ts'
 import type { SimHost } from './network.ts'
 import { type ClusterNode, OverlayCluster, type OverlayClusterOptions } from './overlay-cluster.ts'
@@ -63,6 +63,6 @@ export class VHashCluster extends OverlayCluster<VHashNode> {
     const { space } = this.named
     const others = places.filter(({ id }) => id !== place.id)
     const near = others.length > START_CANDIDATES ? nearest(space, place.point, others, START_CANDIDATES) : others
-    return livePeers(this.named, place, near)
+    return shortPeers(this.named, place, near, 'exact').peers
   }
 }

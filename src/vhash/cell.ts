@@ -23,14 +23,16 @@ const EPSILON = 1e-12
 /** Far more steps than a programme takes; degenerate ones could go round for ever. */
 const MOST_PIVOTS = 200
 
-/**
- * Which of the half-spaces bound the cell: indices, ascending. The origin lies inside of all. `box` is one pair of bounds
- * per dimension around the origin, [least, most], that the cell does not reach beyond.
- */
-export function boundsOf(
-  halfSpaces: readonly HalfSpace[],
-  box: readonly (readonly [least: number, most: number])[],
-): number[] {
+/** One pair of bounds per dimension, around the origin. */
+export type Box = readonly (readonly [least: number, most: number])[]
+
+/** Which of the half-spaces bound the cell: indices, ascending. The origin lies inside of all, and the cell inside `box`. */
+export function boundsOf(halfSpaces: readonly HalfSpace[], box: Box): number[] {
+  return cellOf(halfSpaces, box).bounds
+}
+
+/** The same, and the smallest box around the cell. */
+export function cellOf(halfSpaces: readonly HalfSpace[], box: Box): { bounds: number[]; box: () => Box } {
   const cell = new Cell(halfSpaces, box)
   // The nearest first: most of them count, and then few of the others pass.
   const depths = halfSpaces.map(({ a, b }) => (b * b) / a.reduce((sum, each) => sum + each * each, Number.MIN_VALUE))
@@ -43,7 +45,7 @@ export function boundsOf(
       cell.bounds.push(first)
     }
   }
-  return cell.bounds.sort((i, j) => i - j)
+  return { bounds: cell.bounds.sort((i, j) => i - j), box: () => cell.box() }
 }
 
 /** The numbers in flat arrays: a node asks for thousands of programmes. */
@@ -61,7 +63,7 @@ class Cell {
   readonly #edges: Float64Array
   readonly #along: Float64Array
 
-  constructor(halfSpaces: readonly HalfSpace[], box: readonly (readonly [least: number, most: number])[]) {
+  constructor(halfSpaces: readonly HalfSpace[], box: Box) {
     const d = box.length
     const rows = halfSpaces.length + 2 * d
     this.#d = d
@@ -90,20 +92,36 @@ class Cell {
    */
   reachesBeyond(goal: number): boolean {
     const d = this.#d
+    let scale = 0
+    for (let k = goal * d; k < (goal + 1) * d; k++) scale += this.#normals[k]! ** 2
+    return this.#goFarthest(goal, this.#offsets[goal]! + EPSILON * (this.#offsets[goal]! + scale))
+  }
+
+  box(): Box {
+    const reach = (wall: number) => {
+      this.#goFarthest(wall, Number.NEGATIVE_INFINITY)
+      return this.#dot(wall, this.#x, 0)
+    }
+    return Array.from({ length: this.#d }, (_, i) => {
+      const wall = this.#given + 2 * i
+      return [-reach(wall), reach(wall + 1)] as const
+    })
+  }
+
+  /** Makes x the point farthest along the normal of row `goal`, and says true; or false when that is not beyond `margin`. */
+  #goFarthest(goal: number, margin: number): boolean {
+    const d = this.#d
     const normals = this.#normals
     const x = this.#x
     const edges = this.#edges
     const along = this.#along
     edges.fill(0)
-    let scale = 0
     for (let i = 0; i < d; i++) {
       const c = normals[goal * d + i]!
       const wall = this.#given + 2 * i + (c < 0 ? 0 : 1)
       x[i] = (c < 0 ? -1 : 1) * this.#offsets[wall]!
       edges[i * d + i] = c < 0 ? -1 : 1
-      scale += c * c
     }
-    const margin = this.#offsets[goal]! + EPSILON * (this.#offsets[goal]! + scale)
     for (let pivots = 0; pivots < MOST_PIVOTS; pivots++) {
       // What can still be reached only shrinks.
       if (this.#dot(goal, x, 0) <= margin) return false

@@ -2,7 +2,7 @@
  * The exact neighbours of a node in the spaces whose bisectors are flat in some chart: Delaunay edges in the plane, bounds
  * of the Voronoi cell elsewhere.
  */
-import { boundsOf, type HalfSpace } from './cell.ts'
+import { type Box, boundsOf, cellOf, type HalfSpace } from './cell.ts'
 import { planeNeighbours, torusNeighbours } from './delaunay.ts'
 import type { Point } from './space.ts'
 import { torusWay } from './spaces/torus.ts'
@@ -14,11 +14,37 @@ export function exactOnTorus(dimensions: number): Exact {
   if (dimensions === 2) return (self, others) => torusNeighbours(others.map((other) => torusWay(self, other)))
   // Half of the way around is as far as one's own images: the cell ends there.
   const box = Array.from({ length: dimensions }, () => [-0.5, 0.5] as const)
-  return (self, others) =>
-    boundsOf(
-      others.map((other) => towards(torusWay(self, other))),
-      box,
+  return (self, others) => {
+    const ways = others.map((other) => torusWay(self, other))
+    const { bounds, box: around } = cellOf(ways.map(towards), box)
+    // In a small network the cell reaches so far that a node bounds it from behind too. Only what cuts the box can.
+    const cut = around()
+    const behind = ways.flatMap((way, i) => imagesOf(way).map((image) => ({ i, halfSpace: towards(image) })))
+    const cutting = behind.filter(({ halfSpace }) => farthestIn(cut, halfSpace.a) > halfSpace.b)
+    if (cutting.length === 0) return bounds
+    const all = [...bounds.map((i) => ({ i, halfSpace: towards(ways[i]!) })), ...cutting]
+    const found = boundsOf(
+      all.map(({ halfSpace }) => halfSpace),
+      cut,
     )
+    return [...new Set(found.map((at) => all[at]!.i))].sort((i, j) => i - j)
+  }
+}
+
+/** The same node reached the other way around, in some of the dimensions; any other way is longer than all of these. */
+function imagesOf(way: readonly number[]): number[][] {
+  const images: number[][] = []
+  for (let turned = 1; turned < 1 << way.length; turned++) {
+    images.push(way.map((each, i) => ((turned >> i) & 1 ? each - (each < 0 ? -1 : 1) : each)))
+  }
+  return images
+}
+
+/** How far a box reaches along a normal, times its length. */
+function farthestIn(box: Box, normal: readonly number[]): number {
+  let sum = 0
+  for (const [i, [least, most]] of box.entries()) sum += Math.max(normal[i]! * least, normal[i]! * most)
+  return sum
 }
 
 export function exactInCube(dimensions: number): Exact {

@@ -17,11 +17,11 @@ import type { RequestOf } from '../net/message.ts'
 import type { Transport } from '../net/transport.ts'
 import { Acquaintances } from './acquaintances.ts'
 import { longLimit } from './dgvh.ts'
-import { livePeers } from './live-choice.ts'
 import { type Gossip, Lookup, Ping } from './messages.ts'
 import { type Circumstances, Neighbourhood, type Neighbours } from './neighbourhood.ts'
 import { ballVolume, nextHop } from './next-hop.ts'
 import { type Peer, peerAt } from './peer.ts'
+import { shortPeers } from './peers.ts'
 import { nearer, nearest } from './route.ts'
 import type { NamedSpace } from './spaces.ts'
 
@@ -79,7 +79,7 @@ export class Member implements Router {
     this.around = new Neighbourhood({
       self: this.place,
       space: named.space,
-      choose: (place, candidates) => livePeers(named, place, candidates),
+      choose: (place, candidates) => shortPeers(named, place, candidates, 'exact').peers,
       periodMs: settings.periodMs,
       mostLong: longLimit(named.dimensions),
       isDead: (contact) => this.graves.holds(contact, env.clock.now()),

@@ -73,9 +73,10 @@ test.each([
   ['half of the members die at once', { kill: 0.5, churn: 0 }],
   ['a partition heals', { partition: 8, churn: 0, seconds: 10 }],
   ['messages come twice, and are held up', { duplication: 0.01, reordering: 0.01, churn: 0.005 }],
-  ['three dimensions, so few that all are neighbours', { space: 'torus3', nodes: 40, seconds: 6 }],
+  ['three dimensions, so few that cells touch around the back', { space: 'torus3', nodes: 40, seconds: 6 }],
   ['three dimensions', { space: 'torus3', nodes: 90, seconds: 6 }],
   ['a cube, which ends somewhere', { space: 'cube2' }],
+  ['four dimensions, all the way around', { space: 'torus4', nodes: 100, seconds: 6 }],
   ['five dimensions', { space: 'cube5', nodes: 30, seconds: 6 }],
 ])('it comes to rest as it should: %s', async (_what, change) => {
   expect(await run(change)).toMatchObject({ ...fine, idealAfterPeriods: expect.any(Number) })

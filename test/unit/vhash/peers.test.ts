@@ -83,10 +83,14 @@ describe.each(['torus2', 'cube2'])('exact neighbours in the plane: %s', (name) =
   })
 })
 
-test('a cell in many dimensions: a candidate is a neighbour if and only if a point says so', () => {
+test.each([
+  ['torus3', 60],
+  ['torus3', 8],
+  ['torus4', 30],
+])('a cell in %s among %i nodes: a candidate is a neighbour if and only if a point says so', (name, nodes) => {
   // Points drawn at random in the torus: whoever is second nearest where self is nearest shares a bound with it.
-  const named = spaceNamed('torus3')
-  const sites = drawn(named, 60, 'witness')
+  const named = spaceNamed(name)
+  const sites = drawn(named, nodes, 'witness')
   const self = sites[0]!
   const others = sites.slice(1)
   const exact = new Set(
@@ -103,7 +107,8 @@ test('a cell in many dimensions: a candidate is a neighbour if and only if a poi
     if (nearer.length === 1) witnessed.add(nearer[0]!.id)
   }
   expect([...witnessed].filter((id) => !exact.has(id))).toEqual([])
-  expect([...exact].filter((id) => !witnessed.has(id)).length).toBeLessThanOrEqual(2)
+  // Small faces are seldom met.
+  expect([...exact].filter((id) => !witnessed.has(id)).length).toBeLessThanOrEqual(exact.size / 8)
 })
 
 describe.each('symmetric ring xor torus2 torus3 torus5 cube2 cube3 cube5 hyperbolic2 hyperbolic3'.split(' '))(
