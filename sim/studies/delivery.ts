@@ -41,8 +41,8 @@ const GREEDY_EVERY = 10
 const PUBLISHED = { accepted: 0.966, padded: 0.987 }
 
 function units({ seeds, quick }: StudyOptions): Unit[] {
-  const n = quick ? 200 : 1000
-  const lookups = quick ? 5000 : 1_000_000
+  const n = quick ? 60 : 1000
+  const lookups = quick ? 2000 : 1_000_000
   return SPACES.split(' ').flatMap((space) => seeds.map((seed) => ({ space, n, lookups, seed })))
 }
 

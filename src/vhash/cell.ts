@@ -31,8 +31,11 @@ export function boundsOf(halfSpaces: readonly HalfSpace[], box: Box): number[] {
   return cellOf(halfSpaces, box).bounds
 }
 
-/** The same, and the smallest box around the cell. */
-export function cellOf(halfSpaces: readonly HalfSpace[], box: Box): { bounds: number[]; box: () => Box } {
+/** The same, and the cell, of which `reach` is the greatest direction . x of its points x. */
+export function cellOf(
+  halfSpaces: readonly HalfSpace[],
+  box: Box,
+): { bounds: number[]; reach: (direction: readonly number[]) => number } {
   const cell = new Cell(halfSpaces, box)
   // The nearest first: most of them count, and then few of the others pass.
   const depths = halfSpaces.map(({ a, b }) => (b * b) / a.reduce((sum, each) => sum + each * each, Number.MIN_VALUE))
@@ -45,7 +48,7 @@ export function cellOf(halfSpaces: readonly HalfSpace[], box: Box): { bounds: nu
       cell.bounds.push(first)
     }
   }
-  return { bounds: cell.bounds.sort((i, j) => i - j), box: () => cell.box() }
+  return { bounds: cell.bounds.sort((i, j) => i - j), reach: (direction) => cell.reach(direction) }
 }
 
 /** The numbers in flat arrays: a node asks for thousands of programmes. */
@@ -62,6 +65,8 @@ class Cell {
   /** Edge i of the vertex x: along it, backwards, x leaves its i-th bound and keeps the others. */
   readonly #edges: Float64Array
   readonly #along: Float64Array
+  /** Where the programme goes. */
+  readonly #goal: Float64Array
 
   constructor(halfSpaces: readonly HalfSpace[], box: Box) {
     const d = box.length
@@ -84,6 +89,7 @@ class Cell {
     this.#x = new Float64Array(d)
     this.#edges = new Float64Array(d * d)
     this.#along = new Float64Array(d)
+    this.#goal = new Float64Array(d)
   }
 
   /**
@@ -91,40 +97,37 @@ class Cell {
    * the normal of goal.
    */
   reachesBeyond(goal: number): boolean {
-    const d = this.#d
     let scale = 0
-    for (let k = goal * d; k < (goal + 1) * d; k++) scale += this.#normals[k]! ** 2
-    return this.#goFarthest(goal, this.#offsets[goal]! + EPSILON * (this.#offsets[goal]! + scale))
-  }
-
-  box(): Box {
-    const reach = (wall: number) => {
-      this.#goFarthest(wall, Number.NEGATIVE_INFINITY)
-      return this.#dot(wall, this.#x, 0)
+    for (let i = 0; i < this.#d; i++) {
+      const each = this.#normals[goal * this.#d + i]!
+      this.#goal[i] = each
+      scale += each * each
     }
-    return Array.from({ length: this.#d }, (_, i) => {
-      const wall = this.#given + 2 * i
-      return [-reach(wall), reach(wall + 1)] as const
-    })
+    return this.#goFarthest(this.#offsets[goal]! + EPSILON * (this.#offsets[goal]! + scale))
   }
 
-  /** Makes x the point farthest along the normal of row `goal`, and says true; or false when that is not beyond `margin`. */
-  #goFarthest(goal: number, margin: number): boolean {
+  reach(direction: readonly number[]): number {
+    this.#goal.set(direction)
+    this.#goFarthest(Number.NEGATIVE_INFINITY)
+    return this.#towardsGoal(this.#x, 0)
+  }
+
+  /** Makes x the point that is farthest towards the goal, and says true; or false when that is not beyond `margin`. */
+  #goFarthest(margin: number): boolean {
     const d = this.#d
-    const normals = this.#normals
     const x = this.#x
     const edges = this.#edges
     const along = this.#along
     edges.fill(0)
     for (let i = 0; i < d; i++) {
-      const c = normals[goal * d + i]!
+      const c = this.#goal[i]!
       const wall = this.#given + 2 * i + (c < 0 ? 0 : 1)
       x[i] = (c < 0 ? -1 : 1) * this.#offsets[wall]!
       edges[i * d + i] = c < 0 ? -1 : 1
     }
     for (let pivots = 0; pivots < MOST_PIVOTS; pivots++) {
       // What can still be reached only shrinks.
-      if (this.#dot(goal, x, 0) <= margin) return false
+      if (this.#towardsGoal(x, 0) <= margin) return false
       const entering = this.#mostViolated()
       if (entering < 0) return true
       let leaving = -1
@@ -132,7 +135,7 @@ class Cell {
       for (let i = 0; i < d; i++) {
         along[i] = this.#dot(entering, edges, i * d)
         if (along[i]! <= EPSILON) continue
-        const ratio = this.#dot(goal, edges, i * d) / along[i]!
+        const ratio = this.#towardsGoal(edges, i * d) / along[i]!
         if (ratio < least) {
           least = ratio
           leaving = i
@@ -189,6 +192,12 @@ class Cell {
       }
     }
     return worst
+  }
+
+  #towardsGoal(vector: Float64Array, at: number): number {
+    let sum = 0
+    for (let i = 0; i < this.#d; i++) sum += this.#goal[i]! * vector[at + i]!
+    return sum
   }
 
   /** Of a normal and the vector that begins at `at`. */

@@ -2,7 +2,7 @@
  * The exact neighbours of a node in the spaces whose bisectors are flat in some chart: Delaunay edges in the plane, bounds
  * of the Voronoi cell elsewhere.
  */
-import { type Box, boundsOf, cellOf, type HalfSpace } from './cell.ts'
+import { boundsOf, cellOf, type HalfSpace } from './cell.ts'
 import { planeNeighbours, torusNeighbours } from './delaunay.ts'
 import type { Point } from './space.ts'
 import { torusWay } from './spaces/torus.ts'
@@ -16,35 +16,48 @@ export function exactOnTorus(dimensions: number): Exact {
   const box = Array.from({ length: dimensions }, () => [-0.5, 0.5] as const)
   return (self, others) => {
     const ways = others.map((other) => torusWay(self, other))
-    const { bounds, box: around } = cellOf(ways.map(towards), box)
-    // In a small network the cell reaches so far that a node bounds it from behind too. Only what cuts the box can.
-    const cut = around()
-    const behind = ways.flatMap((way, i) => imagesOf(way).map((image) => ({ i, halfSpace: towards(image) })))
-    const cutting = behind.filter(({ halfSpace }) => farthestIn(cut, halfSpace.a) > halfSpace.b)
-    if (cutting.length === 0) return bounds
-    const all = [...bounds.map((i) => ({ i, halfSpace: towards(ways[i]!) })), ...cutting]
+    const { bounds, reach } = cellOf(ways.map(towards), box)
+    // In a small network a cell reaches so far that a node may bound it from behind too.
+    const behind = cuttingImages(ways, reach)
+    if (behind.length === 0) return bounds
+    const all = [...bounds.map((i) => ({ i, halfSpace: towards(ways[i]!) })), ...behind]
     const found = boundsOf(
       all.map(({ halfSpace }) => halfSpace),
-      cut,
+      box,
     )
     return [...new Set(found.map((at) => all[at]!.i))].sort((i, j) => i - j)
   }
 }
 
-/** The same node reached the other way around, in some of the dimensions; any other way is longer than all of these. */
-function imagesOf(way: readonly number[]): number[][] {
-  const images: number[][] = []
-  for (let turned = 1; turned < 1 << way.length; turned++) {
-    images.push(way.map((each, i) => ((turned >> i) & 1 ? each - (each < 0 ? -1 : 1) : each)))
+/**
+ * The images of nodes, reached the other way around in some of the dimensions, that may cut a cell; any other image is
+ * behind one of these. How far the cell reaches is asked along the axes and the diagonals only: of a direction with signs
+ * s and least part m, it reaches no farther than m s and the rest take it.
+ */
+function cuttingImages(ways: readonly (readonly number[])[], reach: (direction: readonly number[]) => number) {
+  const dimensions = ways[0]?.length ?? 0
+  const along = (axis: number, sign: number) => Array.from({ length: dimensions }, (_, i) => (i === axis ? sign : 0))
+  const axes = Array.from({ length: dimensions }, (_, axis) => [reach(along(axis, -1)), reach(along(axis, 1))] as const)
+  const diagonals = Array.from({ length: 1 << dimensions }, (_, signs) =>
+    reach(Array.from({ length: dimensions }, (_, i) => ((signs >> i) & 1 ? 1 : -1))),
+  )
+  const images: { i: number; halfSpace: HalfSpace }[] = []
+  for (const [i, way] of ways.entries()) {
+    for (let turned = 1; turned < diagonals.length; turned++) {
+      const image = way.map((each, axis) => ((turned >> axis) & 1 ? each - (each < 0 ? -1 : 1) : each))
+      const halfSpace = towards(image)
+      let signs = 0
+      let least = 1
+      for (const [axis, each] of image.entries()) {
+        if (each > 0) signs |= 1 << axis
+        least = Math.min(least, Math.abs(each))
+      }
+      let most = least * diagonals[signs]!
+      for (const [axis, each] of image.entries()) most += (Math.abs(each) - least) * axes[axis]![each > 0 ? 1 : 0]
+      if (most > halfSpace.b) images.push({ i, halfSpace })
+    }
   }
   return images
-}
-
-/** How far a box reaches along a normal, times its length. */
-function farthestIn(box: Box, normal: readonly number[]): number {
-  let sum = 0
-  for (const [i, [least, most]] of box.entries()) sum += Math.max(normal[i]! * least, normal[i]! * most)
-  return sum
 }
 
 export function exactInCube(dimensions: number): Exact {

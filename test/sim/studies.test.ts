@@ -12,7 +12,7 @@ import { run } from '../../sim/studies/runner/command.ts'
 const out = mkdtempSync(join(tmpdir(), 'chorale-studies-'))
 afterAll(() => rmSync(out, { recursive: true }))
 
-test('every study can be run, judged, drawn and put on the page', { timeout: 300_000 }, async () => {
+test('every study can be run, judged, drawn and put on the page', { timeout: 600_000 }, async () => {
   let lines = ''
   let said = ''
   const code = await run(
