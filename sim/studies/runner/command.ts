@@ -110,9 +110,8 @@ class Run {
     }
     const { plans, missing } = await this.#plan()
     if (out !== undefined) prepareDirectory(out)
-    await this.#runUnits(plans)
-    const studies: PageStudy[] = []
-    for (const plan of plans) studies.push(await this.#report(plan))
+    const studies = await this.#runUnits(plans)
+    for (const study of studies) this.#tell(study)
     if (this.#name !== ALL) return
     await this.#finish({ version: this.#terminal.version, command: this.#command(ALL), studies, missing })
     if (!this.#flags.quiet) this.#terminal.err(`${out}/index.html, ${duration(this.#terminal.now() - startedAtMs)}\n`)
@@ -147,10 +146,13 @@ class Run {
     return { study, seeds, units, results: [], ended: 0, weightDone: 0, weight }
   }
 
-  async #runUnits(plans: readonly Planned[]): Promise<void> {
+  /** Each study is written down as soon as its units have ended. */
+  async #runUnits(plans: readonly Planned[]): Promise<PageStudy[]> {
     const { err, live, width, now, signal } = this.#terminal
     const progress = this.#flags.quiet ? undefined : new Progress({ write: err, live, width, now })
-    const places = plans.flatMap((plan) => plan.units.map((unit, index) => ({ plan, unit, index })))
+    const all = plans.flatMap((plan) => plan.units.map((unit, index) => ({ plan, unit, index })))
+    // The longest unit of each study first, so that none is left to one core at the end.
+    const places = [...all.filter(({ index }) => index === 0), ...all.filter(({ index }) => index > 0)]
     const works: Work[] = places.map(({ plan, unit }) => ({ study: plan.study.name, unit }))
     const show = () => {
       // Each study counts the same: their weights are not in one unit.
@@ -160,6 +162,7 @@ class Run {
       const detail = `${running?.ended} of ${running?.units.length} units`
       progress?.update({ label, share, detail, even: plans.length === 1 })
     }
+    const reports = new Map<Planned, Promise<PageStudy>>()
     try {
       show()
       await runUnits(works, { registry: this.#studies.url, signal }, (place, result) => {
@@ -168,13 +171,19 @@ class Run {
         plan.ended++
         plan.weightDone += plan.study.weight?.(unit) ?? 1
         show()
+        if (plan.ended < plan.units.length) return
+        const report = this.#report(plan)
+        report.catch(() => {}) // it is awaited below, with those of the others
+        reports.set(plan, report)
       })
+      return await Promise.all(plans.map((plan) => reports.get(plan) ?? this.#report(plan)))
     } finally {
       progress?.end()
+      await Promise.allSettled(reports.values())
     }
   }
 
-  /** Says what was found and writes it down. */
+  /** Judges what was found and writes it down. */
   async #report({ study, seeds, units, results }: Planned): Promise<PageStudy> {
     const { name, title, source } = study
     const done: Done<unknown, unknown>[] = units.map((unit, index) => ({ unit, result: results[index] }))
@@ -182,7 +191,6 @@ class Run {
     checkReport(name, report)
     const command = this.#command(name, seeds)
     const drawings = this.#flags.out === undefined ? [] : await this.#write(this.#flags.out, name, report)
-    this.#tell(name, title, command, report)
     return { name, title, source, command, report, drawings }
   }
 
@@ -216,7 +224,7 @@ class Run {
     return drawings
   }
 
-  #tell(name: string, title: string, command: string, { rows, notes = [] }: Report): void {
+  #tell({ name, title, command, report: { rows, notes = [] } }: PageStudy): void {
     const { out } = this.#terminal
     if (this.#flags.json) {
       const type = this.#name === ALL ? 'study' : 'result'
