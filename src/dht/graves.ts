@@ -22,8 +22,9 @@ export class Graveyard {
 
   /** `left`: it said so itself, and will not be back as this incarnation. */
   bury(contact: Contact, nowMs: number, left = false): void {
+    const hasLeft = left || this.left(contact)
     this.#dead.delete(contact.id)
-    this.#dead.set(contact.id, { contact, atMs: nowMs, left })
+    this.#dead.set(contact.id, { contact, atMs: nowMs, left: hasLeft })
     if (this.#dead.size > MAX_DEAD) {
       for (const id of this.#dead.keys()) {
         this.#dead.delete(id)

@@ -79,7 +79,8 @@ export async function watch(member: Member, contact: Contact): Promise<void> {
 
 /** Lookups go over open connections to short and long peers: opens one that is missing. */
 export function openConnection(member: Member): void {
-  const missing = member.around.known.find(({ contact }) => !member.transport.connected(contact.peer))
+  const { transport, around } = member
+  const missing = around.known.find(({ contact: { peer } }) => peer !== transport.peer && !transport.connected(peer))
   if (missing !== undefined) void isAlive(member, missing.contact)
 }
 

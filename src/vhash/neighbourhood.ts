@@ -113,11 +113,12 @@ export class Neighbourhood {
   /** Lets go of those who were silent for long. */
   expire(nowMs: number): void {
     const silentMs = FAN_PERIODS * this.#options.periodMs
+    const before = this.#told.size
     for (const { contact, atMs } of [...this.#told.values()]) {
       if (nowMs - atMs <= silentMs || this.#short.some(({ id }) => id === contact.id)) continue
       this.#told.delete(contact.id)
-      this.#rebuild(nowMs, [])
     }
+    if (this.#told.size < before) this.#rebuild(nowMs, [])
   }
 
   #rebuild(nowMs: number, more: readonly Contact[]): void {
@@ -138,13 +139,18 @@ export class Neighbourhood {
     this.#known = [...near, ...nearest(space, self.point, others, mostLong)]
   }
 
-  /** Everybody that was told of, without self and the dead; of two starts of one host the later. */
+  /**
+   * Everybody that was told of, without self and the dead; of two starts of one host the later. Hearsay does not put another
+   * host in the place of one that spoke.
+   */
   #gather(more: readonly Contact[]): Map<Key, Peer> {
     const { self, space, isDead } = this.#options
     const out = new Map<Key, Peer>()
     const add = (contact: Contact) => {
       const known = out.get(contact.id)
       if (contact.id === self.id || (known !== undefined && !isNewer(contact, known.contact)) || isDead(contact)) return
+      const spoke = this.#told.get(contact.id)?.contact
+      if (spoke !== undefined && spoke.peer !== contact.peer && !isDead(spoke)) return
       const before = this.#candidates.get(contact.id)
       const same = before !== undefined && sameNode(before.contact, contact)
       out.set(contact.id, same ? before : peerAt(space, contact))

@@ -9,7 +9,7 @@ import { nearer } from './route.ts'
 /** A request over a new connection takes so many round trips. */
 const CONNECT_TRIPS = 2.5
 
-/** Undefined: nobody that is known and may be used is nearer to the key than this node. */
+/** Undefined: nobody that is known and not to be avoided is nearer to the key than this node. */
 export function nextHop(
   member: Member,
   key: Key,
@@ -19,15 +19,19 @@ export function nextHop(
   const { transport, vicinity, acquaintances, place } = member
   const { space, dimensions } = member.settings.space
   const target = space.pointOf(key)
-  const usable = (id: Key) => avoid?.has(id) !== true && !member.isSuspect(id)
+  const mayBe = (id: Key) => avoid?.has(id) !== true
+  const usable = (id: Key) => mayBe(id) && !member.isSuspect(id)
   const peers = member.around.known.filter((peer) => usable(peer.id))
   if (!noCache) {
     const isOpen = ({ id, peer }: Contact) => usable(id) && transport.connected(peer)
     const shortcut = acquaintances.nearestTo(target, member.env.clock.now(), isOpen)
     if (shortcut !== undefined) peers.push(shortcut)
   }
-  const onTheWay = peers.filter((peer) => nearer(space, target, peer, place))
-  if (onTheWay.length < 2) return onTheWay[0]?.contact
+  const isOnTheWay = (peer: Peer) => nearer(space, target, peer, place)
+  const onTheWay = peers.filter(isOnTheWay)
+  // One who is late may live: as long as it is not known to be dead, the key is not ours.
+  if (onTheWay.length === 0) return member.around.known.find((peer) => mayBe(peer.id) && isOnTheWay(peer))?.contact
+  if (onTheWay.length === 1) return onTheWay[0]!.contact
   const { usualMs } = vicinity
   const latencyOf = ({ contact: { peer } }: Peer) => {
     const ms = vicinity.measuredMs(peer)

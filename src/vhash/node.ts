@@ -179,8 +179,10 @@ export class VHashNode implements OverlayNode {
     member.vicinity.heard(contact.peer, message.at)
     // As it was: whom a joiner parts from us is its neighbour.
     const view = member.view(message.long.length > 0)
-    if (contact.id !== member.self.id)
+    if (contact.id !== member.self.id) {
       member.hear([{ contact, short: message.short }], { more: message.long, unasked: true })
+      member.heard(contact) // only now may it be a short peer, which is told on once it has spoken
+    }
     return view
   }
 

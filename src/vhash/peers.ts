@@ -1,7 +1,7 @@
 /**
- * Which peers a node keeps, in the overlays that we run. Short peers make the topology: in the plane the exact Delaunay
- * neighbours, elsewhere those of DGVH, filled up to 3d + 1. Long peers are shortcuts, at most (3d + 1)^2; those that
- * greedy routing needs in order to deliver come first among them.
+ * Which peers a node keeps. Short peers make the topology: by default the exact Delaunay neighbours in the plane, elsewhere
+ * those of DGVH, filled up to 3d + 1; running nodes take the exact ones in all dimensions. Long peers (in the studies) are
+ * shortcuts, at most (3d + 1)^2; those that greedy routing needs in order to deliver come first among them.
  */
 import type { Heuristic, ShortPeers } from './dgvh.ts'
 import { byReach, dgvh, longLimit, padded } from './dgvh.ts'

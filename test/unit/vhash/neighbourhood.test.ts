@@ -62,6 +62,14 @@ test('whoever was told of by a neighbour is known, and chosen when others are go
   expect(node.known.some(({ id }) => dead.some((contact) => contact.id === id))).toBe(false)
 })
 
+test('hearsay does not put another host in the place of one that spoke', () => {
+  const node = around()
+  node.hear([{ contact: at(1), short: [] }], 0, { unasked: true })
+  const lie = { ...at(1), peer: 'another', incarnation: 2 ** 40 }
+  node.hear([{ contact: at(2), short: [lie] }], 0, { unasked: true })
+  expect(node.short.map(({ contact }) => contact.peer).sort()).toEqual(['p1', 'p2'])
+})
+
 test('it owns what lies nearer to it than to anybody that it was ever told of', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 120 }), fc.integer({ min: 1, max: 10 }), (count, parts) => {
