@@ -87,7 +87,7 @@ export function openConnections(member: Member): void {
 function openOne(member: Member, contacts: readonly Contact[], most: number): void {
   for (let i = 0; i < contacts.length && i < most; i++) {
     const contact = contacts[i]!
-    if (contact.peer === member.transport.peer || member.transport.connected(contact.peer)) continue
+    if (member.transport.connected(contact.peer)) continue
     void isAlive(member, contact)
     return
   }
