@@ -1,8 +1,9 @@
 /**
  * `npm run bench -- kill --nodes 32 --kill 16 --runs 10 --json`: SIGKILL for half of the nodes, at random, spread over a pi
  * job of about half a minute; with `--only wordcount` over a word count of a stored text, of which the network keeps
- * `--replicas` copies: of three, as usual, some blocks would be lost with half of the hosts; with `--space torus2` on VHash instead of the ring. Every run starts new processes and first runs the same job undisturbed, which is what it
- * is compared with: the value to the last bit, and the time. MapReduce (Dean and Ghemawat 2004) lost 5 % of its time
+ * `--replicas` copies: of three, as usual, some blocks would be lost with half of the hosts; with `--space torus2` on VHash
+ * instead of the ring. Every run starts new processes and first runs the same job undisturbed, which is what it is compared
+ * with: the value to the last bit, and the time. MapReduce (Dean and Ghemawat 2004) lost 5 % of its time
  * when 11.5 % of the workers were killed at once; they were replaced, ours are not.
  */
 import { seededRandom } from '../src/core/random.ts'

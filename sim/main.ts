@@ -59,28 +59,33 @@ program
     if (result.violations === 0 && options.fault !== undefined) fail('the planted fault was not caught')
   })
 
-program
-  .command('ring')
-  .description('a ring under churn: lookups against an oracle, then quiet until the ring is ideal')
-  .option('--nodes <n>', 'members', number(1, 100_000, true), RING_DEFAULTS.nodes)
+/** A scenario of an overlay under churn, with the options that all of them take. */
+function churned(name: string, description: string, defaults: RingOptions | VHashOptions): Command {
+  return program
+    .command(name)
+    .description(description)
+    .option('--nodes <n>', 'members', number(1, 100_000, true), defaults.nodes)
+    .option('--churn <share>', 'share of the members that die, and come, per second', share, defaults.churn)
+    .option('--seconds <n>', 'virtual seconds of it', count(1e6), defaults.seconds)
+    .option('--seed <n>', 'all randomness derives from it', count(2 ** 32), defaults.seed)
+    .option('--kill <share>', 'share of the members that die at once at the end', share, 0)
+    .option('--partition <n>', 'the last N seconds in two halves, which then meet again', count(1e6), 0)
+    .option('--lookups-per-second <n>', 'lookups meanwhile', number(1, 1e6, false), defaults.lookupsPerSecond)
+    .option('--lookups-after-quiet <n>', 'lookups at rest', count(1e7), defaults.lookupsAfterQuiet)
+    .option('--latency <file>', 'matrix of round-trip times in ms (tab-separated, .gz too); else 10 .. 80 ms one way')
+    .option('--loss <share>', 'messages lost', share, 0)
+    .option('--duplication <share>', 'requests that arrive twice', share, 0)
+    .option('--reordering <share>', 'messages overtaken by later ones', share, 0)
+    .option('--codec', 'every message through the codec, as on a wire', false)
+    .addOption(watchOption())
+    .option('--json', 'one JSON object on stdout')
+    .option('-q, --quiet', 'no progress')
+}
+
+churned('ring', 'a ring under churn: lookups against an oracle, then quiet until the ring is ideal', RING_DEFAULTS)
   .option('--r <n>', 'length of successor lists', number(1, 32, true), RING_DEFAULTS.r)
-  .option('--churn <share>', 'share of the members that die, and come, per second', share, RING_DEFAULTS.churn)
-  .option('--seconds <n>', 'virtual seconds of it', count(1e6), RING_DEFAULTS.seconds)
-  .option('--seed <n>', 'all randomness derives from it', count(2 ** 32), RING_DEFAULTS.seed)
-  .option('--kill <share>', 'share of the members that die at once at the end', share, 0)
-  .option('--partition <n>', 'the last N seconds in two halves, which then meet again', count(1e6), 0)
-  .option('--lookups-per-second <n>', 'lookups meanwhile', number(1, 1e6, false), RING_DEFAULTS.lookupsPerSecond)
-  .option('--lookups-after-quiet <n>', 'lookups at rest', count(1e7), RING_DEFAULTS.lookupsAfterQuiet)
-  .option('--latency <file>', 'matrix of round-trip times in ms (tab-separated, .gz too); else 10 .. 80 ms one way')
-  .option('--loss <share>', 'messages lost', share, 0)
-  .option('--duplication <share>', 'requests that arrive twice', share, 0)
-  .option('--reordering <share>', 'messages overtaken by later ones', share, 0)
   .option('--pauses <share>', 'share of the members that freeze for a second or two, per second', share, 0)
   .option('--no-proximity', 'fingers and next hops without regard to latency')
-  .option('--codec', 'every message through the codec, as on a wire', false)
-  .addOption(watchOption())
-  .option('--json', 'one JSON object on stdout')
-  .option('-q, --quiet', 'no progress')
   .action(async (options: RingOptions & { json?: boolean } & WatchOptions) => {
     if (options.partition > options.seconds) throw new ChoraleError('usage', '--partition is longer than --seconds')
     const result = await watched(options, (onProgress, recorder) => runRing(options, onProgress, recorder))
@@ -90,26 +95,12 @@ program
     if (result.wrongAfterQuiet > 0) fail(`${result.wrongAfterQuiet} lookups at rest ended at the wrong owner`)
   })
 
-program
-  .command('vhash')
-  .description('a Voronoi overlay under churn: lookups against an oracle, then quiet until all neighbours are right')
+churned(
+  'vhash',
+  'a Voronoi overlay under churn: lookups against an oracle, then quiet until all neighbours are right',
+  VHASH_DEFAULTS,
+)
   .option('--space <name>', 'torus2 .. torus5, cube2 .. cube5', VHASH_DEFAULTS.space)
-  .option('--nodes <n>', 'members', number(1, 100_000, true), VHASH_DEFAULTS.nodes)
-  .option('--churn <share>', 'share of the members that die, and come, per second', share, VHASH_DEFAULTS.churn)
-  .option('--seconds <n>', 'virtual seconds of it', count(1e6), VHASH_DEFAULTS.seconds)
-  .option('--seed <n>', 'all randomness derives from it', count(2 ** 32), VHASH_DEFAULTS.seed)
-  .option('--kill <share>', 'share of the members that die at once at the end', share, 0)
-  .option('--partition <n>', 'the last N seconds in two halves, which then meet again', count(1e6), 0)
-  .option('--lookups-per-second <n>', 'lookups meanwhile', number(1, 1e6, false), VHASH_DEFAULTS.lookupsPerSecond)
-  .option('--lookups-after-quiet <n>', 'lookups at rest', count(1e7), VHASH_DEFAULTS.lookupsAfterQuiet)
-  .option('--latency <file>', 'matrix of round-trip times in ms (tab-separated, .gz too); else 10 .. 80 ms one way')
-  .option('--loss <share>', 'messages lost', share, 0)
-  .option('--duplication <share>', 'requests that arrive twice', share, 0)
-  .option('--reordering <share>', 'messages overtaken by later ones', share, 0)
-  .option('--codec', 'every message through the codec, as on a wire', false)
-  .addOption(watchOption())
-  .option('--json', 'one JSON object on stdout')
-  .option('-q, --quiet', 'no progress')
   .action(async (options: VHashOptions & { json?: boolean } & WatchOptions) => {
     if (options.partition > options.seconds) throw new ChoraleError('usage', '--partition is longer than --seconds')
     const result = await watched(options, (onProgress, recorder) => runVHash(options, onProgress, recorder))

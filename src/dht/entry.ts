@@ -2,7 +2,8 @@
 import type { Env } from '../core/env.ts'
 import { ChoraleError } from '../core/errors.ts'
 import type { Contact } from '../net/contact.ts'
-import { meansDead, type Phase } from './asking.ts'
+import { type Asker, answersPing, meansDead, type Phase } from './asking.ts'
+import type { Graveyard } from './graves.ts'
 import type { JoinOptions } from './overlay.ts'
 
 /** Tries, each through another seed; the pauses between them grow to a second. */
@@ -56,4 +57,22 @@ export async function enter(
     const pauseMs = Math.min(50 * 2 ** Math.floor(attempt / seeds.length), 1000)
     await clock.sleep(pauseMs * (0.5 + random.next()), { signal })
   }
+}
+
+/**
+ * Somebody who was lost once and answers again: then the two parts of a healed partition may meet. The seeds that we once
+ * joined through count as lost: after long churn they may be all that we know of the other side.
+ */
+export async function foundAgain(
+  asker: Asker & { readonly graves: Graveyard },
+  seeds: readonly Contact[],
+): Promise<Contact | undefined> {
+  const { graves } = asker
+  const { random } = asker.env
+  const seed = seeds[random.int(seeds.length)]
+  const lost = seed !== undefined && random.next() < 0.5 ? seed : graves.anyLost()
+  if (lost === undefined || !(await answersPing(asker, lost))) return undefined
+  graves.forgetLost(lost)
+  asker.heard(lost)
+  return lost
 }

@@ -1,7 +1,7 @@
 /**
  * Choices by latency among what a topology allows, pure: which of several correct shortcuts to keep (proximity neighbour
  * selection, PNS) and which of several correct next hops to take (proximity route selection, PRS; both after Gummadi et
- * al., SIGCOMM 2003). The ring, VHash and the studies choose by these same functions.
+ * al., SIGCOMM 2003). The ring and the studies choose by these same functions; VHash nodes choose next hops so.
  */
 
 /** Round-trip time to a candidate, ms: measured, or predicted; undefined when nothing is known of it. */

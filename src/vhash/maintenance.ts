@@ -5,6 +5,7 @@
  */
 import type { Key } from '../core/ids.ts'
 import { answersPing, askTwice, isAlive, meansDead } from '../dht/asking.ts'
+import { foundAgain } from '../dht/entry.ts'
 import type { Contact } from '../net/contact.ts'
 import type { Member } from './member.ts'
 import { Gossip, Leave, Lookup } from './messages.ts'
@@ -84,18 +85,10 @@ export function openConnection(member: Member): void {
   if (missing !== undefined) void isAlive(member, missing.contact)
 }
 
-/**
- * Looks whether somebody who was lost once is back: then the two overlays of a healed partition meet. The seeds that we
- * once joined through count as lost.
- */
+/** Looks whether somebody who was lost once is back, and meets it. */
 export async function seekLost(member: Member, seeds: readonly Contact[]): Promise<void> {
-  const { random } = member.env
-  const seed = seeds[random.int(seeds.length)]
-  const lost = seed !== undefined && random.next() < 0.5 ? seed : member.graves.anyLost()
-  if (lost === undefined || !(await answersPing(member, lost))) return
-  member.graves.forgetLost(lost)
-  member.heard(lost)
-  await seek(member, lost)
+  const lost = await foundAgain(member, seeds)
+  if (lost !== undefined) await seek(member, lost)
 }
 
 /** The same through somebody known: where many died at once, it may be all that two parts know of each other. */

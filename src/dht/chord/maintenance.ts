@@ -5,7 +5,8 @@
 import { between, type Key } from '../../core/ids.ts'
 import { type Contact, sameNode } from '../../net/contact.ts'
 import type { ReplyOf } from '../../net/message.ts'
-import { answersPing, askTwice, isAlive, meansDead } from '../asking.ts'
+import { askTwice, isAlive, meansDead } from '../asking.ts'
+import { foundAgain } from '../entry.ts'
 import type { Member } from './member.ts'
 import { Exchange, Hint, Join, Leave, Lookup, Stabilize } from './messages.ts'
 import {
@@ -252,18 +253,10 @@ export function answerExchange(member: Member, from: Contact, succ: readonly Con
 // ---------------------------------------------------------------------------------------------------------------------
 // Parted rings
 
-/**
- * Looks whether somebody who was lost once is back: then the two rings of a healed partition meet. The seeds that we once
- * joined through count as lost: after long churn they may be all that we know of the other side.
- */
+/** Looks whether somebody who was lost once is back, and meets it. */
 export async function seekLost(member: Member, seeds: readonly Contact[]): Promise<void> {
-  const { random } = member.env
-  const seed = seeds[random.int(seeds.length)]
-  const lost = seed !== undefined && random.next() < 0.5 ? seed : member.graves.anyLost()
-  if (lost === undefined || !(await answersPing(member, lost))) return
-  member.graves.forgetLost(lost)
-  member.heard(lost)
-  await seek(member, lost, true)
+  const lost = await foundAgain(member, seeds)
+  if (lost !== undefined) await seek(member, lost, true)
 }
 
 /** The same through a shortcut: where many died at once, it may be all that two parts of a ring know of each other. */
