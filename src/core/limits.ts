@@ -27,6 +27,8 @@ export const MAX_CONTACTS_PER_MESSAGE = 64
 export const MAX_SHORT_PEERS = 192
 /** Nodes that count a VHash node as a short peer without being one of its own. */
 export const MAX_FANS = 32
+/** Nodes that a VHash node was only told of, when it chooses whom to ask first: the nearest of them. */
+export const MAX_STRANGERS = 512
 /** Hops that a lookup may take: 16 times the mean of a ring of a million nodes. */
 export const MAX_LOOKUP_HOPS = 128
 /** Members told to one who looks for nearer shortcuts. */

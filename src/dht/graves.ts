@@ -5,14 +5,28 @@
 import type { Random } from '../core/env.ts'
 import type { Key } from '../core/ids.ts'
 import { MAX_LOST_CONTACTS } from '../core/limits.ts'
-import type { Contact } from '../net/contact.ts'
+import { type Contact, sameNode } from '../net/contact.ts'
 
 /** So long a member that did not answer is kept out of lists that others send, unless it speaks for itself. */
 const DEAD_MS = 30_000
 const MAX_DEAD = 256
 
+interface Grave {
+  readonly contact: Contact
+  readonly atMs: number
+  readonly left: boolean
+  readonly wasStranger: boolean
+}
+
+export interface Circumstances {
+  /** It said so itself, and will not be back as this incarnation. */
+  readonly left?: boolean
+  /** It never spoke to us, so it may never have been: this says nothing of an older one at its place. */
+  readonly wasStranger?: boolean
+}
+
 export class Graveyard {
-  readonly #dead = new Map<Key, { contact: Contact; atMs: number; left: boolean }>()
+  readonly #dead = new Map<Key, Grave>()
   readonly #lost: Contact[] = []
   readonly #random: Random
 
@@ -20,11 +34,10 @@ export class Graveyard {
     this.#random = random
   }
 
-  /** `left`: it said so itself, and will not be back as this incarnation. */
-  bury(contact: Contact, nowMs: number, left = false): void {
+  bury(contact: Contact, nowMs: number, { left = false, wasStranger = false }: Circumstances = {}): void {
     const hasLeft = left || this.left(contact)
     this.#dead.delete(contact.id)
-    this.#dead.set(contact.id, { contact, atMs: nowMs, left: hasLeft })
+    this.#dead.set(contact.id, { contact, atMs: nowMs, left: hasLeft, wasStranger })
     if (this.#dead.size > MAX_DEAD) {
       for (const id of this.#dead.keys()) {
         this.#dead.delete(id)
@@ -52,7 +65,8 @@ export class Graveyard {
   /** Did this member, or an older one at its place, die within the last `withinMs`? */
   holds(contact: Contact, nowMs: number, withinMs = DEAD_MS): boolean {
     const grave = this.#dead.get(contact.id)
-    return grave !== undefined && grave.contact.incarnation >= contact.incarnation && nowMs - grave.atMs <= withinMs
+    if (grave === undefined || nowMs - grave.atMs > withinMs) return false
+    return grave.wasStranger ? sameNode(grave.contact, contact) : grave.contact.incarnation >= contact.incarnation
   }
 
   /** Somebody who stopped answering once. */

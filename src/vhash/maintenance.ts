@@ -12,6 +12,9 @@ import { Gossip, Leave, Lookup } from './messages.ts'
 
 /** Nodes that a joiner asks before it gives up: liars could name new ones for ever. */
 const MAX_ASKED = 512
+/** Who has no time for a joiner is asked so many times, so far apart. */
+const BUSY_TRIES = 3
+const BUSY_PAUSE_MS = 200
 
 /** Tells a node our view and hears its own. False: it is dead, or too busy. */
 export async function exchange(member: Member, contact: Contact, sample = false): Promise<boolean> {
@@ -43,19 +46,21 @@ export function found(member: Member): void {
 }
 
 /**
- * Asks all neighbours for theirs, until nobody new is named. From then on everybody whose keys become ours knows us, and
- * sends on to us whoever asks for them.
+ * Asks all who would be neighbours for theirs, until nobody new is named. From then on everybody whose keys become ours
+ * knows us, and sends on to us whoever asks for them. Who has no time is asked again: it would go on owning them.
  */
 async function settleBeside(member: Member, start: readonly Contact[]): Promise<boolean> {
-  const asked = new Set<Key>()
+  const { clock } = member.env
+  const asked = new Map<Key, number>()
   const ask = async (contact: Contact) => {
-    asked.add(contact.id)
+    asked.set(contact.id, (asked.get(contact.id) ?? 0) + 1)
     if (await exchange(member, contact)) member.placed = true
   }
   member.meet(start)
   while (asked.size < MAX_ASKED && member.phase === 'joining') {
-    const next = member.around.short.filter(({ id }) => !asked.has(id))
+    const next = member.around.prospects.filter(({ id }) => (asked.get(id) ?? 0) < BUSY_TRIES)
     if (next.length === 0) break
+    if (next.every(({ id }) => asked.has(id))) await clock.sleep(BUSY_PAUSE_MS)
     await Promise.all(next.map(({ contact }) => ask(contact)))
   }
   if (member.phase !== 'joining' || !member.placed || member.around.short.length === 0) return false

@@ -37,6 +37,13 @@ export const DEFAULT_VHASH = Object.freeze({ replicas: 3, periodMs: 1000 })
 
 export type View = RequestOf<typeof Gossip>
 
+interface Change {
+  /** Those whose message it was. */
+  readonly speakers?: readonly Contact[]
+  /** Somebody said that it leaves. */
+  readonly politely?: boolean
+}
+
 /** A contact that was silent once is no way for so long. */
 const SUSPECT_MS = 3_000
 const MAX_SUSPECTS = 64
@@ -54,8 +61,11 @@ export class Member implements Router {
   readonly around: Neighbourhood
   readonly acquaintances: Acquaintances
   readonly graves: Graveyard
-  /** `short`: the short peers have changed, or one has answered; `change`: they, or others that are known. */
-  readonly events = new Emitter<{ short: undefined; change: undefined }>()
+  /**
+   * `short`: the short peers have changed, or one has spoken for the first time; `change`: they, or others that are known;
+   * `strangers`: there are some.
+   */
+  readonly events = new Emitter<{ short: undefined; change: undefined; strangers: undefined }>()
   /** Joining, and others count on this node already: it answers for them, and holds lookups until it is a member. */
   placed = false
   /** Everybody that this node knew around it has died. */
@@ -79,7 +89,7 @@ export class Member implements Router {
     this.around = new Neighbourhood({
       self: this.place,
       space: named.space,
-      choose: (place, candidates) => shortPeers(named, place, candidates, 'exact').peers,
+      choose: (place, candidates, among) => shortPeers(named, place, candidates, 'exact', among).peers,
       periodMs: settings.periodMs,
       mostLong: longLimit(named.dimensions),
       isDead: (contact) => this.graves.holds(contact, env.clock.now()),
@@ -118,12 +128,20 @@ export class Member implements Router {
     return { short: answered.map(({ contact }) => contact), long, at: this.vicinity.at }
   }
 
-  /** Neighbours told their short peers. */
+  /** Neighbours told their short peers, in answers or messages of their own. */
   hear(views: readonly Neighbours[], circumstances?: Circumstances): void {
-    this.#change(() => this.around.hear(views, this.env.clock.now(), circumstances))
+    const speakers = views.map(({ contact }) => contact)
+    this.#change(() => this.around.hear(views, this.env.clock.now(), circumstances), { speakers })
   }
 
-  /** Takes others into account that it heard of. */
+  /** The overlay stands already, with these around. */
+  stand(views: readonly Neighbours[]): void {
+    const speakers = views.map(({ contact }) => contact)
+    this.#change(() => this.around.stand(views, this.env.clock.now()), { speakers })
+    this.phase = 'member'
+  }
+
+  /** Heard of others. They count when they have spoken. */
   meet(contacts: readonly Contact[]): void {
     this.#change(() => this.around.meet(contacts, this.env.clock.now()))
   }
@@ -136,12 +154,8 @@ export class Member implements Router {
     const now = this.env.clock.now()
     this.graves.raise(contact)
     this.acquaintances.heard(contact, now)
-    this.around.spoke(contact, now)
     this.#suspects.delete(contact.id)
-    if (!this.around.isShort(contact)) return
-    const isFirst = !this.#heardAtMs.has(contact.id)
-    this.#heardAtMs.set(contact.id, now)
-    if (isFirst) this.events.emit('short', undefined)
+    this.#change(() => this.around.spoke(contact, now), { speakers: [contact] })
   }
 
   /** Milliseconds since a short peer spoke. */
@@ -149,11 +163,20 @@ export class Member implements Router {
     return this.env.clock.now() - (this.#heardAtMs.get(contact.id) ?? Number.NEGATIVE_INFINITY)
   }
 
-  bury(contact: Contact, left = false): void {
+  bury(contact: Contact): void {
+    this.#part(contact, false, [])
+  }
+
+  /** It says that it leaves, and who was around it. */
+  takeLeave(contact: Contact, heirs: readonly Contact[]): void {
+    this.#part(contact, true, heirs)
+  }
+
+  #part(contact: Contact, left: boolean, heirs: readonly Contact[]): void {
     const now = this.env.clock.now()
-    this.graves.bury(contact, now, left)
+    this.graves.bury(contact, now, { left, wasStranger: !left && !this.around.hasSpoken(contact) })
     this.acquaintances.forget(contact)
-    this.#change(() => this.around.forget(contact, now), left)
+    this.#change(() => this.around.forget(contact, now, heirs), { politely: left })
   }
 
   suspect(contact: Contact): void {
@@ -172,16 +195,24 @@ export class Member implements Router {
     if (!this.graves.holds(owner, now)) this.acquaintances.heard(owner, now)
   }
 
-  #change(act: () => void, politely = false): void {
-    const { short, known } = this.around
+  #change(act: () => void, { speakers = [], politely = false }: Change = {}): void {
+    const { around } = this
+    const { short, known } = around
     act()
-    if (this.around.short !== short) {
-      const ids = new Set(this.around.short.map(({ id }) => id))
+    const ids = new Set(around.short.map(({ id }) => id))
+    if (around.short !== short) {
       for (const id of this.#heardAtMs.keys()) if (!ids.has(id)) this.#heardAtMs.delete(id)
       this.deserted = ids.size === 0 && this.phase === 'member' && !politely
-      this.events.emit('short', undefined)
     }
-    if (this.around.known !== known) this.events.emit('change', undefined)
+    let isNews = around.short !== short
+    for (const contact of speakers) {
+      if (!around.isShort(contact)) continue
+      isNews ||= !this.#heardAtMs.has(contact.id)
+      this.#heardAtMs.set(contact.id, this.env.clock.now())
+    }
+    if (isNews) this.events.emit('short', undefined)
+    if (around.known !== known) this.events.emit('change', undefined)
+    if (around.hasStrangers) this.events.emit('strangers', undefined)
   }
 
   // Ownership ---------------------------------------------------------------------------------------------------------
@@ -228,8 +259,8 @@ export class Member implements Router {
 
   /** Members of the overlay, from how near others are; exact when our neighbours know of nobody that we have not as one. */
   size(): { sizeEstimate: number; knowsAll: boolean } {
-    const { near, known } = this.around
-    const knowsAll = known.length === near.length
+    const { near, known, hasStrangers } = this.around
+    const knowsAll = known.length === near.length && !hasStrangers
     const sizeEstimate = knowsAll ? near.length + 1 : Math.max(known.length + 1, Math.round(this.density()))
     return { sizeEstimate, knowsAll }
   }

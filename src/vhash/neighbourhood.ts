@@ -2,18 +2,24 @@
  * Whom a node has around it: its short peers, those who count it as theirs, and what all of these told of their own short
  * peers. Short peers are chosen of all of them, anew after every change. Decisions only; nobody is asked here.
  *
- * With exact neighbours among all that it has heard of, a node owns what lies nearer to it than to any short peer: nobody
- * that it knows of can be nearer to such a point.
+ * With exact neighbours among all that it knows, a node owns what lies nearer to it than to any short peer: nobody that
+ * it knows can be nearer to such a point.
+ *
+ * It knows who has spoken to it. All others are strangers, whatever was told of them: they count for nothing until they
+ * have been asked, or a liar could take a node's keys away by naming nodes that do not exist.
  */
 import type { Key } from '../core/ids.ts'
-import { MAX_FANS, MAX_SHORT_PEERS } from '../core/limits.ts'
+import { MAX_FANS, MAX_SHORT_PEERS, MAX_STRANGERS } from '../core/limits.ts'
 import { type Contact, sameNode } from '../net/contact.ts'
 import { isNewer, type Peer, peerAt, samePeers } from './peer.ts'
 import { nearest } from './route.ts'
 import type { Space } from './space.ts'
 
-/** Chooses the short peers of a node; nearest first. Candidates never hold self, nor one id twice. */
-export type Choice = (self: Peer, candidates: readonly Peer[]) => readonly Peer[]
+/**
+ * Chooses the short peers of a node; nearest first. Candidates never hold self, nor one id twice. `among`: those of them
+ * that can be neighbours of its cell; the others are not, and may only fill up.
+ */
+export type Choice = (self: Peer, candidates: readonly Peer[], among: readonly Peer[]) => readonly Peer[]
 
 /** A node and its short peers. */
 export interface Neighbours {
@@ -42,17 +48,21 @@ export interface NeighbourhoodOptions {
   readonly choose: Choice
   readonly periodMs: number
   readonly mostLong: number
-  /** Is this one known to be dead? */
+  /** Is this stranger known to be dead? */
   readonly isDead: (contact: Contact) => boolean
 }
 
 export class Neighbourhood {
   readonly #options: NeighbourhoodOptions
   readonly #told = new Map<Key, Told>()
-  #candidates = new Map<Key, Peer>()
+  /** Those of who is known, or of who has told something, that have spoken. */
+  #spoken = new Map<Key, Peer>()
+  #candidates: ReadonlyMap<Key, Peer> = new Map()
+  #strangers: ReadonlyMap<Key, Peer> = new Map()
   #short: readonly Peer[] = []
   #near: readonly Peer[] = []
   #known: readonly Peer[] = []
+  #prospects: readonly Peer[] = []
 
   constructor(options: NeighbourhoodOptions) {
     this.#options = options
@@ -73,6 +83,39 @@ export class Neighbourhood {
     return this.#known
   }
 
+  /** Strangers that would be short peers. */
+  get prospects(): readonly Peer[] {
+    return this.#prospects
+  }
+
+  get hasStrangers(): boolean {
+    return this.#strangers.size > 0
+  }
+
+  /**
+   * Strangers to ask whether they are there, by who told of them: one of each, prospects first, so that a liar is heard no
+   * more than others. Those that nobody near told of, and that would be short peers, count as told by ourselves.
+   */
+  strangers(isAsked: (contact: Contact) => boolean): Map<Key, Contact> {
+    const out = new Map<Key, Contact>()
+    if (this.#strangers.size === 0) return out
+    const mayBe = ({ contact }: Peer) => !isAsked(contact)
+    const first = this.#prospects.find(mayBe)
+    if (first !== undefined) out.set(this.#options.self.id, first.contact)
+    const prospects = new Set(this.#prospects)
+    for (const { contact: teller, short } of this.#told.values()) {
+      const named = short.flatMap(({ id }) => this.#strangers.get(id) ?? []).filter(mayBe)
+      const next = named.find((peer) => prospects.has(peer)) ?? named[0]
+      if (next !== undefined) out.set(teller.id, next.contact)
+    }
+    return out
+  }
+
+  hasSpoken(contact: Contact): boolean {
+    const spoken = this.#spoken.get(contact.id)
+    return spoken !== undefined && sameNode(spoken.contact, contact)
+  }
+
   isShort(contact: Contact): boolean {
     return this.#short.some((peer) => sameNode(peer.contact, contact))
   }
@@ -88,14 +131,25 @@ export class Neighbourhood {
       if (before !== undefined && isNewer(before.contact, contact)) continue
       const isFan = unasked || short.some(({ id }) => id === self.id)
       this.#told.set(contact.id, { contact, short, isFan, atMs: nowMs })
+      this.#speak(contact)
     }
     this.#rebuild(nowMs, more)
   }
 
-  /** It spoke: who counts us as theirs still does. */
+  /** The overlay stands already: all that these tell of have spoken. */
+  stand(views: readonly Neighbours[], nowMs: number): void {
+    for (const { short } of views) for (const contact of short) this.#speak(contact)
+    this.hear(views, nowMs)
+  }
+
+  /** It spoke: it is no stranger any more, and who counts us as theirs still does. */
   spoke(contact: Contact, nowMs: number): void {
     const told = this.#told.get(contact.id)
     if (told !== undefined && sameNode(told.contact, contact)) this.#told.set(contact.id, { ...told, atMs: nowMs })
+    const stranger = this.#strangers.get(contact.id)
+    if (stranger === undefined || !sameNode(stranger.contact, contact)) return
+    this.#speak(contact)
+    this.#rebuild(nowMs, [])
   }
 
   /** Others were heard of. */
@@ -103,11 +157,13 @@ export class Neighbourhood {
     this.#rebuild(nowMs, contacts)
   }
 
-  /** Somebody is dead: the node's options say who. */
-  forget(contact: Contact, nowMs: number): void {
+  /** Somebody is dead: the node's options say who. `heirs`: those that it told us of when it left. */
+  forget(contact: Contact, nowMs: number, heirs: readonly Contact[] = []): void {
     const told = this.#told.get(contact.id)
     if (told !== undefined && !isNewer(told.contact, contact)) this.#told.delete(contact.id)
-    if (this.#candidates.has(contact.id)) this.#rebuild(nowMs, [])
+    // Only itself: that a later start of it does not exist says nothing of the one that spoke.
+    if (this.hasSpoken(contact)) this.#spoken.delete(contact.id)
+    if (this.#candidates.has(contact.id) || this.#strangers.has(contact.id)) this.#rebuild(nowMs, heirs)
   }
 
   /** Lets go of those who were silent for long. */
@@ -121,47 +177,84 @@ export class Neighbourhood {
     if (this.#told.size < before) this.#rebuild(nowMs, [])
   }
 
+  #speak(contact: Contact): void {
+    const { self, space } = this.#options
+    const before = this.#spoken.get(contact.id)
+    if (contact.id === self.id || (before !== undefined && !isNewer(contact, before.contact))) return
+    const stranger = this.#strangers.get(contact.id)
+    const same = stranger !== undefined && sameNode(stranger.contact, contact)
+    this.#spoken.set(contact.id, same ? stranger : peerAt(space, contact))
+  }
+
   #rebuild(nowMs: number, more: readonly Contact[]): void {
     const { self, space, choose, mostLong } = this.#options
-    const candidates = this.#gather(more)
+    const { candidates, strangers } = this.#gather(more)
     if (!haveSame(candidates, this.#candidates)) {
-      const chosen = choose(self, [...candidates.values()]).slice(0, MAX_SHORT_PEERS)
+      const all = [...candidates.values()]
+      const chosen = choose(self, all, this.#possible(all, candidates)).slice(0, MAX_SHORT_PEERS)
       if (!samePeers(chosen, this.#short)) this.#short = chosen
     }
     const near = this.#settle(nowMs, candidates)
+    this.#prospects = this.#prospectsAmong(strangers)
     // Who was only heard of and not chosen is forgotten.
     const kept = this.#gather([])
-    if (samePeers(near, this.#near) && haveSame(kept, this.#candidates)) return
+    this.#strangers = kept.strangers
+    this.#spoken = new Map(kept.candidates)
+    if (samePeers(near, this.#near) && haveSame(kept.candidates, this.#candidates)) return
     this.#near = near
-    this.#candidates = kept
+    this.#candidates = kept.candidates
     const first = new Set(near.map(({ id }) => id))
-    const others = [...kept.values()].filter(({ id }) => !first.has(id))
+    const others = [...kept.candidates.values()].filter(({ id }) => !first.has(id))
     this.#known = [...near, ...nearest(space, self.point, others, mostLong)]
   }
 
+  /** As long as no short peer is lost a cell only shrinks: who was no neighbour before is none now. */
+  #possible(all: readonly Peer[], candidates: ReadonlyMap<Key, Peer>): readonly Peer[] {
+    if (this.#short.some((peer) => candidates.get(peer.id) !== peer)) return all
+    const short = new Set(this.#short)
+    return all.filter((peer) => short.has(peer) || this.#candidates.get(peer.id) !== peer)
+  }
+
+  /** A node's cell is that among its neighbours alone: who would be one of them follows from them and the strangers. */
+  #prospectsAmong(strangers: ReadonlyMap<Key, Peer>): readonly Peer[] {
+    if (strangers.size === 0) return []
+    const { self, space, choose } = this.#options
+    const all = [...strangers.values()]
+    const nearby = all.length <= MAX_STRANGERS ? all : nearest(space, self.point, all, MAX_STRANGERS)
+    const among = [...this.#short.filter(({ id }) => !strangers.has(id)), ...nearby]
+    const chosen = choose(self, among, among)
+    return chosen.filter((peer) => strangers.get(peer.id) === peer).slice(0, MAX_SHORT_PEERS)
+  }
+
   /**
-   * Everybody that was told of, without self and the dead; of two starts of one host the later. Hearsay does not put another
-   * host in the place of one that spoke.
+   * Everybody that was told of, without self: those that have spoken, and strangers that are not known to be dead. Of two
+   * starts of one host the later is another. Hearsay does not put another host in the place of one that spoke.
    */
-  #gather(more: readonly Contact[]): Map<Key, Peer> {
+  #gather(more: readonly Contact[]): { candidates: Map<Key, Peer>; strangers: Map<Key, Peer> } {
     const { self, space, isDead } = this.#options
-    const out = new Map<Key, Peer>()
+    const candidates = new Map<Key, Peer>()
+    const strangers = new Map<Key, Peer>()
     const add = (contact: Contact) => {
-      const known = out.get(contact.id)
-      if (contact.id === self.id || (known !== undefined && !isNewer(contact, known.contact)) || isDead(contact)) return
-      const spoke = this.#told.get(contact.id)?.contact
-      if (spoke !== undefined && spoke.peer !== contact.peer && !isDead(spoke)) return
-      const before = this.#candidates.get(contact.id)
+      if (contact.id === self.id) return
+      const spoken = this.#spoken.get(contact.id)
+      if (spoken !== undefined) {
+        candidates.set(contact.id, spoken)
+        if (!isNewer(contact, spoken.contact) || contact.peer !== spoken.contact.peer) return
+      }
+      const other = strangers.get(contact.id)
+      if ((other !== undefined && !isNewer(contact, other.contact)) || isDead(contact)) return
+      const before = this.#strangers.get(contact.id)
       const same = before !== undefined && sameNode(before.contact, contact)
-      out.set(contact.id, same ? before : peerAt(space, contact))
+      strangers.set(contact.id, same ? before : peerAt(space, contact))
     }
     for (const { contact } of this.#short) add(contact)
+    for (const { contact } of this.#prospects) add(contact)
     for (const { contact, short } of this.#told.values()) {
       add(contact)
       for (const other of short) add(other)
     }
     for (const contact of more) add(contact)
-    return out
+    return { candidates, strangers }
   }
 
   /** Keeps what short peers told, and the nearest of those who count us as theirs. Returns who is near. */

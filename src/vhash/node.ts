@@ -50,11 +50,16 @@ export class VHashNode implements OverlayNode {
   /** The version that each of those near was told. */
   readonly #told = new Map<Key, number>()
   readonly #asking = new Set<Key>()
+  /** Those who told of a stranger that is being asked. */
+  readonly #meeting = new Set<Key>()
+  /** Strangers that were asked since the last round. */
+  readonly #met = new Set<Key>()
 
   constructor(env: Env, transport: Transport, self: Contact, vicinity: Vicinity, settings: VHashSettings) {
     this.#env = env
     this.member = new Member(env, transport, self, vicinity, settings)
     this.member.events.on('short', () => this.#shortChanged())
+    this.member.events.on('strangers', () => this.#meetStrangers())
   }
 
   get self(): Contact {
@@ -76,10 +81,8 @@ export class VHashNode implements OverlayNode {
   /** Puts the node into an overlay that stands already, with these around it; for simulations that start with one. */
   stand(views: readonly Neighbours[]): void {
     const { member } = this
-    member.hear(views)
-    for (const { contact } of views) member.heard(contact)
+    member.stand(views)
     for (const { id } of member.around.near) this.#told.set(id, this.#version)
-    member.phase = 'member'
     this.#plan(this.#env.random.next())
   }
 
@@ -116,7 +119,9 @@ export class VHashNode implements OverlayNode {
     const { random } = this.#env
     this.#plan(0.9 + 0.2 * random.next())
     this.#rounds++
+    this.#met.clear()
     member.expire()
+    this.#meetStrangers()
     const { short } = member.around
     const chosen = short[random.int(short.length)]?.contact
     if (chosen !== undefined) void this.#exchange(chosen, true)
@@ -167,6 +172,23 @@ export class VHashNode implements OverlayNode {
     }
   }
 
+  /** Asks strangers whether they are there, one of each who told of any; who would be a neighbour, for its neighbours. */
+  #meetStrangers(): void {
+    const { member } = this
+    if (member.phase !== 'member') return
+    const { prospects } = member.around
+    for (const [teller, contact] of member.around.strangers(({ id }) => this.#met.has(id))) {
+      if (this.#meeting.has(teller)) continue
+      this.#meeting.add(teller)
+      this.#met.add(contact.id)
+      const isProspect = prospects.some(({ id }) => id === contact.id)
+      void (isProspect ? this.#exchange(contact, false) : watch(member, contact)).finally(() => {
+        this.#meeting.delete(teller)
+        this.#meetStrangers()
+      })
+    }
+  }
+
   // Answers -----------------------------------------------------------------------------------------------------------
 
   onGossip(message: View, from: Sender): View {
@@ -181,7 +203,6 @@ export class VHashNode implements OverlayNode {
     const view = member.view(message.long.length > 0)
     if (contact.id !== member.self.id) {
       member.hear([{ contact, short: message.short }], { more: message.long, unasked: true })
-      member.heard(contact) // only now may it be a short peer, which is told on once it has spoken
     }
     return view
   }
@@ -196,9 +217,8 @@ export class VHashNode implements OverlayNode {
   onLeave({ short }: RequestOf<typeof Leave>, from: Sender): Record<string, never> {
     const contact = confirmed(from.contact)
     const { member } = this
-    const neighbour = member.around.near.some(({ id }) => id === contact.id)
-    member.bury(contact, true)
-    if (neighbour && member.phase === 'member') member.meet(short)
+    const isNear = member.around.near.some(({ id }) => id === contact.id)
+    member.takeLeave(contact, isNear && member.phase === 'member' ? short : [])
     return {}
   }
 

@@ -16,18 +16,27 @@ export function defaultChoice({ dimensions, exact }: NamedSpace): Choice {
   return exact !== undefined && dimensions <= 2 ? 'exact' : 'midpoint'
 }
 
-/** Candidates: all that self knows, without itself, no id twice. */
+/**
+ * Candidates: all that self knows, without itself, no id twice. `among`: for the exact choice, those of them that can be
+ * neighbours of the cell.
+ */
 export function shortPeers<S extends Site>(
   named: NamedSpace,
   self: Site,
   candidates: readonly S[],
   choice: Choice = defaultChoice(named),
+  among: readonly S[] = candidates,
 ): ShortPeers<S> {
   if (choice !== 'exact' || named.exact === undefined) {
     return padded(dgvh(named.space, self, candidates, choice === 'exact' ? 'midpoint' : choice), named.dimensions)
   }
   const sites = byReach(named.space, self, candidates)
-  const kept = exactAmong(named, self, sites)
+  const possible = new Set(among)
+  const kept = exactAmong(
+    named,
+    self,
+    sites.filter((site) => possible.has(site)),
+  )
   const accepted = sites.filter((site) => kept.has(site))
   const rejected = sites.filter((site) => !kept.has(site))
   return padded({ accepted, rejected }, named.dimensions)

@@ -5,7 +5,7 @@ import { judgeClaims, misplaced } from '../../sim/vhash-checkers.ts'
 import { VHashCluster } from '../../sim/vhash-cluster.ts'
 import { hashKey, type Key } from '../../src/core/ids.ts'
 import { MAX_CACHED_CONTACTS } from '../../src/core/limits.ts'
-import { sameNode } from '../../src/net/contact.ts'
+import { contactAt, sameNode } from '../../src/net/contact.ts'
 import { Gossip, Ping } from '../../src/vhash/messages.ts'
 import { type NamedSpace, spaceNamed } from '../../src/vhash/spaces.ts'
 import { seeds } from '../nightly.ts'
@@ -187,17 +187,25 @@ test('a liar that names strangers without end costs a bounded memory and nobody 
   const cells = new Cells(8, 20)
   const { cluster } = cells
   const [liar, ...others] = cluster.nodes as [(typeof cluster.nodes)[0], ...typeof cluster.nodes]
-  const strangers = (n: number) =>
-    Array.from({ length: 100 }, (_, i) => {
-      const id = hashKey(`stranger ${n} ${i}`)
-      return { peer: `x${n}-${i}`, ip: '10.9.9.9', port: 1 + i, incarnation: 1, slot: 0, id }
-    })
+  const later = others.map(({ overlay }) => ({ ...overlay.self!, incarnation: 2 ** 40 }))
+  const strangers = (n: number) => [
+    ...later,
+    ...Array.from({ length: 80 }, (_, i) =>
+      contactAt({ peer: `x${n}-${i}`, ip: '10.9.9.9', port: 1 + 100 * n + i, incarnation: 1 }, 0),
+    ),
+  ]
+  const keys = Array.from({ length: 200 }, (_, i) => hashKey(`key ${i}`))
+  const claims = () => keys.map((key) => others.filter(({ overlay }) => overlay.owns(key)).map(({ host }) => host.peer))
+  const before = claims()
   for (let n = 0; n < 10; n++) {
     for (const { overlay } of others) {
       const message = { short: strangers(n), long: strangers(n + 100).slice(0, 64) }
       liar.host.request(overlay.self!, Gossip, message).catch(() => {})
     }
-    await cells.run(500)
+    for (let i = 0; i < 10; i++) {
+      await cells.run(50)
+      expect(claims()).toEqual(before)
+    }
   }
   liar.host.handle(Gossip, () => ({ short: [], long: [] }))
   await cells.run(20_000)

@@ -139,7 +139,7 @@ export class Member implements Router {
 
   /** A contact did not answer, or is not what it was, or said that it leaves. */
   bury(contact: Contact, left = false): void {
-    this.graves.bury(contact, this.env.clock.now(), left)
+    this.graves.bury(contact, this.env.clock.now(), { left })
     this.cache.forget(contact)
     this.fingers.drop(contact)
     if (this.#preds.length > 1 && this.#preds.some((p) => sameNode(p, contact))) {

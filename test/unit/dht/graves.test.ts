@@ -31,6 +31,13 @@ describe('graveyard', () => {
     expect(yard.holds(at(6), 1000 + laterMs)).toBe(false)
   })
 
+  test('of a stranger says nothing of an older one at its place, which may never have ended', () => {
+    const yard = graves()
+    yard.bury(at(5, 7), 0, { wasStranger: true })
+    expect(yard.holds(at(5, 7), 0)).toBe(true)
+    expect(yard.holds(at(5, 6), 0)).toBe(false)
+  })
+
   test('who speaks is alive, but stays among the lost until it was sought', () => {
     const yard = graves()
     yard.bury(at(5), 0)

@@ -17,15 +17,21 @@ const at = (n: number, incarnation = 1): Contact =>
   contactAt({ peer: `p${n}`, ip: `10.0.${n >> 8}.${n & 255}`, port: 4001, incarnation }, 0)
 const self = peerAt(named.space, at(0))
 
-function around(dead: readonly Contact[] = []): Neighbourhood {
+function around(dead: readonly Contact[] = [], { space, ...more } = named): Neighbourhood {
   return new Neighbourhood({
-    self,
-    space: named.space,
-    choose: (place, candidates) => shortPeers(named, place, candidates, 'exact').peers,
+    self: peerAt(space, at(0)),
+    space,
+    choose: (place, candidates, among) => shortPeers({ space, ...more }, place, candidates, 'exact', among).peers,
     periodMs: PERIOD_MS,
     mostLong: 49,
     isDead: (contact) => dead.some(({ id }) => id === contact.id),
   })
+}
+
+/** Hears of others, and asks whoever would be a neighbour, until nobody would. */
+function greet(node: Neighbourhood, contacts: readonly Contact[]): void {
+  node.meet(contacts, 0)
+  for (let next = node.prospects[0]; next !== undefined; next = node.prospects[0]) node.spoke(next.contact, 0)
 }
 
 const ids = (contacts: readonly { id: string }[]) => contacts.map(({ id }) => id).sort()
@@ -33,10 +39,10 @@ const all = (count: number) => Array.from({ length: count }, (_, i) => at(i + 1)
 
 test('among few, everybody is a short peer; of many, the neighbours are', () => {
   const few = around()
-  few.meet(all(7), 0)
+  greet(few, all(7))
   expect(ids(few.short)).toEqual(ids(all(7)))
   const many = around()
-  many.meet(all(100), 0)
+  greet(many, all(100))
   expect(many.short.length).toBeLessThan(15)
   expect(many.known).toEqual(many.short) // who was only heard of, and not chosen, is forgotten
 })
@@ -44,12 +50,14 @@ test('among few, everybody is a short peer; of many, the neighbours are', () => 
 test('whoever was told of by a neighbour is known, and chosen when others are gone', () => {
   const dead: Contact[] = []
   const node = around(dead)
-  node.meet(all(60), 0)
+  greet(node, all(60))
   const [first] = node.short
   const others = all(60)
     .filter(({ id }) => !node.short.some((peer) => peer.id === id))
     .slice(0, 20)
   node.hear([{ contact: first!.contact, short: others }], 0)
+  expect(ids(node.known)).toEqual(ids(node.short))
+  for (const contact of others) node.spoke(contact, 0)
   expect(ids(node.known)).toEqual(ids([...node.short.map(({ contact }) => contact), ...others]))
   expect(node.known.slice(0, node.near.length)).toEqual(node.near)
   const before = ids(node.short)
@@ -70,32 +78,84 @@ test('hearsay does not put another host in the place of one that spoke', () => {
   expect(node.short.map(({ contact }) => contact.peer).sort()).toEqual(['p1', 'p2'])
 })
 
-test('it owns what lies nearer to it than to anybody that it was ever told of', () => {
-  fc.assert(
-    fc.property(fc.integer({ min: 1, max: 120 }), fc.integer({ min: 1, max: 10 }), (count, parts) => {
-      const node = around()
-      const everybody = all(count)
-      for (let part = 0; part < parts; part++)
-        node.meet(
-          everybody.filter((_, i) => i % parts === part),
-          0,
-        )
-      const places = everybody.map((contact) => peerAt(named.space, contact))
-      for (let i = 0; i < 50; i++) {
-        const target = named.space.pointOf(hashKey(`${count} ${i}`))
-        const isNearest = (peers: typeof places) => !peers.some((peer) => nearer(named.space, target, peer, self))
-        expect(isNearest([...node.short])).toBe(isNearest(places))
-      }
-    }),
-    { numRuns: 20 },
-  )
+describe('strangers', () => {
+  test('count for nothing until they have spoken, and are asked one by one of each who told of them', () => {
+    const node = around()
+    greet(node, all(20))
+    const before = { short: node.short, near: node.near, known: node.known }
+    const [one, other] = node.short.map(({ contact }) => contact) as [Contact, Contact]
+    const false1 = Array.from({ length: 100 }, (_, i) => at(1000 + i))
+    node.hear([{ contact: one, short: false1 }], 0)
+    node.hear([{ contact: other, short: [at(2000)] }], 0)
+    expect({ short: node.short, near: node.near, known: node.known }).toEqual(before)
+    const asked = new Set<string>()
+    for (let turn = 0; turn < 3; turn++) {
+      const next = node.strangers(({ id }) => asked.has(id))
+      expect(next.size).toBeLessThanOrEqual(3)
+      if (turn === 0) expect(next.get(other.id)).toEqual(at(2000))
+      for (const { id } of next.values()) asked.add(id)
+    }
+    const [prospect] = node.prospects
+    node.spoke(prospect!.contact, 0)
+    expect(node.short).toContain(prospect)
+  })
+
+  test('of a later start do not put it in the place of one that spoke, nor bury it', () => {
+    const dead: Contact[] = []
+    const node = around(dead)
+    greet(node, all(7))
+    const { contact } = node.short[0]!
+    const later = { ...contact, incarnation: 2 ** 40 }
+    node.hear([{ contact: node.short[1]!.contact, short: [later] }], 0)
+    expect(node.short.map((peer) => peer.contact)).toContain(contact)
+    expect(node.prospects.map((peer) => peer.contact)).toEqual([later])
+    dead.push(later)
+    node.forget(later, 0)
+    expect(node.short.map((peer) => peer.contact)).toContain(contact)
+    expect(node.prospects).toEqual([])
+  })
+
+  test('of a later start take its place once they speak', () => {
+    const node = around()
+    greet(node, all(7))
+    const later = { ...node.short[0]!.contact, incarnation: 2 }
+    greet(node, [later])
+    expect(node.short[0]!.contact).toEqual(later)
+    expect(node.short).toHaveLength(7)
+  })
 })
+
+test.each(['torus2', 'torus3', 'cube2', 'cube4'])(
+  'when all who would be neighbours have spoken, it owns what lies nearer to it than to anybody it was told of: %s',
+  (name) => {
+    const space = spaceNamed(name)
+    const place = peerAt(space.space, at(0))
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 120 }), fc.integer({ min: 1, max: 10 }), (count, parts) => {
+        const node = around([], space)
+        const everybody = all(count)
+        for (let part = 0; part < parts; part++)
+          greet(
+            node,
+            everybody.filter((_, i) => i % parts === part),
+          )
+        const places = everybody.map((contact) => peerAt(space.space, contact))
+        for (let i = 0; i < 50; i++) {
+          const target = space.space.pointOf(hashKey(`${count} ${i}`))
+          const isNearest = (peers: typeof places) => !peers.some((peer) => nearer(space.space, target, peer, place))
+          expect(isNearest([...node.short])).toBe(isNearest(places))
+        }
+      }),
+      { numRuns: 8 },
+    )
+  },
+)
 
 describe('those who count us as theirs', () => {
   /** A node that is no short peer, and comes to us. */
   function fan() {
     const node = around()
-    node.meet(all(60), 0)
+    greet(node, all(60))
     const stranger = all(60).find(({ id }) => !node.short.some((peer) => peer.id === id))!
     node.hear([{ contact: stranger, short: [] }], 0, { unasked: true })
     return { node, stranger }
@@ -122,7 +182,7 @@ describe('those who count us as theirs', () => {
 
   test('are so many at most', () => {
     const node = around()
-    node.meet(all(60), 0)
+    greet(node, all(60))
     for (const contact of all(200)) node.hear([{ contact, short: [] }], 0, { unasked: true })
     expect(node.near.length - node.short.length).toBe(MAX_FANS)
   })
@@ -142,7 +202,7 @@ test('of two starts of one host the later counts, whatever comes late', () => {
 
 test('nothing new leaves everything as it was, so that nobody need look', () => {
   const node = around()
-  node.meet(all(30), 0)
+  greet(node, all(30))
   node.hear([{ contact: node.short[0]!.contact, short: all(20) }], 0)
   const { short, near, known } = node
   node.hear([{ contact: short[0]!.contact, short: all(20) }], 10)
