@@ -134,6 +134,8 @@ export interface LiveJob {
   runsHere: boolean
   /** Why not. */
   refusal: string | undefined
+  /** Why a host that was given tasks of it would not do them, as long as nobody else has been given any. */
+  refusedElsewhere: string | undefined
   /** Infinity: as long as the host is as it is. */
   refusesUntilMs: number
   /** Hosts that brought something of it, and so run its code, or know who does. By peer id. */
@@ -233,6 +235,7 @@ export class JobTable {
       file: undefined,
       runsHere: false,
       refusal: undefined,
+      refusedElsewhere: undefined,
       refusesUntilMs: Number.POSITIVE_INFINITY,
       able: new Map(),
       touchedAtMs: this.#now(),

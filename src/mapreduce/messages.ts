@@ -172,6 +172,8 @@ export const JobRenew = defineMessage('jobs/renew', {
   request: record({
     held: Type.Array(GrantId, { maxItems: MAX_ITEMS }),
     dropped: Type.Array(Type.Tuple([GrantId, Mask]), { maxItems: MAX_ITEMS }),
+    /** Why the sender runs none of the tasks of those dropped, if it is for their code. */
+    why: Type.Optional(FailureText),
     /** Of those held: what is done of them, in tasks, where their code tells. */
     shares: Type.Array(Type.Tuple([GrantId, Type.Number({ minimum: 0, maximum: FAN_IN })]), { maxItems: MAX_ITEMS }),
   }),

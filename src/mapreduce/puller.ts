@@ -157,7 +157,7 @@ export class Puller {
 
   /** What a host gave. False: no tasks that are taken here. */
   async #receive(given: Given, from: Contact): Promise<boolean> {
-    const { loads } = this.#host
+    const { loads, table } = this.#host
     const { grants, queued } = given
     loads.note(given.loads)
     for (const id of given.ended ?? []) this.#forget(id)
@@ -169,7 +169,8 @@ export class Puller {
       if (taken === 'refused') back.push(grant)
       if (taken === 'taken') first ??= grant
     }
-    const dropped = back.map(({ id, mask, root = from }) => ({ id, root, dropped: mask }))
+    const whyNot = (job: string) => table.live.get(job)?.refusal
+    const dropped = back.map(({ id, job, mask, root = from }) => ({ id, root, dropped: mask, why: whyNot(job) }))
     void Promise.allSettled(renewals(this.#host, dropped))
     if (!first) {
       // Others were quicker when nothing came of a queue; it will say when there is more.

@@ -10,6 +10,8 @@ export interface Renewed {
   readonly share?: number | undefined
   /** The tasks of it that this host will not do, instead. */
   readonly dropped?: number
+  /** Why, if it is for their code. */
+  readonly why?: string | undefined
 }
 
 /** To roots elsewhere. */
@@ -30,7 +32,8 @@ export function renewals(host: JobsHost, grants: readonly Renewed[]): Promise<un
   return messages.map(({ to, grants }) => {
     const held = grants.filter(({ dropped }) => dropped === undefined).map(({ id }) => id)
     const dropped = grants.flatMap(({ id, dropped }): [number, number][] => (dropped ? [[id, dropped]] : []))
-    return host.ask(to, JobRenew, { held, dropped, shares: sharesOf(grants) })
+    const why = grants.find((grant) => grant.why !== undefined)?.why
+    return host.ask(to, JobRenew, { held, dropped, shares: sharesOf(grants), ...(why !== undefined && { why }) })
   })
 }
 

@@ -144,6 +144,7 @@ export class Roots {
     fair: number,
     leases: Lease[],
   ): void {
+    queue.job.refusedElsewhere = undefined
     if (queue.crews.get(worker)?.cores !== cores) queue.crews.set(worker, { cores, taskMs: undefined })
     const meanMs = queue.durations.meanMs
     const perCore = meanMs === undefined ? 1 : Math.max(1, Math.min(MAX_BATCH_TASKS, Math.floor(BATCH_MS / meanMs)))
@@ -246,12 +247,17 @@ export class Roots {
     return { queued: queue?.waiting ?? 0, running }
   }
 
-  /** Whoever was given them will not do these tasks of these grants. Returns how many must be done again. */
-  release(dropped: ReadonlyArray<readonly [id: number, mask: number]>): number {
+  /**
+   * Whoever was given them will not do these tasks of these grants; `why`: for their code. Returns how many must be done
+   * again.
+   */
+  release(dropped: ReadonlyArray<readonly [id: number, mask: number]>, why?: string): number {
     let lost = 0
     for (const [id, mask] of dropped) {
       const lease = this.#leases.get(id)
-      if (lease) lost += this.#giveUp(lease, mask)
+      if (!lease) continue
+      lease.segment.job.refusedElsewhere ??= why
+      lost += this.#giveUp(lease, mask)
     }
     return lost
   }

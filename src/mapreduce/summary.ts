@@ -21,7 +21,8 @@ export function summarize(segment: Segment): Summary {
   let partly = segment.partly
   const first = firstChild(tree, segment.level, segment.index)
   // Of level 1: its owner keeps a queue that it does not work on itself.
-  let waits = segment.waits ?? (segment.todo !== 0 ? segment.job.refusal : undefined)
+  const { refusal, refusedElsewhere } = segment.job
+  let waits = segment.waits ?? (segment.todo !== 0 ? (refusal ?? refusedElsewhere) : undefined)
   segment.children.forEach((child, i) => {
     const index = first + i
     if (child.bytes || child.digest) done += taskCount(tree, segment.level - 1, index)

@@ -107,7 +107,7 @@ export class Worker {
     })
     this.#host.handle(JobRenew, (message, { from }) => {
       this.#roots.renew(from.peer, message.held, message.shares)
-      if (this.#roots.release(message.dropped) > 0) this.newWork()
+      if (this.#roots.release(message.dropped, message.why) > 0) this.newWork()
       return {}
     })
     this.#rumours.start()

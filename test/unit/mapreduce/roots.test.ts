@@ -5,6 +5,7 @@ import { JobTable, type LiveJob, type Segment } from '../../../src/mapreduce/job
 import { LEASE_MS, Roots } from '../../../src/mapreduce/roots.ts'
 import { bitsOf, childCount, countBits, highestBits, lowestBits } from '../../../src/mapreduce/segments.ts'
 import { encodeSpec, FAN_IN, jobIdOf } from '../../../src/mapreduce/spec.ts'
+import { summarize } from '../../../src/mapreduce/summary.ts'
 
 let nowMs = 0
 let roots: Roots
@@ -156,6 +157,16 @@ describe('leases', () => {
     expect(roots.answered(other, 1, 'b', 1)).toBe(false)
     expect(roots.release([[lease?.id ?? -1, 1]])).toBe(1)
     expect(roots.queued()).toBe(1)
+  })
+
+  test('that is refused says why it waits, until somebody else is given some', () => {
+    const segment = segmentOf(jobOf(16), 0)
+    roots.add(segment)
+    const [lease] = roots.grant('unwilling', 1, 1)
+    roots.release([[lease!.id, lease!.mask]], 'no JavaScript of strangers')
+    expect(summarize(segment)).toMatchObject({ queued: 16, waits: 'no JavaScript of strangers' })
+    roots.grant('willing', 1, 1)
+    expect(summarize(segment).waits).toBeUndefined()
   })
 
   test('a part that was passed on is answered, renewed and given back by whoever has it', () => {
