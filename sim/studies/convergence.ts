@@ -31,7 +31,9 @@ interface Result {
 }
 
 const CYCLES = 30
-const LOOKUPS = 1000
+const LOOKUPS = 3000
+/** The published shares are taken as of so many. */
+const PUBLISHED_LOOKUPS = 1000
 const DIMENSIONS = [2, 3, 4, 5]
 /** After so many cycles. */
 const AFTER = [10, 20, 30]
@@ -59,7 +61,7 @@ const PUBLISHED: Readonly<Record<number, readonly (readonly number[])[]>> = {
 }
 
 /** Large ones take long: so many seeds, of those asked for. */
-const LARGE_SEEDS = 2
+const LARGE_SEEDS = 1
 
 function units({ seeds, quick }: StudyOptions): Unit[] {
   const of = (n: number, dimensions: readonly number[], rules: readonly GossipRule[], most = seeds.length) =>
@@ -120,7 +122,7 @@ function report(done: readonly Done<Unit, Result>[]): Report {
       // Of a share of so many lookups, whatever the overlay.
       const leastError = Math.sqrt((rate * (1 - rate)) / LOOKUPS / runs.length)
       const of = published ?? rate
-      const publishedError = combinedError(Math.sqrt((of * (1 - of)) / LOOKUPS), roundingError(3))
+      const publishedError = combinedError(Math.sqrt((of * (1 - of)) / PUBLISHED_LOOKUPS), roundingError(3))
       const why = published === null ? undefined : rate > published ? WHY_FASTER : WHY_STRANDED
       rows.push(compared(name, published, rates, { publishedError, leastError, why }))
     }
@@ -133,7 +135,7 @@ function report(done: readonly Done<Unit, Result>[]): Report {
     tables: [table(done, bytes)],
     figures: [...sizes.map((n) => cyclesFigure([...groups.values()], n)), bytesFigure([...groups.values()], bytes)],
     notes: [
-      `Lookups are greedy, over short and long peers, from random nodes for ${LOOKUPS} random points; published shares are taken as of as many lookups.`,
+      `Lookups are greedy, over short and long peers, from random nodes for ${LOOKUPS} random points; published shares are taken as of ${PUBLISHED_LOOKUPS}.`,
       `A contact is ${bytes} bytes on the wire. Both ends of an exchange send, and every node begins one per cycle.`,
     ],
   }

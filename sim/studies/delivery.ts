@@ -33,7 +33,7 @@ interface Result {
 /** The heaviest first. */
 const SPACES =
   'torus5 cube5 hyperbolic5 torus4 cube4 hyperbolic4 torus3 cube3 hyperbolic3 torus2 cube2 hyperbolic2 xor symmetric ring'
-const CYCLES = 40
+const CYCLES = 24
 /** Width of the horizon: how many of the nodes nearest to a key must have been asked before a lookup ends. */
 const WIDTH = 2
 const GREEDY_EVERY = 10

@@ -7,7 +7,7 @@
  *               long peers a random subset of the others.
  *   ours        each sends the other only the short peers that it would choose in the other's place, about 3d + 1 (the idea
  *               of T-Man, Jelasity and Babaoglu 2005); short and long peers are those of the overlays that we run. Beyond
- *               the plane every fourth exchange is deep: it sends the exact neighbours, some of which DGVH leaves out.
+ *               the plane every fourth exchange is deep: it sends one's own exact neighbours, some of which DGVH leaves out.
  */
 
 import type { Random } from '../../src/core/env.ts'
@@ -29,6 +29,8 @@ export interface GraphNode extends Site {
   /** How many of `short` the heuristic accepted (they come first); the others are padding. */
   accepted: number
   long: readonly GraphNode[]
+  /** Of `ours`: everybody that can be a neighbour of its cell among all that it has heard of. */
+  around: ReadonlySet<GraphNode>
   /** The last 3d + 1 that it exchanged contacts with, of whom many have it as a peer and not the other way round. */
   recent: readonly GraphNode[]
 }
@@ -70,7 +72,16 @@ export class GossipGraph {
     const nodes: GraphNode[] = []
     for (let at = 0; at < options.nodes; at++) {
       const id = hashKey(`node ${seed} ${at}`)
-      nodes.push({ at, id, point: named.space.pointOf(id), short: [], accepted: 0, long: [], recent: [] })
+      nodes.push({
+        at,
+        id,
+        point: named.space.pointOf(id),
+        short: [],
+        accepted: 0,
+        long: [],
+        around: new Set(),
+        recent: [],
+      })
     }
     this.nodes = nodes
     const first = Math.min(options.firstPeers ?? 10, nodes.length - 1)
@@ -102,9 +113,10 @@ export class GossipGraph {
 
   #toSend(from: GraphNode, to: GraphNode, deep: boolean): readonly GraphNode[] {
     if (this.#rule === 'published') return [...from.short, ...from.long]
+    if (deep) return [...from.around].filter((peer) => peer !== to)
     const known = new Set([...from.short, ...from.long, ...from.recent])
     known.delete(to)
-    return shortPeers(this.named, to, [...known], deep ? 'exact' : undefined).peers
+    return shortPeers(this.named, to, [...known]).peers
   }
 
   #learn(node: GraphNode, from: GraphNode, contacts: readonly GraphNode[]): void {
@@ -130,9 +142,14 @@ export class GossipGraph {
       node.long = others.length <= limit ? others : shuffled(others, this.#random).slice(0, limit)
     } else {
       const { peers, accepted } = shortPeers(this.named, node, candidates)
+      // A cell only shrinks while nobody dies: whom it has turned down once can be no neighbour of it.
+      const before = new Set([...node.short, ...node.long])
+      const among = candidates.filter((peer) => node.around.has(peer) || !before.has(peer))
+      const long = longPeers(this.named, node, candidates, peers, among)
       node.short = peers
       node.accepted = accepted
-      node.long = longPeers(this.named, node, candidates, peers)
+      node.long = long.peers
+      node.around = new Set([...peers, ...long.guides])
     }
   }
 

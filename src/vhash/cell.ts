@@ -31,11 +31,17 @@ export function boundsOf(halfSpaces: readonly HalfSpace[], box: Box): number[] {
   return cellOf(halfSpaces, box).bounds
 }
 
-/** The same, and the cell, of which `reach` is the greatest direction . x of its points x. */
-export function cellOf(
-  halfSpaces: readonly HalfSpace[],
-  box: Box,
-): { bounds: number[]; reach: (direction: readonly number[]) => number } {
+export interface BoundedCell {
+  /** The half-spaces that bound it: indices, ascending. */
+  readonly bounds: number[]
+  /** The greatest direction . x of its points x. */
+  readonly reach: (direction: readonly number[]) => number
+  /** Which of other half-spaces it reaches beyond: indices. */
+  readonly cutBy: (others: readonly HalfSpace[]) => number[]
+}
+
+/** The same, and the cell. */
+export function cellOf(halfSpaces: readonly HalfSpace[], box: Box): BoundedCell {
   const cell = new Cell(halfSpaces, box)
   // The nearest first: most of them count, and then few of the others pass.
   const depths = halfSpaces.map(({ a, b }) => (b * b) / a.reduce((sum, each) => sum + each * each, Number.MIN_VALUE))
@@ -48,7 +54,11 @@ export function cellOf(
       cell.bounds.push(first)
     }
   }
-  return { bounds: cell.bounds.sort((i, j) => i - j), reach: (direction) => cell.reach(direction) }
+  return {
+    bounds: cell.bounds.sort((i, j) => i - j),
+    reach: (direction) => cell.reach(direction),
+    cutBy: (others) => others.flatMap(({ a, b }, i) => (cell.isCutBy(a, b) ? [i] : [])),
+  }
 }
 
 /** The numbers in flat arrays: a node asks for thousands of programmes. */
@@ -97,13 +107,18 @@ class Cell {
    * the normal of goal.
    */
   reachesBeyond(goal: number): boolean {
+    const from = goal * this.#d
+    return this.isCutBy(this.#normals.subarray(from, from + this.#d), this.#offsets[goal]!)
+  }
+
+  isCutBy(normal: ArrayLike<number>, offset: number): boolean {
     let scale = 0
     for (let i = 0; i < this.#d; i++) {
-      const each = this.#normals[goal * this.#d + i]!
+      const each = normal[i]!
       this.#goal[i] = each
       scale += each * each
     }
-    return this.#goFarthest(this.#offsets[goal]! + EPSILON * (this.#offsets[goal]! + scale))
+    return this.#goFarthest(offset + EPSILON * (offset + scale))
   }
 
   reach(direction: readonly number[]): number {

@@ -16,25 +16,27 @@ export function exactOnTorus(dimensions: number): Exact {
   const box = Array.from({ length: dimensions }, () => [-0.5, 0.5] as const)
   return (self, others) => {
     const ways = others.map((other) => torusWay(self, other))
-    const { bounds, reach } = cellOf(ways.map(towards), box)
+    const cell = cellOf(ways.map(towards), box)
     // In a small network a cell reaches so far that a node may bound it from behind too.
-    const behind = cuttingImages(ways, reach)
-    if (behind.length === 0) return bounds
-    const all = [...bounds.map((i) => ({ i, halfSpace: towards(ways[i]!) })), ...behind]
-    const found = boundsOf(
+    const images = imagesBehind(ways, cell.reach)
+    const cutting = cell.cutBy(images.map(({ halfSpace }) => halfSpace)).map((at) => images[at]!)
+    if (cutting.length === 0) return cell.bounds
+    const all = [...cell.bounds.map((i) => ({ i, halfSpace: towards(ways[i]!) })), ...cutting]
+    const found = cellOf(
       all.map(({ halfSpace }) => halfSpace),
       box,
-    )
+    ).bounds
     return [...new Set(found.map((at) => all[at]!.i))].sort((i, j) => i - j)
   }
 }
 
 /**
- * The images of nodes, reached the other way around in some of the dimensions, that may cut a cell; any other image is
- * behind one of these. How far the cell reaches is asked along the axes and the diagonals only: of a direction with signs
- * s and least part m, it reaches no farther than m s and the rest take it.
+ * The images of nodes, reached the other way around in some of the dimensions, that may cut a cell. The image is nearer
+ * than the node itself only where the cell reaches farther than halfway between the two, in each dimension that was turned.
+ * How far the cell reaches is asked along the axes and the diagonals only: of a direction with signs s and least part m, it
+ * reaches no farther than m s and the rest take it.
  */
-function cuttingImages(ways: readonly (readonly number[])[], reach: (direction: readonly number[]) => number) {
+function imagesBehind(ways: readonly (readonly number[])[], reach: (direction: readonly number[]) => number) {
   const dimensions = ways[0]?.length ?? 0
   const along = (axis: number, sign: number) => Array.from({ length: dimensions }, (_, i) => (i === axis ? sign : 0))
   const axes = Array.from({ length: dimensions }, (_, axis) => [reach(along(axis, -1)), reach(along(axis, 1))] as const)
@@ -43,21 +45,35 @@ function cuttingImages(ways: readonly (readonly number[])[], reach: (direction: 
   )
   const images: { i: number; halfSpace: HalfSpace }[] = []
   for (const [i, way] of ways.entries()) {
-    for (let turned = 1; turned < diagonals.length; turned++) {
-      const image = way.map((each, axis) => ((turned >> axis) & 1 ? each - (each < 0 ? -1 : 1) : each))
-      const halfSpace = towards(image)
+    let turnable = 0
+    for (let axis = 0; axis < dimensions; axis++) {
+      const each = way[axis]!
+      if (axes[axis]![each < 0 ? 1 : 0] > 0.5 - Math.abs(each)) turnable |= 1 << axis
+    }
+    // Of a mask, all parts of it but the empty one.
+    for (let turned = turnable; turned > 0; turned = (turned - 1) & turnable) {
       let signs = 0
       let least = 1
-      for (const [axis, each] of image.entries()) {
+      let square = 0
+      let most = 0
+      for (let axis = 0; axis < dimensions; axis++) {
+        const each = turnedWay(way, axis, turned)
         if (each > 0) signs |= 1 << axis
         least = Math.min(least, Math.abs(each))
+        square += each * each
+        most += Math.abs(each) * axes[axis]![each > 0 ? 1 : 0]
       }
-      let most = least * diagonals[signs]!
-      for (const [axis, each] of image.entries()) most += (Math.abs(each) - least) * axes[axis]![each > 0 ? 1 : 0]
-      if (most > halfSpace.b) images.push({ i, halfSpace })
+      for (let axis = 0; axis < dimensions; axis++) most -= least * axes[axis]![(signs >> axis) & 1 ? 1 : 0]
+      if (most + least * diagonals[signs]! <= square / 2) continue
+      images.push({ i, halfSpace: towards(way.map((_, axis) => turnedWay(way, axis, turned))) })
     }
   }
   return images
+}
+
+function turnedWay(way: readonly number[], axis: number, turned: number): number {
+  const each = way[axis]!
+  return (turned >> axis) & 1 ? each - (each < 0 ? -1 : 1) : each
 }
 
 export function exactInCube(dimensions: number): Exact {

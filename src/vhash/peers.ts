@@ -42,8 +42,15 @@ export function shortPeers<S extends Site>(
   return padded({ accepted, rejected }, named.dimensions)
 }
 
+export interface LongPeers<S> {
+  readonly peers: readonly S[]
+  /** Those that greedy routing needs besides the short ones. */
+  readonly guides: readonly S[]
+}
+
 /**
- * Long peers out of all candidates, `short` being the peers already chosen. After exact neighbours, at random so that a
+ * Long peers out of all candidates, `short` being the peers already chosen. `among`: those of the candidates that can be
+ * neighbours of the cell, where that is known. After exact neighbours, at random so that a
  * node at distance x is taken with a chance that falls as x^-d: then there are as many at every scale, and greedy routing
  * needs few hops (Kleinberg 2000). The chance is drawn from both ids, so the choice stays when nothing changes.
  */
@@ -52,19 +59,20 @@ export function longPeers<S extends Site>(
   self: Site,
   candidates: readonly S[],
   short: readonly S[],
-): S[] {
+  among: readonly S[] = candidates,
+): LongPeers<S> {
   const { space, dimensions } = named
   const taken = new Set(short)
   const limit = longLimit(dimensions)
   const others = candidates.filter((site) => !taken.has(site))
-  if (others.length <= limit) return others
-  const first = guides(named, self, candidates, short).slice(-limit)
+  if (others.length <= limit) return { peers: others, guides: others }
+  const first = guides(named, self, named.exact === undefined ? candidates : among, short).slice(-limit)
   for (const site of first) taken.add(site)
   const drawn = others
     .filter((site) => !taken.has(site))
     .map((site) => ({ site, score: waiting(self.id, site.id) * space.distance(site.point, self.point) ** dimensions }))
     .sort((a, b) => a.score - b.score)
-  return [...first, ...drawn.slice(0, limit - first.length).map(({ site }) => site)]
+  return { peers: [...first, ...drawn.slice(0, limit - first.length).map(({ site }) => site)], guides: first }
 }
 
 /**

@@ -124,7 +124,7 @@ describe.each('symmetric ring xor torus2 torus3 torus5 cube2 cube3 cube5 hyperbo
       const sites = drawn(named, 200, name)
       const self = sites[0]!
       const short = shortPeers(named, self, sites.slice(1))
-      const long = longPeers(named, self, sites.slice(1), short.peers)
+      const long = longPeers(named, self, sites.slice(1), short.peers).peers
       expect(short.peers.length).toBe(Math.max(short.accepted, shortLimit(named.dimensions)))
       expect(long.length).toBeLessThanOrEqual(longLimit(named.dimensions))
       expect(new Set([...short.peers, ...long]).size).toBe(short.peers.length + long.length)
@@ -174,7 +174,7 @@ function expectDelivery(named: NamedSpace, sites: readonly Site[], lookups: numb
     sites.map((self) => {
       const others = sites.filter((each) => each !== self)
       const short = shortPeers(named, self, others).peers
-      return [self, [...short, ...longPeers(named, self, others, short)]]
+      return [self, [...short, ...longPeers(named, self, others, short).peers]]
     }),
   )
   for (let i = 0; i < lookups; i++) {
