@@ -138,14 +138,10 @@ export class SlotsHost<N extends OverlayNode> implements Overlay {
 
   /** The node that owns the key, else one of its replica group, else the one from which the way is shortest. */
   #nearest(key: Key): N | undefined {
-    const { isCloser } = this.#options
-    let best: N | undefined
-    for (const node of this.nodes) {
-      if (node.owns(key)) return node
-      if (node.holdsReplica(key)) best = node
-      else if (best === undefined) best = node
-      else if (!best.holdsReplica(key) && isCloser(best, node, key)) best = node
-    }
-    return best
+    const owner = this.nodes.find((node) => node.owns(key))
+    if (owner !== undefined) return owner
+    const holders = this.nodes.filter((node) => node.holdsReplica(key))
+    const [first, ...others] = holders.length > 0 ? holders : this.nodes
+    return others.reduce((best, node) => (best && this.#options.isCloser(best, node, key) ? node : best), first)
   }
 }

@@ -4,6 +4,7 @@
  * neighbour for the neighbours that both have in common until nobody new is named).
  */
 import type { Key } from '../core/ids.ts'
+import { MAX_CONNECTIONS } from '../core/limits.ts'
 import { answersPing, askTwice, isAlive, meansDead } from '../dht/asking.ts'
 import { foundAgain } from '../dht/entry.ts'
 import type { Contact } from '../net/contact.ts'
@@ -12,6 +13,8 @@ import { Gossip, Leave, Lookup } from './messages.ts'
 
 /** Nodes that a joiner asks before it gives up: liars could name new ones for ever. */
 const MAX_ASKED = 512
+/** Connections that are kept open: in five dimensions more are known than a host may have. */
+const MOST_OPEN = Math.floor(MAX_CONNECTIONS * 0.75)
 /** Who has no time for a joiner is asked so many times, so far apart. */
 const BUSY_TRIES = 3
 const BUSY_PAUSE_MS = 200
@@ -83,10 +86,11 @@ export async function watch(member: Member, contact: Contact): Promise<void> {
   await isAlive(member, contact)
 }
 
-/** Lookups go over open connections to short and long peers: opens one that is missing. */
+/** Lookups go over open connections to short peers and the nearest long ones: opens one that is missing. */
 export function openConnection(member: Member): void {
   const { transport, around } = member
-  const missing = around.known.find(({ contact: { peer } }) => peer !== transport.peer && !transport.connected(peer))
+  const nearest = around.known.slice(0, MOST_OPEN)
+  const missing = nearest.find(({ contact: { peer } }) => peer !== transport.peer && !transport.connected(peer))
   if (missing !== undefined) void isAlive(member, missing.contact)
 }
 
