@@ -58,6 +58,8 @@ export class GossipGraph {
   readonly nodes: readonly GraphNode[]
   /** Contacts sent in all cycles so far. */
   contactsSent = 0
+  /** Of `ours`: how often a node has changed its short peers, or those that greedy routing needs. */
+  changes = 0
   readonly #rule: GossipRule
   readonly #heuristic: Heuristic
   readonly #random: Random
@@ -111,6 +113,15 @@ export class GossipGraph {
     }
   }
 
+  /** Cycles until nothing has changed for `quiet` of them, at most `most`. */
+  settle(quiet: number, most: number): void {
+    for (let still = 0, cycle = 0; still < quiet && cycle < most; cycle++) {
+      const before = this.changes
+      this.cycle()
+      still = this.changes > before ? 0 : still + 1
+    }
+  }
+
   #toSend(from: GraphNode, to: GraphNode, deep: boolean): readonly GraphNode[] {
     if (this.#rule === 'published') return [...from.short, ...from.long]
     if (deep) return [...from.around].filter((peer) => peer !== to)
@@ -146,10 +157,13 @@ export class GossipGraph {
       const before = new Set([...node.short, ...node.long])
       const among = candidates.filter((peer) => node.around.has(peer) || !before.has(peer))
       const long = longPeers(this.named, node, candidates, peers, among)
+      const around = new Set([...peers, ...long.guides])
+      const stays = around.size === node.around.size && [...around].every((peer) => node.around.has(peer))
+      if (!stays) this.changes++
       node.short = peers
       node.accepted = accepted
       node.long = long.peers
-      node.around = new Set([...peers, ...long.guides])
+      node.around = around
     }
   }
 
