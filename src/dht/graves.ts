@@ -18,7 +18,7 @@ interface Grave {
   readonly wasStranger: boolean
 }
 
-export interface Circumstances {
+export interface Burial {
   /** It said so itself, and will not be back as this incarnation. */
   readonly left?: boolean
   /** It never spoke to us, so it may never have been: this says nothing of an older one at its place. */
@@ -34,7 +34,9 @@ export class Graveyard {
     this.#random = random
   }
 
-  bury(contact: Contact, nowMs: number, { left = false, wasStranger = false }: Circumstances = {}): void {
+  bury(contact: Contact, nowMs: number, { left = false, wasStranger = false }: Burial = {}): void {
+    const grave = this.#dead.get(contact.id)
+    if (wasStranger && grave?.wasStranger === false) return // what may never have been hides nobody who was
     const hasLeft = left || this.left(contact)
     this.#dead.delete(contact.id)
     this.#dead.set(contact.id, { contact, atMs: nowMs, left: hasLeft, wasStranger })
@@ -44,6 +46,7 @@ export class Graveyard {
         break
       }
     }
+    if (wasStranger) return
     const known = this.#lost.findIndex((lost) => lost.id === contact.id)
     if (known >= 0) this.#lost[known] = contact
     else if (this.#lost.length < MAX_LOST_CONTACTS) this.#lost.push(contact)

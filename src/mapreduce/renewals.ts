@@ -18,9 +18,9 @@ export interface Renewed {
 export function renewals(host: JobsHost, grants: readonly Renewed[]): Promise<unknown>[] {
   const groups = new Map<string, { to: Contact; grants: Renewed[] }>()
   for (const grant of grants) {
-    const { root, dropped } = grant
+    const { root, dropped, why = '' } = grant
     if (!root || dropped === 0) continue
-    const name = `${root.id}|${root.incarnation}`
+    const name = `${root.id}|${root.incarnation}|${why}`
     const group = groups.get(name)
     if (!group) groups.set(name, { to: root, grants: [grant] })
     else group.grants.push(grant)
@@ -32,7 +32,7 @@ export function renewals(host: JobsHost, grants: readonly Renewed[]): Promise<un
   return messages.map(({ to, grants }) => {
     const held = grants.filter(({ dropped }) => dropped === undefined).map(({ id }) => id)
     const dropped = grants.flatMap(({ id, dropped }): [number, number][] => (dropped ? [[id, dropped]] : []))
-    const why = grants.find((grant) => grant.why !== undefined)?.why
+    const why = grants[0]?.why
     return host.ask(to, JobRenew, { held, dropped, shares: sharesOf(grants), ...(why !== undefined && { why }) })
   })
 }

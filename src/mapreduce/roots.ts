@@ -144,7 +144,7 @@ export class Roots {
     fair: number,
     leases: Lease[],
   ): void {
-    queue.job.refusedElsewhere = undefined
+    tellRefusal(queue.job, undefined)
     if (queue.crews.get(worker)?.cores !== cores) queue.crews.set(worker, { cores, taskMs: undefined })
     const meanMs = queue.durations.meanMs
     const perCore = meanMs === undefined ? 1 : Math.max(1, Math.min(MAX_BATCH_TASKS, Math.floor(BATCH_MS / meanMs)))
@@ -256,7 +256,7 @@ export class Roots {
     for (const [id, mask] of dropped) {
       const lease = this.#leases.get(id)
       if (!lease) continue
-      lease.segment.job.refusedElsewhere ??= why
+      if (why !== undefined) tellRefusal(lease.segment.job, why)
       lost += this.#giveUp(lease, mask)
     }
     return lost
@@ -387,4 +387,11 @@ export class Roots {
       if (alone) yield lease
     }
   }
+}
+
+/** Why hosts that were given tasks will not do them goes up with the next report. */
+function tellRefusal(job: LiveJob, why: string | undefined): void {
+  if (job.refusedElsewhere === why) return
+  job.refusedElsewhere = why
+  for (const segment of job.segments.values()) segment.dirty = true
 }

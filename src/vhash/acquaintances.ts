@@ -5,7 +5,7 @@
 import type { Random } from '../core/env.ts'
 import type { Key } from '../core/ids.ts'
 import { MAX_CACHED_CONTACTS } from '../core/limits.ts'
-import type { Contact } from '../net/contact.ts'
+import { type Contact, sameNode } from '../net/contact.ts'
 import { isNewer, type Peer, peerAt } from './peer.ts'
 import { closest } from './route.ts'
 import type { Point, Space } from './space.ts'
@@ -41,8 +41,13 @@ export class Acquaintances {
     }
   }
 
+  knows(contact: Contact): boolean {
+    const known = this.#heard.get(contact.id)
+    return known !== undefined && sameNode(known.peer.contact, contact)
+  }
+
   forget(contact: Contact): void {
-    this.#heard.delete(contact.id)
+    if (this.knows(contact)) this.#heard.delete(contact.id)
   }
 
   /** The nearest to a point of those heard of lately that `usable` lets pass. */

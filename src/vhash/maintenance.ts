@@ -3,7 +3,6 @@
  * were lost (Benshoof, Rosen et al. 2014-15; the closure of a join as in Lee and Lam 2008, whose nodes ask every new
  * neighbour for the neighbours that both have in common until nobody new is named).
  */
-import type { Key } from '../core/ids.ts'
 import { MAX_CONNECTIONS } from '../core/limits.ts'
 import { answersPing, askTwice, isAlive, meansDead } from '../dht/asking.ts'
 import { foundAgain } from '../dht/entry.ts'
@@ -11,8 +10,9 @@ import type { Contact } from '../net/contact.ts'
 import type { Member } from './member.ts'
 import { Gossip, Leave, Lookup } from './messages.ts'
 
-/** Nodes that a joiner asks before it gives up: liars could name new ones for ever. */
+/** Nodes that a joiner asks, and how long it does: liars could name new ones for ever. A member goes on asking, slowly. */
 const MAX_ASKED = 512
+const MOST_SETTLING_MS = 10_000
 /** Connections that are kept open: in five dimensions more are known than a host may have. */
 const MOST_OPEN = Math.floor(MAX_CONNECTIONS * 0.75)
 /** Who has no time for a joiner is asked so many times, so far apart. */
@@ -29,6 +29,7 @@ export async function exchange(member: Member, contact: Contact, sample = false)
   }
   const reply = await askTwice(member, contact, question)
   if (reply === 'dead' || reply === 'alive' || member.phase === 'left') return false
+  if (member.graves.left(contact)) return false // its leave has overtaken its answer
   member.hear([{ contact, short: reply.short }], { more: reply.long })
   return true
 }
@@ -49,26 +50,36 @@ export function found(member: Member): void {
 }
 
 /**
- * Asks all who would be neighbours for theirs, until nobody new is named. From then on everybody whose keys become ours
- * knows us, and sends on to us whoever asks for them. Who has no time is asked again: it would go on owning them.
+ * Asks all neighbours, and all who would be, for theirs, until nobody new is named. From then on everybody whose keys become
+ * ours knows us, and sends on to us whoever asks for them. Who has no time is asked again: it would go on owning them.
  */
 async function settleBeside(member: Member, start: readonly Contact[]): Promise<boolean> {
-  const { clock } = member.env
-  const asked = new Map<Key, number>()
+  const { around, env } = member
+  const giveUpAtMs = env.clock.now() + MOST_SETTLING_MS
+  const tries = new Map<string, number>()
   const ask = async (contact: Contact) => {
-    asked.set(contact.id, (asked.get(contact.id) ?? 0) + 1)
-    if (await exchange(member, contact)) member.placed = true
+    const isDone = await exchange(member, contact)
+    if (isDone) member.placed = true
+    tries.set(nameOf(contact), isDone ? BUSY_TRIES : triesOf(contact) + 1)
   }
+  const triesOf = (contact: Contact) => tries.get(nameOf(contact)) ?? 0
   member.meet(start)
-  while (asked.size < MAX_ASKED && member.phase === 'joining') {
-    const next = member.around.prospects.filter(({ id }) => (asked.get(id) ?? 0) < BUSY_TRIES)
-    if (next.length === 0) break
-    if (next.every(({ id }) => asked.has(id))) await clock.sleep(BUSY_PAUSE_MS)
-    await Promise.all(next.map(({ contact }) => ask(contact)))
+  while (tries.size < MAX_ASKED && member.phase === 'joining' && env.clock.now() < giveUpAtMs) {
+    const all = [...around.short.map(({ contact }) => contact), ...around.prospects]
+    const open = all.filter((contact) => triesOf(contact) < BUSY_TRIES)
+    const unasked = open.filter((contact) => triesOf(contact) === 0)
+    if (open.length === 0) break
+    if (unasked.length === 0) await env.clock.sleep(BUSY_PAUSE_MS)
+    await Promise.all((unasked.length > 0 ? unasked : open).map(ask))
   }
-  if (member.phase !== 'joining' || !member.placed || member.around.short.length === 0) return false
+  if (member.phase !== 'joining' || !member.placed || around.short.length === 0) return false
   member.phase = 'member'
   return true
+}
+
+/** Of a start of a host at a place. */
+export function nameOf({ id, incarnation, peer }: Contact): string {
+  return `${id} ${incarnation} ${peer}`
 }
 
 /** Tells the neighbours, so that they close up at once instead of finding out. */
@@ -138,6 +149,7 @@ export async function startOver(member: Member, seeds: readonly Contact[]): Prom
   const others = new Map(known.flatMap((contact) => (contact && contact.id !== self.id ? [[contact.id, contact]] : [])))
   const answers = await Promise.all([...others.values()].map((contact) => answersPing(member, contact)))
   const alive = [...others.values()].filter((_, i) => answers[i])
-  if (alive.length > 0 && member.phase === 'joining') await settleBeside(member, alive)
+  const hopes = alive.length + member.around.prospects.length
+  if (hopes > 0 && member.phase === 'joining') await settleBeside(member, alive)
   if (member.phase === 'joining') found(member)
 }

@@ -174,7 +174,8 @@ export class Member implements Router {
 
   #part(contact: Contact, left: boolean, heirs: readonly Contact[]): void {
     const now = this.env.clock.now()
-    this.graves.bury(contact, now, { left, wasStranger: !left && !this.around.hasSpoken(contact) })
+    const hasSpoken = this.around.hasSpoken(contact) || this.acquaintances.knows(contact)
+    this.graves.bury(contact, now, { left, wasStranger: !left && !hasSpoken })
     this.acquaintances.forget(contact)
     this.#change(() => this.around.forget(contact, now, heirs), { politely: left })
   }
@@ -198,13 +199,18 @@ export class Member implements Router {
   #change(act: () => void, { speakers = [], politely = false }: Change = {}): void {
     const { around } = this
     const { short, known } = around
+    const hadProspects = around.prospects.length > 0
     act()
     const ids = new Set(around.short.map(({ id }) => id))
     if (around.short !== short) {
       for (const id of this.#heardAtMs.keys()) if (!ids.has(id)) this.#heardAtMs.delete(id)
-      this.deserted = ids.size === 0 && this.phase === 'member' && !politely
     }
-    let isNews = around.short !== short
+    // The last neighbour has died, or left us to others, who may be dead as well.
+    const isAlone = ids.size === 0 && this.phase === 'member'
+    const isLeft = isAlone && around.prospects.length === 0 && hadProspects
+    if (isAlone && around.short !== short) this.deserted = !politely || around.prospects.length > 0
+    else if (isLeft) this.deserted = true
+    let isNews = around.short !== short || isLeft
     for (const contact of speakers) {
       if (!around.isShort(contact)) continue
       isNews ||= !this.#heardAtMs.has(contact.id)

@@ -39,6 +39,19 @@ interface Told extends Neighbours {
   readonly atMs: number
 }
 
+/** Somebody that was told of and has not spoken. */
+interface Stranger {
+  /** Its place: all names of an id are at the same. */
+  readonly peer: Peer
+  /** Hosts and starts of them that it was said to be. */
+  readonly names: readonly Contact[]
+}
+
+/** Of one id: one of them is true, the others are lies or old. */
+const MAX_NAMES = 8
+/** The turn of those who count us as a short peer and are none of ours: anybody may. */
+const FANS = 'fans' as Key
+
 /** Somebody who counts us as a short peer says so now and then; who has been silent for so many periods does not any more. */
 const FAN_PERIODS = 4
 
@@ -58,11 +71,17 @@ export class Neighbourhood {
   /** Those of who is known, or of who has told something, that have spoken. */
   #spoken = new Map<Key, Peer>()
   #candidates: ReadonlyMap<Key, Peer> = new Map()
-  #strangers: ReadonlyMap<Key, Peer> = new Map()
+  #strangers: ReadonlyMap<Key, Stranger> = new Map()
   #short: readonly Peer[] = []
   #near: readonly Peer[] = []
   #known: readonly Peer[] = []
   #prospects: readonly Peer[] = []
+  #hasStrangers = false
+  /** What the prospects were chosen from. */
+  #weighed: { readonly short: readonly Peer[]; readonly strangers: ReadonlyMap<Key, Stranger> } = {
+    short: [],
+    strangers: new Map(),
+  }
 
   constructor(options: NeighbourhoodOptions) {
     this.#options = options
@@ -83,32 +102,49 @@ export class Neighbourhood {
     return this.#known
   }
 
-  /** Strangers that would be short peers. */
-  get prospects(): readonly Peer[] {
-    return this.#prospects
+  /** Strangers that would be short peers, by all the names that were told of them. */
+  get prospects(): readonly Contact[] {
+    return this.#prospects.flatMap(({ id }) => this.#strangers.get(id)?.names ?? [])
   }
 
+  /** Are there strangers who would be known if they spoke? */
   get hasStrangers(): boolean {
-    return this.#strangers.size > 0
+    return this.#hasStrangers
   }
 
   /**
-   * Strangers to ask whether they are there, by who told of them: one of each, prospects first, so that a liar is heard no
-   * more than others. Those that nobody near told of, and that would be short peers, count as told by ourselves.
+   * Strangers to ask whether they are there, by who told of them: one of each, as it named it, prospects first, so that a
+   * liar is heard no more than others. Those who only count us as theirs share a turn; so do all that nobody near told of.
    */
   strangers(isAsked: (contact: Contact) => boolean): Map<Key, Contact> {
     const out = new Map<Key, Contact>()
-    if (this.#strangers.size === 0) return out
-    const mayBe = ({ contact }: Peer) => !isAsked(contact)
-    const first = this.#prospects.find(mayBe)
-    if (first !== undefined) out.set(this.#options.self.id, first.contact)
-    const prospects = new Set(this.#prospects)
-    for (const { contact: teller, short } of this.#told.values()) {
-      const named = short.flatMap(({ id }) => this.#strangers.get(id) ?? []).filter(mayBe)
-      const next = named.find((peer) => prospects.has(peer)) ?? named[0]
-      if (next !== undefined) out.set(teller.id, next.contact)
+    if (!this.#hasStrangers) return out
+    const { self, isDead } = this.#options
+    const prospects = new Set(this.#prospects.map(({ id }) => id))
+    const short = new Set(this.#short.map(({ id }) => id))
+    const toldOf = new Set<Key>()
+    const isOpen = (contact: Contact) => this.#isOfUse(contact.id, prospects) && !isAsked(contact) && !isDead(contact)
+    for (const { contact: teller, short: told } of this.#told.values()) {
+      for (const { id } of told) toldOf.add(id)
+      const turn = short.has(teller.id) ? teller.id : FANS
+      if (out.has(turn)) continue
+      const open = told.filter(isOpen)
+      const next = open.find(({ id }) => prospects.has(id)) ?? open[0]
+      if (next !== undefined) out.set(turn, next)
     }
+    const own = this.prospects.find((contact) => !toldOf.has(contact.id) && isOpen(contact))
+    if (own !== undefined) out.set(self.id, own)
     return out
+  }
+
+  /** Would this stranger be known, if it spoke? */
+  #isOfUse(id: Key, prospects: ReadonlySet<Key>): boolean {
+    const stranger = this.#strangers.get(id)
+    if (stranger === undefined) return false
+    const { self, space, mostLong } = this.#options
+    const last = this.#known.at(-1)
+    if (prospects.has(id) || last === undefined || this.#known.length < this.#near.length + mostLong) return true
+    return space.distance(self.point, stranger.peer.point) < space.distance(self.point, last.point)
   }
 
   hasSpoken(contact: Contact): boolean {
@@ -146,8 +182,7 @@ export class Neighbourhood {
   spoke(contact: Contact, nowMs: number): void {
     const told = this.#told.get(contact.id)
     if (told !== undefined && sameNode(told.contact, contact)) this.#told.set(contact.id, { ...told, atMs: nowMs })
-    const stranger = this.#strangers.get(contact.id)
-    if (stranger === undefined || !sameNode(stranger.contact, contact)) return
+    if (!this.#strangers.has(contact.id) || this.hasSpoken(contact)) return
     this.#speak(contact)
     this.#rebuild(nowMs, [])
   }
@@ -157,7 +192,7 @@ export class Neighbourhood {
     this.#rebuild(nowMs, contacts)
   }
 
-  /** Somebody is dead: the node's options say who. `heirs`: those that it told us of when it left. */
+  /** Somebody is dead. `heirs`: those that it told us of when it left. */
   forget(contact: Contact, nowMs: number, heirs: readonly Contact[] = []): void {
     const told = this.#told.get(contact.id)
     if (told !== undefined && !isNewer(told.contact, contact)) this.#told.delete(contact.id)
@@ -181,9 +216,7 @@ export class Neighbourhood {
     const { self, space } = this.#options
     const before = this.#spoken.get(contact.id)
     if (contact.id === self.id || (before !== undefined && !isNewer(contact, before.contact))) return
-    const stranger = this.#strangers.get(contact.id)
-    const same = stranger !== undefined && sameNode(stranger.contact, contact)
-    this.#spoken.set(contact.id, same ? stranger : peerAt(space, contact))
+    this.#spoken.set(contact.id, peerAt(space, contact))
   }
 
   #rebuild(nowMs: number, more: readonly Contact[]): void {
@@ -195,45 +228,63 @@ export class Neighbourhood {
       if (!samePeers(chosen, this.#short)) this.#short = chosen
     }
     const near = this.#settle(nowMs, candidates)
-    this.#prospects = this.#prospectsAmong(strangers)
+    this.#prospects = this.#prospectsAmong(strangers, candidates)
+    this.#strangers = strangers
     // Who was only heard of and not chosen is forgotten.
     const kept = this.#gather([])
     this.#strangers = kept.strangers
     this.#spoken = new Map(kept.candidates)
-    if (samePeers(near, this.#near) && haveSame(kept.candidates, this.#candidates)) return
-    this.#near = near
-    this.#candidates = kept.candidates
-    const first = new Set(near.map(({ id }) => id))
-    const others = [...kept.candidates.values()].filter(({ id }) => !first.has(id))
-    this.#known = [...near, ...nearest(space, self.point, others, mostLong)]
+    if (!samePeers(near, this.#near) || !haveSame(kept.candidates, this.#candidates)) {
+      this.#near = near
+      this.#candidates = kept.candidates
+      const first = new Set(near.map(({ id }) => id))
+      const others = [...kept.candidates.values()].filter(({ id }) => !first.has(id))
+      this.#known = [...near, ...nearest(space, self.point, others, mostLong)]
+    }
+    const prospects = new Set(this.#prospects.map(({ id }) => id))
+    this.#hasStrangers = kept.strangers.keys().some((id) => this.#isOfUse(id, prospects))
   }
 
   /** As long as no short peer is lost a cell only shrinks: who was no neighbour before is none now. */
   #possible(all: readonly Peer[], candidates: ReadonlyMap<Key, Peer>): readonly Peer[] {
-    if (this.#short.some((peer) => candidates.get(peer.id) !== peer)) return all
+    const isCut = this.#short.length >= MAX_SHORT_PEERS
+    if (isCut || this.#short.some((peer) => candidates.get(peer.id) !== peer)) return all
     const short = new Set(this.#short)
     return all.filter((peer) => short.has(peer) || this.#candidates.get(peer.id) !== peer)
   }
 
-  /** A node's cell is that among its neighbours alone: who would be one of them follows from them and the strangers. */
-  #prospectsAmong(strangers: ReadonlyMap<Key, Peer>): readonly Peer[] {
-    if (strangers.size === 0) return []
+  /**
+   * A node's cell is that among its neighbours alone: who would be one of them follows from them and the strangers. Of those
+   * that were weighed before only they can be, as long as nobody was lost.
+   */
+  #prospectsAmong(strangers: ReadonlyMap<Key, Stranger>, candidates: ReadonlyMap<Key, Peer>): readonly Peer[] {
     const { self, space, choose } = this.#options
-    const all = [...strangers.values()]
-    const nearby = all.length <= MAX_STRANGERS ? all : nearest(space, self.point, all, MAX_STRANGERS)
+    const before = this.#weighed
+    const isSame = before.short === this.#short && haveSameKeys(before.strangers, strangers)
+    this.#weighed = { short: this.#short, strangers }
+    if (isSame) return this.#prospects
+    const all = [...strangers.values()].map(({ peer }) => peer)
+    const isHere = ({ id }: Peer) => candidates.has(id) || strangers.has(id)
+    const onlyShrinks = before.short.every(isHere) && this.#prospects.every(isHere)
+    const mayBe = new Set(this.#prospects.map(({ id }) => id))
+    const possible = onlyShrinks ? all.filter(({ id }) => mayBe.has(id) || !before.strangers.has(id)) : all
+    const nearby = nearest(space, self.point, possible, MAX_STRANGERS)
+    if (nearby.length === 0) return []
     const among = [...this.#short.filter(({ id }) => !strangers.has(id)), ...nearby]
-    const chosen = choose(self, among, among)
-    return chosen.filter((peer) => strangers.get(peer.id) === peer).slice(0, MAX_SHORT_PEERS)
+    return choose(self, among, among)
+      .filter(({ id }) => strangers.has(id))
+      .slice(0, MAX_SHORT_PEERS)
   }
 
   /**
-   * Everybody that was told of, without self: those that have spoken, and strangers that are not known to be dead. Of two
-   * starts of one host the later is another. Hearsay does not put another host in the place of one that spoke.
+   * Everybody that was told of, without self: those that have spoken, and strangers that are not known to be dead, by all
+   * their names. Of two starts of one host the later is a stranger until it speaks. Hearsay does not put another host in the
+   * place of one that spoke.
    */
-  #gather(more: readonly Contact[]): { candidates: Map<Key, Peer>; strangers: Map<Key, Peer> } {
+  #gather(more: readonly Contact[]): { candidates: Map<Key, Peer>; strangers: Map<Key, Stranger> } {
     const { self, space, isDead } = this.#options
     const candidates = new Map<Key, Peer>()
-    const strangers = new Map<Key, Peer>()
+    const strangers = new Map<Key, { peer: Peer; names: Contact[] }>()
     const add = (contact: Contact) => {
       if (contact.id === self.id) return
       const spoken = this.#spoken.get(contact.id)
@@ -241,14 +292,17 @@ export class Neighbourhood {
         candidates.set(contact.id, spoken)
         if (!isNewer(contact, spoken.contact) || contact.peer !== spoken.contact.peer) return
       }
-      const other = strangers.get(contact.id)
-      if ((other !== undefined && !isNewer(contact, other.contact)) || isDead(contact)) return
-      const before = this.#strangers.get(contact.id)
-      const same = before !== undefined && sameNode(before.contact, contact)
-      strangers.set(contact.id, same ? before : peerAt(space, contact))
+      if (isDead(contact)) return
+      const stranger = strangers.get(contact.id)
+      if (stranger === undefined) {
+        const peer = this.#strangers.get(contact.id)?.peer ?? peerAt(space, contact)
+        strangers.set(contact.id, { peer, names: [contact] })
+      } else if (stranger.names.length < MAX_NAMES && !stranger.names.some((name) => sameNode(name, contact))) {
+        stranger.names.push(contact)
+      }
     }
     for (const { contact } of this.#short) add(contact)
-    for (const { contact } of this.#prospects) add(contact)
+    for (const contact of this.prospects) add(contact)
     for (const { contact, short } of this.#told.values()) {
       add(contact)
       for (const other of short) add(other)
@@ -279,4 +333,8 @@ function haveSame(a: ReadonlyMap<Key, Peer>, b: ReadonlyMap<Key, Peer>): boolean
   if (a.size !== b.size) return false
   for (const peer of a.values()) if (b.get(peer.id) !== peer) return false
   return true
+}
+
+function haveSameKeys(a: ReadonlyMap<Key, unknown>, b: ReadonlyMap<Key, unknown>): boolean {
+  return a.size === b.size && a.keys().every((key) => b.has(key))
 }

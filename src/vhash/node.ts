@@ -20,6 +20,7 @@ import {
   found,
   joinThrough,
   leave,
+  nameOf,
   openConnection,
   seek,
   seekLost,
@@ -37,6 +38,9 @@ const PUSH_SHARE = 0.1
 const SEEK_ROUNDS = 4
 const SHORTCUT_ROUNDS = 13
 const LEAVE_TIMEOUT_MS = 1000
+/** Strangers that are asked at once, and those that one neighbour told of per round: liars could have us dial for ever. */
+const MOST_MEETING = 16
+const MOST_TURNS = 8
 
 export class VHashNode implements OverlayNode {
   readonly member: Member
@@ -52,8 +56,9 @@ export class VHashNode implements OverlayNode {
   readonly #asking = new Set<Key>()
   /** Those who told of a stranger that is being asked. */
   readonly #meeting = new Set<Key>()
-  /** Strangers that were asked since the last round. */
-  readonly #met = new Set<Key>()
+  /** Strangers that were asked since the last round, and how many of them each has told of. */
+  readonly #met = new Set<string>()
+  readonly #turns = new Map<Key, number>()
 
   constructor(env: Env, transport: Transport, self: Contact, vicinity: Vicinity, settings: VHashSettings) {
     this.#env = env
@@ -120,6 +125,7 @@ export class VHashNode implements OverlayNode {
     this.#plan(0.9 + 0.2 * random.next())
     this.#rounds++
     this.#met.clear()
+    this.#turns.clear()
     member.expire()
     this.#meetStrangers()
     const { short } = member.around
@@ -176,14 +182,17 @@ export class VHashNode implements OverlayNode {
   #meetStrangers(): void {
     const { member } = this
     if (member.phase !== 'member') return
-    const { prospects } = member.around
-    for (const [teller, contact] of member.around.strangers(({ id }) => this.#met.has(id))) {
-      if (this.#meeting.has(teller)) continue
-      this.#meeting.add(teller)
-      this.#met.add(contact.id)
-      const isProspect = prospects.some(({ id }) => id === contact.id)
-      void (isProspect ? this.#exchange(contact, false) : watch(member, contact)).finally(() => {
-        this.#meeting.delete(teller)
+    const prospects = new Set(member.around.prospects.map(nameOf))
+    for (const [turn, contact] of member.around.strangers((other) => this.#met.has(nameOf(other)))) {
+      if (this.#meeting.size >= MOST_MEETING || this.#meeting.has(turn)) continue
+      const turns = this.#turns.get(turn) ?? 0
+      const name = nameOf(contact)
+      if (turns >= MOST_TURNS || this.#met.has(name)) continue
+      this.#turns.set(turn, turns + 1)
+      this.#meeting.add(turn)
+      this.#met.add(name)
+      void (prospects.has(name) ? this.#exchange(contact, false) : watch(member, contact)).finally(() => {
+        this.#meeting.delete(turn)
         this.#meetStrangers()
       })
     }
@@ -197,10 +206,10 @@ export class VHashNode implements OverlayNode {
     this.#requireAlive()
     if (member.phase === 'joining' && !member.placed) throw new ChoraleError('busy', 'not a member yet')
     if (member.graves.left(contact)) throw new ChoraleError('gone', 'you have left')
-    member.heard(contact)
-    member.vicinity.heard(contact.peer, message.at)
     // As it was: whom a joiner parts from us is its neighbour.
     const view = member.view(message.long.length > 0)
+    member.heard(contact)
+    member.vicinity.heard(contact.peer, message.at)
     if (contact.id !== member.self.id) {
       member.hear([{ contact, short: message.short }], { more: message.long, unasked: true })
     }

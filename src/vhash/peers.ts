@@ -44,7 +44,7 @@ export function shortPeers<S extends Site>(
 
 export interface LongPeers<S> {
   readonly peers: readonly S[]
-  /** Those that greedy routing needs besides the short ones. */
+  /** Those that greedy routing needs besides the short ones are among these: all, as long as all are kept. */
   readonly guides: readonly S[]
 }
 

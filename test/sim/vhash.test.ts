@@ -149,6 +149,22 @@ test('a host that comes back at its old address is not taken for the one that di
   expect(await cells.rightShare(50)).toBe(1)
 })
 
+test('a joiner whose first question is answered late comes in all the same', async () => {
+  const cells = new Cells(9, 3)
+  const { clock } = cells.cluster.nodes[0]!.host.env
+  for (const { host, overlay } of cells.cluster.nodes) {
+    const [node] = overlay.nodes
+    let asked = 0
+    host.handle(Gossip, async (message, { from }) => {
+      if (asked++ === 0) await clock.sleep(4_000)
+      return node!.onGossip(message, from)
+    })
+  }
+  const joiner = await cells.until(cells.cluster.join())
+  expect(joiner.overlay.owns(joiner.overlay.self!.id)).toBe(true)
+  await cells.rest()
+})
+
 test('two that join through each other form an overlay; alone with a dead seed one does not', async () => {
   const cells = new Cells(6, 1)
   const dead = cells.kill().overlay.self!

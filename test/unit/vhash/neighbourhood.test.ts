@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { hashKey } from '../../../src/core/ids.ts'
 import { MAX_FANS } from '../../../src/core/limits.ts'
-import { type Contact, contactAt } from '../../../src/net/contact.ts'
+import { type Contact, contactAt, sameNode } from '../../../src/net/contact.ts'
 import { Neighbourhood } from '../../../src/vhash/neighbourhood.ts'
 import { peerAt } from '../../../src/vhash/peer.ts'
 import { shortPeers } from '../../../src/vhash/peers.ts'
@@ -17,21 +17,21 @@ const at = (n: number, incarnation = 1): Contact =>
   contactAt({ peer: `p${n}`, ip: `10.0.${n >> 8}.${n & 255}`, port: 4001, incarnation }, 0)
 const self = peerAt(named.space, at(0))
 
-function around(dead: readonly Contact[] = [], { space, ...more } = named): Neighbourhood {
+function around(dead: readonly Contact[] = [], { space, ...more } = named, mostLong = 49): Neighbourhood {
   return new Neighbourhood({
     self: peerAt(space, at(0)),
     space,
     choose: (place, candidates, among) => shortPeers({ space, ...more }, place, candidates, 'exact', among).peers,
     periodMs: PERIOD_MS,
-    mostLong: 49,
-    isDead: (contact) => dead.some(({ id }) => id === contact.id),
+    mostLong,
+    isDead: (contact) => dead.some((one) => sameNode(one, contact)),
   })
 }
 
 /** Hears of others, and asks whoever would be a neighbour, until nobody would. */
 function greet(node: Neighbourhood, contacts: readonly Contact[]): void {
   node.meet(contacts, 0)
-  for (let next = node.prospects[0]; next !== undefined; next = node.prospects[0]) node.spoke(next.contact, 0)
+  for (let next = node.prospects[0]; next !== undefined; next = node.prospects[0]) node.spoke(next, 0)
 }
 
 const ids = (contacts: readonly { id: string }[]) => contacts.map(({ id }) => id).sort()
@@ -96,8 +96,8 @@ describe('strangers', () => {
       for (const { id } of next.values()) asked.add(id)
     }
     const [prospect] = node.prospects
-    node.spoke(prospect!.contact, 0)
-    expect(node.short).toContain(prospect)
+    node.spoke(prospect!, 0)
+    expect(node.short.map(({ contact }) => contact)).toContain(prospect)
   })
 
   test('of a later start do not put it in the place of one that spoke, nor bury it', () => {
@@ -108,11 +108,38 @@ describe('strangers', () => {
     const later = { ...contact, incarnation: 2 ** 40 }
     node.hear([{ contact: node.short[1]!.contact, short: [later] }], 0)
     expect(node.short.map((peer) => peer.contact)).toContain(contact)
-    expect(node.prospects.map((peer) => peer.contact)).toEqual([later])
+    expect(node.prospects).toEqual([later])
     dead.push(later)
     node.forget(later, 0)
     expect(node.short.map((peer) => peer.contact)).toContain(contact)
     expect(node.prospects).toEqual([])
+  })
+
+  test('are asked as each named them: one that names false starts of them hides nobody', () => {
+    const node = around()
+    greet(node, all(20))
+    const [honest, liar] = node.short.map(({ contact }) => contact) as [Contact, Contact]
+    for (let round = 1; round < 20; round++) {
+      node.hear([{ contact: liar, short: [at(500, round + 1)] }], 0)
+      node.hear([{ contact: honest, short: [at(500)] }], 0)
+      expect(node.strangers(() => false).get(honest.id)).toEqual(at(500))
+      expect(node.strangers(() => false).get(liar.id)).toEqual(at(500, round + 1))
+    }
+  })
+
+  test('that would not be known if they spoke are not asked', () => {
+    const node = around([], named, 3)
+    greet(node, all(60))
+    const [first] = node.short
+    const far = all(60).filter(({ id }) => !node.short.some((peer) => peer.id === id))
+    node.hear([{ contact: first!.contact, short: far }], 0)
+    expect(node.hasStrangers).toBe(true)
+    for (const contact of far) node.spoke(contact, 0)
+    expect(node.known).toHaveLength(node.near.length + 3)
+    const places = far.map((contact) => peerAt(named.space, contact))
+    const farthest = places.reduce((a, b) => (nearer(named.space, self.point, a, b) ? b : a))
+    node.hear([{ contact: first!.contact, short: [...far, { ...farthest.contact, incarnation: 2 }] }], 0)
+    expect(node.hasStrangers).toBe(false)
   })
 
   test('of a later start take its place once they speak', () => {
