@@ -123,7 +123,8 @@ export class Neighbourhood {
     const prospects = new Set(this.#prospects.map(({ id }) => id))
     const short = new Set(this.#short.map(({ id }) => id))
     const toldOf = new Set<Key>()
-    const isOpen = (contact: Contact) => this.#isOfUse(contact.id, prospects) && !isAsked(contact) && !isDead(contact)
+    const isOpen = (contact: Contact) =>
+      this.#isOfUse(contact.id, prospects) && !this.hasSpoken(contact) && !isAsked(contact) && !isDead(contact)
     for (const { contact: teller, short: told } of this.#told.values()) {
       for (const { id } of told) toldOf.add(id)
       const turn = short.has(teller.id) ? teller.id : FANS
@@ -194,9 +195,9 @@ export class Neighbourhood {
 
   /** Somebody is dead. `heirs`: those that it told us of when it left. */
   forget(contact: Contact, nowMs: number, heirs: readonly Contact[] = []): void {
-    const told = this.#told.get(contact.id)
-    if (told !== undefined && !isNewer(told.contact, contact)) this.#told.delete(contact.id)
     // Only itself: that a later start of it does not exist says nothing of the one that spoke.
+    const told = this.#told.get(contact.id)
+    if (told !== undefined && sameNode(told.contact, contact)) this.#told.delete(contact.id)
     if (this.hasSpoken(contact)) this.#spoken.delete(contact.id)
     if (this.#candidates.has(contact.id) || this.#strangers.has(contact.id)) this.#rebuild(nowMs, heirs)
   }
