@@ -11,7 +11,7 @@ import { contactAt } from '../../src/net/contact.ts'
 import { ContactSchema, defineMessage, encodeRequest, record } from '../../src/net/message.ts'
 import { spaceNamed } from '../../src/vhash/spaces.ts'
 import { GossipGraph, type GossipRule } from './gossip-graph.ts'
-import { type SeriesPoint, seriesMarks, seriesNames } from './marks.ts'
+import { type SeriesPoint, seriesColours, seriesMarks, seriesNames } from './marks.ts'
 import { ci95, combinedError, compared, mean, roundingError } from './statistics.ts'
 import type { Done, Figure, Report, Row, Study, StudyOptions } from './study.ts'
 
@@ -141,6 +141,9 @@ function report(done: readonly Done<Unit, Result>[]): Report {
   }
 }
 
+/** Less is drawn as this. */
+const LEAST_MISSED = 1e-4
+
 const EXCHANGE = { published: 'published exchange', ours: 'our exchange' } as const
 const WHY_FASTER =
   'Faster than published: the papers leave open what of an exchange is learnt by whom, and here both ends learn all of it. With one end only it is slower than published.'
@@ -172,23 +175,29 @@ function cyclesFigure(groups: Groups, n: number): Figure {
       if (y !== undefined) points.push({ ...facet, series: 'published values', x: after, y, error: 0 })
     }
   }
+  const missed = ({ y }: SeriesPoint) => Math.max(LEAST_MISSED, 1 - y)
   const values = points.filter(({ series }) => series === 'published values')
   const lines = points.filter(({ series }) => series !== 'published values')
-  const scale = { domain: seriesNames(points) }
   return {
     name: `cycles-${n}`,
-    title: `Greedy lookups that arrive, by cycle of gossip, ${n} nodes`,
-    caption: `From ten random peers each, on the torus. Dots: as published.${n > 1000 ? ' Our exchange sends a fraction of the bytes (see the last figure).' : ''}`,
+    title: `Greedy lookups that do not arrive, by cycle of gossip, ${n} nodes`,
+    caption: `From ten random peers each, on the torus. Dots: as published. None that misses is drawn at the bottom.${n > 1000 ? ' Our exchange sends a fraction of the bytes (see the last figure).' : ''}`,
     plot: {
       height: 360,
       fx: { label: null },
       x: { label: 'cycles', ticks: [0, 10, 20, 30] },
-      y: { label: 'hit rate', grid: true, domain: [0, 1] },
-      color: scale,
+      y: {
+        label: 'share that does not arrive (log)',
+        type: 'log',
+        grid: true,
+        domain: [LEAST_MISSED, 1],
+        ticks: [1, 0.1, 0.01, 0.001, LEAST_MISSED],
+        tickFormat: String,
+      },
+      color: seriesColours(seriesNames(points)),
       marks: [
-        ruleY([0]),
-        lineY(lines, { fx: 'dimensions', x: 'x', y: 'y', stroke: 'series' }),
-        dot(values, { fx: 'dimensions', x: 'x', y: 'y', fill: 'series', r: 4 }),
+        lineY(lines, { fx: 'dimensions', x: 'x', y: missed, stroke: 'series' }),
+        dot(values, { fx: 'dimensions', x: 'x', y: missed, fill: 'series', r: 4 }),
       ],
     },
   }
@@ -202,7 +211,6 @@ function bytesFigure(groups: Groups, bytes: number): Figure {
     const sent = runs.map(({ result }) => ((result.contacts[CYCLES]! / n / CYCLES) * bytes) / 1000)
     points.push({ series: EXCHANGE[rule], x: dimensions, y: mean(sent), error: ci95(sent) ?? 0 })
   }
-  const scale = { domain: seriesNames(points) }
   return {
     name: 'bytes',
     title: `What gossip costs, ${largest} nodes`,
@@ -211,8 +219,8 @@ function bytesFigure(groups: Groups, bytes: number): Figure {
     plot: {
       x: { label: 'dimensions', ticks: DIMENSIONS, tickFormat: 'd', inset: 20 },
       y: { label: 'kilobytes per node and cycle', grid: true, zero: true },
-      color: scale,
-      symbol: scale,
+      color: seriesColours(seriesNames(points)),
+      symbol: { domain: seriesNames(points) },
       marks: [ruleY([0]), seriesMarks(points)],
     },
   }

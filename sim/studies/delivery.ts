@@ -8,6 +8,7 @@ import { hashKey } from '../../src/core/ids.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import { spaceNamed } from '../../src/vhash/spaces.ts'
 import { GossipGraph } from './gossip-graph.ts'
+import { seriesColours } from './marks.ts'
 import { compared, verdictOn } from './statistics.ts'
 import type { Done, Report, Row, Study, StudyOptions } from './study.ts'
 
@@ -124,8 +125,8 @@ function report(done: readonly Done<Unit, Result>[]): Report {
         plot: {
           marginLeft: 100,
           x: { label: 'messages per lookup', grid: true },
-          y: { label: 'space' },
-          color: { legend: true },
+          y: { label: null },
+          color: { ...seriesColours(['greedy alone', 'what the rule adds']), legend: true },
           marks: [barX(bars, { x: 'hops', y: 'space', fill: 'routing' })],
         },
       },

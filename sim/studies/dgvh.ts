@@ -11,7 +11,7 @@ import { closest, nextHop } from '../../src/vhash/route.ts'
 import { type NamedSpace, spaceNamed } from '../../src/vhash/spaces.ts'
 import { type Edges, exactEdges, type Node, scattered, type WrongEdges, wrongEdges } from './dgvh/edges.ts'
 import { GossipGraph } from './gossip-graph.ts'
-import { type SeriesPoint, seriesMarks, seriesNames } from './marks.ts'
+import { type SeriesPoint, seriesColours, seriesMarks, seriesNames } from './marks.ts'
 import { ci95, compared, mean, standardDeviation } from './statistics.ts'
 import type { Done, Report, Row, Study, StudyOptions } from './study.ts'
 
@@ -207,7 +207,6 @@ function wrongFigure(groups: Groups): Report['figures'][number] {
     const values = runs.map(wrongPerNode)
     if (series !== undefined) points.push({ series, x: n, y: mean(values), error: ci95(values) ?? 0 })
   }
-  const scale = { domain: seriesNames(points) }
   return {
     name: 'wrong-edges',
     title: 'Wrong edges in two dimensions',
@@ -216,8 +215,8 @@ function wrongFigure(groups: Groups): Report['figures'][number] {
     plot: {
       x: { type: 'log', label: 'nodes', ticks: [100, 200, 500, 1000, 2000, 5000], tickFormat: 'd' },
       y: { label: 'wrong edges per node', grid: true, zero: true },
-      color: scale,
-      symbol: scale,
+      color: seriesColours(seriesNames(points)),
+      symbol: { domain: seriesNames(points) },
       marks: [ruleY([0]), seriesMarks(points)],
     },
   }
@@ -241,7 +240,6 @@ function higherFigure(groups: Groups): Report['figures'][number] {
       points.push({ series, x: dimensions, y: mean(values), error: ci95(values) ?? 0 })
     }
   }
-  const scale = { domain: seriesNames(points) }
   return {
     name: 'dimensions',
     title: 'Peers of the heuristic from two to five dimensions',
@@ -250,8 +248,8 @@ function higherFigure(groups: Groups): Report['figures'][number] {
     plot: {
       x: { label: 'dimensions', ticks: [2, 3, 4, 5], tickFormat: 'd', inset: 20 },
       y: { label: 'peers per node', grid: true, zero: true },
-      color: scale,
-      symbol: scale,
+      color: seriesColours(seriesNames(points)),
+      symbol: { domain: seriesNames(points) },
       marks: [ruleY([0]), seriesMarks(points)],
     },
   }

@@ -21,7 +21,18 @@ export function seriesMarks(points: readonly SeriesPoint[]): Markish[] {
   ]
 }
 
-/** The domain of `color` and of `symbol`, so that a series looks the same whatever others there are. */
-export function seriesNames(points: readonly SeriesPoint[]): string[] {
+/** The domain of `symbol`, so that a series looks the same whatever others there are. */
+export function seriesNames(points: readonly { readonly series: string }[]): string[] {
   return [...new Set(points.map(({ series }) => series))]
+}
+
+const PUBLISHED = ['#d95f02', '#f2a65a']
+const OURS = ['#1b6ca8', '#74b3e0']
+const OTHERS = ['#7570b3', '#66a61e', '#e7298a', '#8c6d31', '#777777']
+
+/** The scale `color`: in all figures what was published is orange and ours is blue. */
+export function seriesColours(names: readonly string[]): { domain: readonly string[]; range: string[] } {
+  const left = { published: [...PUBLISHED], ours: [...OURS], others: [...OTHERS] }
+  const kindOf = (name: string) => (/published/.test(name) ? 'published' : /\bours?\b/.test(name) ? 'ours' : 'others')
+  return { domain: names, range: names.map((name) => left[kindOf(name)].shift() ?? '#777777') }
 }

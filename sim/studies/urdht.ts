@@ -4,6 +4,7 @@
  */
 import { dot, ruleX, ruleY } from '@observablehq/plot'
 import { seededRandom } from '../../src/core/random.ts'
+import { seriesColours } from './marks.ts'
 import { ci95, compared, mean, standardDeviation } from './statistics.ts'
 import type { Done, Figure, Report, Row, Study, StudyOptions } from './study.ts'
 import { chord, gossiped, kademlia, type Overlay, type Shape, shapeOf } from './urdht/overlays.ts'
@@ -168,7 +169,6 @@ function figure(
     const ours = { name, series: published ? SERIES[1] : SERIES[2], value: mean(values), error: ci95(values) ?? 0 }
     return published ? [{ name, series: SERIES[0], value: published[key], error: 0 }, ours] : [ours]
   })
-  const scale = { domain: SERIES }
   return {
     ...words,
     plot: {
@@ -176,8 +176,8 @@ function figure(
       marginLeft: 130,
       x: { label: MEASURES[key], grid: true, zero: true },
       y: { label: null, domain: shown.map(({ name }) => name) },
-      color: scale,
-      symbol: scale,
+      color: seriesColours(SERIES),
+      symbol: { domain: SERIES },
       marks: [
         ruleX([0]),
         ruleY(points, {
