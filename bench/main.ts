@@ -2,7 +2,8 @@
  * `npm run bench -- NAME [options]`: runs one measurement, each in a file of its own that says what it measures and
  * against what. Figures and the commands that made them are in bench/README.md.
  */
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -28,7 +29,11 @@ if (name === undefined || name === '--help' || name === '-h') {
 } else {
   const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url))
   if (name in BENCHES && existsSync(file)) {
-    process.exitCode = spawnSync(process.execPath, [file, ...args], { stdio: 'inherit' }).status ?? 1
+    const measurement = spawn(process.execPath, [file, ...args], { stdio: 'inherit' })
+    process.on('SIGINT', () => {}) // a terminal tells both
+    for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => measurement.kill(signal))
+    const [code] = await once(measurement, 'exit')
+    process.exitCode = (code as number | null) ?? 1
   } else {
     console.error(`bench: no measurement '${name}': one of ${Object.keys(BENCHES).join(', ')}`)
     process.exitCode = 2

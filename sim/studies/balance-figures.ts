@@ -56,7 +56,7 @@ function strategies(points: readonly Point[], ours: readonly OursPoint[]): Figur
       caption:
         'Time until all tasks are done over the time if none rested: 1 is ideal. Below, the queues of Chorale, which need no Sybils.',
       plot: {
-        marginLeft: 370,
+        marginLeft: 440,
         width: 900,
         x: { label: 'runtime factor (ticks / ideal ticks)', domain: [1, 8], grid: true },
         y: { label: null, domain: [...new Set([...rows, ...pulls].map(({ at }) => at))] },
@@ -127,7 +127,14 @@ function churn(points: readonly Point[]): Figure[] {
           ticks: [1e-4, 1e-3, 0.01, 0.1],
           tickFormat: String,
         },
-        y: { label: 'runtime factor', grid: true, domain: [1, 8] },
+        y: {
+          label: 'runtime factor (log)',
+          type: 'log',
+          grid: true,
+          domain: [1, 8],
+          ticks: [1, 1.1, 1.25, 1.5, 2, 3, 4, 6, 8],
+          tickFormat: String,
+        },
         color: SERIES,
         marks: [
           Plot.line(rows, { x: 'at', y: 'factor', stroke: 'series', strokeOpacity: 0.4 }),

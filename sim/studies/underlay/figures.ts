@@ -78,7 +78,7 @@ export function latencyFigure(table: Table): Figure {
     caption:
       'Sum of the round trips of all hops; 490 nodes, 24 peers each. The dashed line is 0.65 of the plain ring. Coordinates that are learnt by the way do nearly as well as knowing all. Bars: 95 %.',
     plot: {
-      marginLeft: 250,
+      marginLeft: 300,
       x: { label: 'mean lookup latency (ms)', grid: true },
       y: { label: null, domain: all.map(({ name }) => name) },
       color: { domain: kinds.filter((kind) => all.some((bar) => kindOf(bar) === kind)), legend: true },
