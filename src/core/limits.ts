@@ -182,3 +182,15 @@ export const MAX_RECORD_NAME_BYTES = 256
 export const MAX_RECORD_LIFE_MS = 400 * 24 * 3_600_000
 /** Signed records that a host has read or written lately, remembered so that nobody can give it older ones. */
 export const MAX_KNOWN_RECORDS = 256
+/** Bankers of one committee: its votes go from each to all. DESIGN 9. */
+export const MAX_COMMITTEE = 64
+/** An operation of the ledger: that of an escrow with all its payees has 2 KiB. */
+export const MAX_OPERATION_BYTES = 4096
+/** Operations of one block: 1 MiB of transfers. */
+export const MAX_BLOCK_OPERATIONS = 4096
+/** Payees of one escrow: a share for each fits into one operation. */
+export const MAX_ESCROW_PAYEES = 16
+/** How far ahead an escrow's deadline may be: a year, and a month. */
+export const MAX_ESCROW_LIFE_MS = 400 * 24 * 3_600_000
+/** Hosts with a bond, all of which are looked at when an epoch ends. */
+export const MAX_BANKERS = 4096

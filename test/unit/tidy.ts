@@ -104,7 +104,7 @@ const BANNED_MEMBERS: Readonly<Record<string, readonly string[]>> = {
 const BANNED_PROPERTIES = /^(subtle|localeCompare|toLocale[A-Z]\w*)$/
 /** The built-in modules that protocol code may import, and the names in them. */
 const PURE_BUILTINS: Readonly<Record<string, RegExp>> = {
-  'node:crypto': /^(hash|createHash|createHmac|createPublicKey|verify|sign|timingSafeEqual)$/,
+  'node:crypto': /^(hash|createHash|createHmac|createPublicKey|createPrivateKey|verify|sign|timingSafeEqual)$/,
   'node:zlib': /Sync$|^crc32$/,
   'node:path/posix': /./,
   'node:net': /^(isIP|SocketAddress|BlockList)/,

@@ -1,0 +1,163 @@
+/**
+ * Operations: what accounts ask of the ledger, as canonical dag-cbor, with the signatures that each needs. What is signed
+ * names the network, the account and its number (nonce), so that an operation counts once, in one network.
+ *
+ * Decoding is total: any bytes are an operation or have a reason why they are none.
+ */
+import { type Static, Type } from 'typebox'
+import { encode } from '../../../core/cbor.ts'
+import { type Checker, checker } from '../../../core/codec.ts'
+import { hashKey, type Key } from '../../../core/ids.ts'
+import { MAX_ESCROW_PAYEES, MAX_OPERATION_BYTES } from '../../../core/limits.ts'
+import { BytesSchema, KeySchema, record } from '../../../net/message.ts'
+import { decodeCanonical } from '../canonical.ts'
+import { TimeSchema } from '../genesis.ts'
+import { type KeyPair, type PublicKey, SIGNATURE_BYTES, type Verify } from '../keys.ts'
+import { AmountSchema, amountFromWire } from './amount.ts'
+import type { Refusal } from './refusal.ts'
+
+const Id = KeySchema
+const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+
+/** Every kind of operation and what it carries. Amounts are above zero. */
+const ACTIONS = {
+  // Accounts
+  /** Opens the signing account; what the network grants is given at once. */
+  open: record({ kind: Type.Literal('open') }),
+  /** The host belongs to the account from now on. Signed by the host, too. */
+  link: record({ kind: Type.Literal('link'), host: Id }),
+  unlink: record({ kind: Type.Literal('unlink'), host: Id }),
+  transfer: record({ kind: Type.Literal('transfer'), to: Id, amount: AmountSchema }),
+
+  // Escrows
+  /** By the payer. `amount`: what it may come to hold. Its id is `escrowId` of this operation. */
+  'open-escrow': record({
+    kind: Type.Literal('open-escrow'),
+    payees: Type.Array(Id, { minItems: 1, maxItems: MAX_ESCROW_PAYEES }),
+    arbiter: Type.Union([Id, Type.Null()]),
+    amount: AmountSchema,
+    deadlineMs: TimeSchema,
+  }),
+  /** By the payer, before the deadline: as often as it likes, up to what was agreed. */
+  fund: record({ kind: Type.Literal('fund'), escrow: Id, amount: AmountSchema }),
+  /** By the payer or the arbiter, before the deadline. Steps are numbered from 0. */
+  release: record({ kind: Type.Literal('release'), escrow: Id, step: Count, to: Id, amount: AmountSchema }),
+  /** All that is left goes back, and the escrow is closed. By the arbiter, or by a payee who is alone. */
+  refund: record({ kind: Type.Literal('refund'), escrow: Id }),
+  /** By the arbiter, before the deadline: to each payee its share, the rest to the payer, and the escrow is closed. */
+  split: record({
+    kind: Type.Literal('split'),
+    escrow: Id,
+    shares: Type.Array(record({ to: Id, amount: AmountSchema }), { minItems: 1, maxItems: MAX_ESCROW_PAYEES }),
+  }),
+  /** By the arbiter, before the deadline: so much of what the escrow holds is burnt. */
+  fine: record({ kind: Type.Literal('fine'), escrow: Id, amount: AmountSchema }),
+  /** By anybody, after the deadline: all that is left goes back to the payer, and the escrow is closed. */
+  'time-out': record({ kind: Type.Literal('time-out'), escrow: Id }),
+
+  // Bankers
+  /** Puts credits at stake for a host of the account. */
+  bond: record({ kind: Type.Literal('bond'), host: Id, amount: AmountSchema }),
+  /** Gives notice of a part of the bond. A further notice makes the time begin anew. */
+  unbond: record({ kind: Type.Literal('unbond'), host: Id, amount: AmountSchema }),
+  /** Takes back what was given notice, when the time is over. */
+  withdraw: record({ kind: Type.Literal('withdraw'), host: Id }),
+  /** The host stands for the committee. */
+  admit: record({ kind: Type.Literal('admit'), host: Id }),
+  /** The host stands no longer. If it has a seat, it has it until the epoch ends. */
+  drop: record({ kind: Type.Literal('drop'), host: Id }),
+  /** A sign of life, once an epoch. Signed by the host alone; its number is the epoch's. */
+  heartbeat: record({ kind: Type.Literal('heartbeat'), host: Id }),
+  /** By anybody, when the epoch's time is over: chooses the next committee. The block is the last of its epoch. */
+  'end-epoch': record({ kind: Type.Literal('end-epoch') }),
+} as const
+
+export type Kind = keyof typeof ACTIONS
+export type ActionOf<K extends Kind> = Static<(typeof ACTIONS)[K]>
+export type Action = { [K in Kind]: ActionOf<K> }[Kind]
+
+export const KINDS = Object.keys(ACTIONS) as readonly Kind[]
+
+const checkers = Object.fromEntries(KINDS.map((kind) => [kind, checker(ACTIONS[kind])])) as unknown as Readonly<
+  Record<Kind, Checker<Action>>
+>
+
+const Envelope = record({
+  network: Id,
+  account: Id,
+  /** Of the account's operations, from 0: each one higher than the one before. */
+  nonce: Count,
+  action: Type.Unknown(),
+  /** In the order of `signersOf`. */
+  signatures: Type.Array(BytesSchema(SIGNATURE_BYTES), { minItems: 1, maxItems: 2 }),
+})
+const envelopeChecker = checker(Envelope)
+
+export interface Unsigned<A extends Action = Action> {
+  readonly network: Key
+  readonly account: PublicKey
+  readonly nonce: number
+  readonly action: A
+}
+
+export interface Operation extends Unsigned {
+  readonly signatures: readonly Uint8Array[]
+}
+
+/** What every signer signs. */
+export function signedBytes({ network, account, nonce, action }: Unsigned): Uint8Array {
+  return encode(['chorale operation', network, account, nonce, action])
+}
+
+/**
+ * Whose signatures an operation needs, in order. A sign of life is the host's own: the hosts of an account cannot agree on
+ * the account's numbers, and need not have its key.
+ */
+export function signersOf({ account, action }: Unsigned): readonly PublicKey[] {
+  if (action.kind === 'heartbeat') return [action.host]
+  return action.kind === 'link' ? [account, action.host] : [account]
+}
+
+/** Signs with the keys that `signersOf` names, in its order. */
+export function signOperation(unsigned: Unsigned, keys: readonly KeyPair[]): Uint8Array {
+  const bytes = signedBytes(unsigned)
+  const { network, account, nonce, action } = unsigned
+  return encode({ network, account, nonce, action, signatures: keys.map((key) => key.sign(bytes)) })
+}
+
+/** Never throws. */
+export function decodeOperation(bytes: Uint8Array): Operation | 'malformed' | 'bad-amount' {
+  if (bytes.length > MAX_OPERATION_BYTES) return 'malformed'
+  const value = decodeCanonical(bytes)
+  if (!envelopeChecker.check(value)) return 'malformed'
+  const raw = value.action as { kind?: unknown } | null
+  const kind = typeof raw === 'object' ? raw?.kind : undefined
+  if (typeof kind !== 'string' || !Object.hasOwn(checkers, kind)) return 'malformed'
+  if (!checkers[kind as Kind].check(raw)) return 'malformed'
+  const action = withAmounts(raw as Action)
+  return action ? { ...value, action } : 'bad-amount'
+}
+
+/** Undefined when an amount is none, or zero. */
+function withAmounts(action: Action): Action | undefined {
+  if ('shares' in action) {
+    const shares = action.shares.map(({ to, amount }) => ({ to, amount: amountFromWire(amount) }))
+    return shares.every((share) => share.amount) ? ({ ...action, shares } as Action) : undefined
+  }
+  if (!('amount' in action)) return action
+  const amount = amountFromWire(action.amount)
+  return amount ? { ...action, amount } : undefined
+}
+
+export function signaturesFault(operation: Operation, verify: Verify): Refusal | undefined {
+  const signers = signersOf(operation)
+  if (operation.signatures.length !== signers.length) return 'bad-signature'
+  const bytes = signedBytes(operation)
+  const good = signers.every((signer, index) => verify(signer, bytes, operation.signatures[index]!))
+  return good ? undefined : 'bad-signature'
+}
+
+/** The id of the escrow that this operation opens. */
+export function escrowId({ network, account, nonce }: Pick<Unsigned, 'network' | 'account' | 'nonce'>): Key {
+  return hashKey(encode(['chorale escrow', network, account, nonce]))
+}

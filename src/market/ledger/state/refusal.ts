@@ -1,0 +1,61 @@
+/**
+ * Why an operation does not apply: a closed list of codes. Only the code is part of the ledger (of a block's operations
+ * root, and so of receipts); the sentences are for people and may change.
+ */
+
+export const REFUSALS = {
+  // The operation as such. These leave the ledger as it is; all others use up the account's number.
+  malformed: 'these bytes are no operation',
+  'bad-amount': 'an amount is not a whole number of millicredits above zero and below 2^63',
+  'wrong-network': 'it was signed for another network',
+  'no-account': 'its account has not been opened',
+  'account-exists': 'this account has been opened before',
+  replayed: 'its number has been used: it is a replay, or another operation was faster',
+  'nonce-gap': 'its number is too high: an earlier operation of this account is missing',
+  'bad-signature': 'a signature is not that of the key which must sign',
+
+  // Money.
+  insufficient: 'there are not enough credits',
+  'granted-only': 'there are enough credits, but they were granted, and not as much has been earned yet',
+  'same-account': 'sender and receiver are one account',
+  'no-recipient': 'an account that it names has not been opened',
+
+  // Hosts.
+  'host-linked': 'the host belongs to an account already',
+  'not-your-host': 'the host is not linked to this account',
+  'host-bonded': 'the host has a bond: withdraw it first',
+
+  // Escrows.
+  'no-escrow': 'there is no such escrow: it was never opened, or it is closed',
+  'bad-parties': 'payer, payees and arbiter must be different accounts',
+  'bad-deadline': 'the deadline is in the past, or too far ahead',
+  'past-deadline': 'the deadline is over: only a time-out can follow',
+  'before-deadline': 'the deadline is not over',
+  'not-allowed': 'this party may not do that with the escrow',
+  'over-funded': 'it would hold more than was agreed',
+  'wrong-step': 'it is not the next step: releases go in order',
+  'not-payee': 'it names somebody who is no payee of the escrow',
+
+  // Bankers.
+  'too-many-bankers': 'there are as many bankers as the ledger takes',
+  'no-banker': 'the host has no bond',
+  'bond-too-small': 'the bond is smaller than a banker needs',
+  'still-bonded': 'nothing was given notice, or the time for it is not over',
+  'is-candidate': 'the host stands for the committee already',
+  'no-candidate': 'the host does not stand for the committee',
+  'epoch-not-over': 'the epoch is not over',
+} as const
+
+export type Refusal = keyof typeof REFUSALS
+
+/** What became of an operation. */
+export type Result = 'applied' | Refusal
+
+export function isResult(value: unknown): value is Result {
+  return typeof value === 'string' && (value === 'applied' || Object.hasOwn(REFUSALS, value))
+}
+
+/** A plain sentence, for people. */
+export function sentenceOf(result: Result): string {
+  return result === 'applied' ? 'it was applied' : REFUSALS[result]
+}
