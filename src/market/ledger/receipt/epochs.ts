@@ -1,0 +1,69 @@
+/**
+ * The chain of epochs: the last header of each epoch, signed by a quorum of its committee, names the next committee. From
+ * the bankers of the genesis on, it tells who could sign in any epoch, without the blocks between.
+ */
+import { type Static, Type } from 'typebox'
+import type { Key } from '../../../core/ids.ts'
+import { MAX_COMMITTEE } from '../../../core/limits.ts'
+import { KeySchema, record } from '../../../net/message.ts'
+import { committeeDigest, isCommitteeSize, STEP } from '../committee.ts'
+import { type Genesis, networkOf } from '../genesis.ts'
+import type { PublicKey, Verify } from '../keys.ts'
+import { type Fault, faulty } from './fault.ts'
+import { CertificateSchema, HeaderSchema, sealFault } from './header.ts'
+
+export const EpochHeaderSchema = record({
+  /** Of the last block of its epoch. */
+  header: HeaderSchema,
+  certificate: CertificateSchema,
+  /** Hosts of the committee that it names as next, in the order of their keys. */
+  next: Type.Array(KeySchema, { minItems: 1, maxItems: MAX_COMMITTEE }),
+})
+export type EpochHeader = Static<typeof EpochHeaderSchema>
+
+/** What is known of an epoch when it begins. */
+export interface Epoch {
+  readonly committee: readonly PublicKey[]
+  /** Height and time of the block before its first. */
+  readonly afterHeight: number
+  readonly sinceMs: number
+}
+
+/** Epochs 0 to n, from the last headers of epochs 0 to n-1; or what is wrong with these. */
+export function followEpochs(
+  genesis: Genesis,
+  headers: readonly EpochHeader[],
+  verify: Verify,
+): { readonly epochs: readonly Epoch[] } | Fault {
+  const network = networkOf(genesis)
+  const first = { committee: genesis.bankers.map(({ host }) => host), afterHeight: 0, sinceMs: genesis.createdAtMs }
+  const epochs: Epoch[] = [first]
+  for (const [number, link] of headers.entries()) {
+    const fault = linkFault(network, link, number, epochs[number]!, genesis.settings.committeeCap, verify)
+    if (fault) return faulty('epoch-chain', `the last header of epoch ${number}: ${fault}`)
+    const { height, blockTimeMs } = link.header
+    epochs.push({ committee: link.next, afterHeight: height, sinceMs: blockTimeMs })
+  }
+  return { epochs }
+}
+
+function linkFault(
+  network: Key,
+  link: EpochHeader,
+  number: number,
+  epoch: Epoch,
+  cap: number,
+  verify: Verify,
+): string | undefined {
+  const { header, next } = link
+  if (header.epoch !== number) return `it is of epoch ${header.epoch}`
+  if (header.height <= epoch.afterHeight) return `its height ${header.height} is not after ${epoch.afterHeight}`
+  if (header.blockTimeMs < epoch.sinceMs) return 'its time is before that of the epoch before'
+  const sealed = sealFault(network, link, epoch.committee, verify)
+  if (sealed) return `${sealed.code}: ${sealed.message}`
+  if (header.next !== committeeDigest(next)) return 'it does not name the next committee that is given with it'
+  if (!isCommitteeSize(next.length) || next.length > cap) return `the next committee has ${next.length} seats`
+  if (Math.abs(next.length - epoch.committee.length) > STEP) return 'the next committee is more than one step away'
+  const ordered = next.every((host, index) => index === 0 || next[index - 1]! < host)
+  return ordered ? undefined : 'the next committee has a host twice or out of order'
+}
