@@ -6,7 +6,10 @@ export function encode(value: unknown): Uint8Array {
   return dagCbor.encode(value)
 }
 
-/** Throws `bad-message` on anything that is not canonical dag-cbor. */
+/**
+ * Throws `bad-message` on what is not dag-cbor. Lengths and integers must be in their shortest form, but keys in another order
+ * and whole numbers as floats pass: where one value must have one spelling, encode it again and compare.
+ */
 export function decode(bytes: Uint8Array): unknown {
   try {
     return dagCbor.decode(bytes)

@@ -57,6 +57,7 @@ function linkFault(
 ): string | undefined {
   const { header, next } = link
   if (header.epoch !== number) return `it is of epoch ${header.epoch}`
+  if (!header.last) return 'it is not the last of its epoch'
   if (header.height <= epoch.afterHeight) return `its height ${header.height} is not after ${epoch.afterHeight}`
   if (header.blockTimeMs < epoch.sinceMs) return 'its time is before that of the epoch before'
   const sealed = sealFault(network, link, epoch.committee, verify)

@@ -28,8 +28,10 @@ export const HeaderSchema = record({
   stateRoot: KeySchema,
   /** Digest of the committee that decides on this block. */
   committee: KeySchema,
-  /** Digest of the one that decides on the next: another one only if the block is the last of its epoch. */
+  /** Digest of the one that decides on the next: another one only if this block is the last of its epoch. */
   next: KeySchema,
+  /** Is it? */
+  last: Type.Boolean(),
 })
 export type Header = Static<typeof HeaderSchema>
 
@@ -54,13 +56,14 @@ export function headerOf(before: State, block: Block, { state, results }: Applie
     stateRoot: stateRoot(state),
     committee: committeeDigest(before.committee),
     next: committeeDigest(state.committee),
+    last: state.epoch !== before.epoch,
   }
 }
 
 /** Names a block; also the `parent` of the next. */
 export function headerDigest(network: Key, header: Header): Key {
-  const { height, epoch, blockTimeMs, parent, operationsRoot, stateRoot, committee, next } = header
-  const parts = [network, height, epoch, blockTimeMs, parent, operationsRoot, stateRoot, committee, next]
+  const { height, epoch, blockTimeMs, parent, operationsRoot, stateRoot, committee, next, last } = header
+  const parts = [network, height, epoch, blockTimeMs, parent, operationsRoot, stateRoot, committee, next, last]
   return hashKey(encode(['chorale header', ...parts]))
 }
 

@@ -85,7 +85,10 @@ export function atBlock(state: State, { height, blockTimeMs }: Pick<Block, 'heig
   return { ...state, height, timeMs: blockTimeMs }
 }
 
-/** For a proposer, who leaves out what does not apply. Never throws. */
+/**
+ * For a proposer: what gives back the very same state changes nothing, not even a number, and is left out of the block.
+ * Other refusals belong in it, so that their senders learn what became of them. Never throws.
+ */
 export function applyOperation(state: State, bytes: Uint8Array, verify: Verify): { state: State; result: Result } {
   const operation = decodeOperation(bytes)
   if (typeof operation === 'string') return { state, result: operation }

@@ -45,7 +45,8 @@ export const unbond: Rule<'unbond'> = (state, { account, action: { host, amount 
 export const withdraw: Rule<'withdraw'> = (state, { account, action: { host } }) => {
   const banker = bankerOf(state, host, account)
   if (typeof banker === 'string') return banker
-  if (total(banker.leaving) === 0n || state.timeMs < banker.leavingAtMs) return 'still-bonded'
+  const seated = state.committee.includes(host)
+  if (total(banker.leaving) === 0n || state.timeMs < banker.leavingAtMs || seated) return 'still-bonded'
   const back = giveBack(state.accounts.get(account)!, banker.leaving)
   const stays = total(banker) > 0n ? { ...banker, leaving: EMPTY_PURSE, leavingAtMs: 0 } : undefined
   return withBanker(withAccount(state, account, back), host, stays)

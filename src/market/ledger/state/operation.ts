@@ -60,7 +60,7 @@ const ACTIONS = {
   bond: record({ kind: Type.Literal('bond'), host: Id, amount: AmountSchema }),
   /** Gives notice of a part of the bond. A further notice makes the time begin anew. */
   unbond: record({ kind: Type.Literal('unbond'), host: Id, amount: AmountSchema }),
-  /** Takes back what was given notice, when the time is over. */
+  /** Takes back what was given notice, when the time is over and the host has no seat. */
   withdraw: record({ kind: Type.Literal('withdraw'), host: Id }),
   /** The host stands for the committee. */
   admit: record({ kind: Type.Literal('admit'), host: Id }),

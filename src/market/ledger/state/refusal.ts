@@ -40,7 +40,7 @@ export const REFUSALS = {
   'too-many-bankers': 'there are as many bankers as the ledger takes',
   'no-banker': 'the host has no bond',
   'bond-too-small': 'the bond is smaller than a banker needs',
-  'still-bonded': 'nothing was given notice, or the time for it is not over',
+  'still-bonded': 'nothing was given notice, the time for it is not over, or the host has a seat',
   'is-candidate': 'the host stands for the committee already',
   'no-candidate': 'the host does not stand for the committee',
   'epoch-not-over': 'the epoch is not over',

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { fakeKeyPair, fakeVerify } from '../../../../sim/fake-keys.ts'
 import { encode } from '../../../../src/core/cbor.ts'
+import { hashKey } from '../../../../src/core/ids.ts'
 import { MAX_ESCROW_PAYEES, MAX_OPERATION_BYTES } from '../../../../src/core/limits.ts'
 import { type Amount, amount, MAX_AMOUNT } from '../../../../src/market/ledger/state/amount.ts'
 import { apply, applyOperation, blockFault } from '../../../../src/market/ledger/state/apply.ts'
@@ -10,6 +11,7 @@ import { EMPTY_PURSE } from '../../../../src/market/ledger/state/purse.ts'
 import { isResult, type Result } from '../../../../src/market/ledger/state/refusal.ts'
 import {
   checkSupply,
+  type Escrow,
   NEW_ACCOUNT,
   type State,
   stateRoot,
@@ -190,6 +192,23 @@ describe('blocks', () => {
   ])('cannot have %s', (_, changes, fault) => {
     expect(blockFault(state, block)).toBeUndefined()
     expect(blockFault(state, { ...block, ...changes })).toMatch(fault)
+  })
+
+  test.each([
+    ['network', { network: hashKey('x') }],
+    ['height', { height: 1 }],
+    ['time', { timeMs: 1 }],
+    ['epoch', { epoch: 1 }],
+    ['beginning of the epoch', { epochBeganMs: 1 }],
+    ['committee', { committee: [] }],
+    ['minted', { minted: 1n as Amount }],
+    ['burnt', { burnt: 1n as Amount }],
+    ['accounts', { accounts: state.accounts.delete(idOf('owner 1')) }],
+    ['escrows', { escrows: state.escrows.set(hashKey('x'), {} as Escrow) }],
+    ['bankers', { bankers: state.bankers.delete(idOf('banker 1')) }],
+    ['hosts', { hosts: state.hosts.delete(idOf('banker 1')) }],
+  ])('have a root that covers the %s', (_, changes) => {
+    expect(stateRoot({ ...state, ...changes })).not.toBe(stateRoot(state))
   })
 
   test('change the root, even empty ones', () => {

@@ -14,9 +14,19 @@ import { Books, type Tried } from './books.ts'
 const NAMES = ['owner 1', 'anna', 'ben', 'cleo', 'dora'] as const
 const HOSTS = ['banker 1', 'banker 2', 'banker 3', 'banker 4', 'banker 5'] as const
 const TRICKS = ['replay', 'gap', 'network', 'forge', 'flip', 'noise', 'negative', 'spelling'] as const
-const FREQUENT: readonly Kind[] = ['open-escrow', 'fund', 'fund', 'release', 'release', 'fine', 'transfer', 'link']
+const FREQUENT: readonly Kind[] = [
+  'open-escrow',
+  'fund',
+  'fund',
+  'release',
+  'release',
+  'fine',
+  'transfer',
+  'link',
+  'withdraw',
+]
 const NEEDS_ESCROW: ReadonlySet<Kind> = new Set(['fund', 'release', 'refund', 'split', 'fine', 'time-out'])
-const PAUSES_MS = [0, 0, 0, 0, 0, 1, 1, 1000, 1000, 1000, 20_000, 20_000, 3_600_000, 90_000_000]
+const PAUSES_MS = [0, 0, 0, 0, 0, 1, 1, 1000, 1000, 1000, 20_000, 20_000, 3_600_000, 90_000_000, 90_000_000]
 const MAX_OPERATIONS = 8
 
 /** Plays so many blocks of a seed, and calls `watch` after each. */
@@ -102,7 +112,9 @@ function actionOf(books: Books, random: Random): Action {
   const escrow: Key = open.length > 0 && random.int(20) > 0 ? pick(random, open) : hashKey('none')
   const terms = state.escrows.get(escrow)
   const to = terms && random.int(20) > 0 ? pick(random, terms.payees) : first!
-  const host = books.id(pick(random, HOSTS))
+  const bonded = [...state.bankers.entries()].map(([id]) => id).filter((id) => !state.committee.includes(id))
+  const host =
+    drawn !== 'link' && bonded.length > 0 && random.int(3) > 0 ? pick(random, bonded) : books.id(pick(random, HOSTS))
   const some = someCredits(random)
   switch (kind) {
     case 'open':

@@ -163,6 +163,7 @@ describe('what is wrong with a chain of epochs is named:', () => {
   const namedNext = (next: PublicKey[]) => signed({ next: hashKey(encode(['chorale committee', ...next])) }, next)
   const cases: ReadonlyArray<readonly [string, EpochHeader[], RegExp]> = [
     ['it is missing', [], /lead to epoch 0 only/],
+    ['it is not the last', [signed({ last: false })], /not the last of its epoch/],
     ['it comes twice', [link, link], /last header of epoch 1: it is of epoch 0/],
     ['it was signed by others', [{ ...link, certificate: certify(books, link.header, link.next) }], /unknown-signer/],
     ['it has no quorum', [{ ...link, certificate: { view: 3, signatures: [] } }], /too-few-signatures/],
@@ -192,6 +193,7 @@ describe('what is wrong with a chain of epochs is named:', () => {
     const next = [1, 2, 3, 4].map((number) => small.id(`banker ${number}`)).sort()
     const header = {
       ...headerOf(before, block, applied, small.state.network),
+      last: true,
       next: hashKey(encode(['chorale committee', ...next])),
     }
     const headers = [{ header, certificate: certify(small, header, before.committee), next }]
