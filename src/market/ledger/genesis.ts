@@ -84,6 +84,7 @@ export function decodeGenesis(bytes: Uint8Array): Genesis {
   )
   const genesis: Genesis = { ...raw, settings: { ...raw.settings, ...Object.fromEntries(amounts) } }
   const { settings, bankers } = genesis
+  if (settings.bond === 0n) refuse('asks no bond of its bankers')
   if (!isCommitteeSize(settings.committeeCap)) refuse('has a committee cap that is not 1, 4, 7, ...')
   if (!isCommitteeSize(bankers.length)) refuse(`has ${bankers.length} bankers: a committee has 1, 4, 7, ...`)
   if (bankers.length > settings.committeeCap) refuse('has more bankers than its committee may')

@@ -13,13 +13,8 @@
  * limit on free credits is what an account costs: an invitation on a private network, work and a mint cap on an open one.
  */
 import { type Amount, least, MAX_AMOUNT, minus, plus } from './amount.ts'
-import type { ActionOf, Kind, Unsigned } from './operation.ts'
 import { freely, join, type Purse, total } from './purse.ts'
-import type { Refusal } from './refusal.ts'
-import { type Account, NEW_ACCOUNT, type State, withAccount } from './state.ts'
-
-/** An operation whose network, number and signatures are right, and what it makes of the state. Never throws. */
-export type Rule<K extends Kind> = (state: State, operation: Unsigned<ActionOf<K>>) => State | Refusal
+import { type Account, NEW_ACCOUNT, type Rule, withAccount } from './state.ts'
 
 export const open: Rule<'open'> = (state, { account }) => {
   const { grant, mintCap } = state.settings

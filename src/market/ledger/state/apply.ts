@@ -10,12 +10,12 @@
 import { invariant } from '../../../core/errors.ts'
 import { MAX_BLOCK_OPERATIONS, MAX_OPERATION_BYTES } from '../../../core/limits.ts'
 import type { Verify } from '../keys.ts'
-import { link, open, type Rule, transfer, unlink } from './accounts.ts'
+import { link, open, transfer, unlink } from './accounts.ts'
 import { admit, bond, drop, endEpoch, heartbeat, unbond, withdraw } from './bankers.ts'
 import { fine, fund, openEscrow, refund, release, split, timeOut } from './escrows.ts'
 import { decodeOperation, type Kind, type Operation, signaturesFault, type Unsigned } from './operation.ts'
 import type { Refusal, Result } from './refusal.ts'
-import { checkSupply, type State, withAccount } from './state.ts'
+import { checkSupply, type Rule, type State, withAccount } from './state.ts'
 
 export interface Block {
   /** One more than that of the block before. */

@@ -1,7 +1,8 @@
 /**
  * Bankers: hosts with a bond, which stand for the committee, show that they live, and are chosen when an epoch ends
  * (DESIGN 9). Eligible is who stands, has the bond, and gave a sign of life in the epoch that ends, so all members agree
- * on it. Who stands and is not eligible then, stands no longer.
+ * on it. Who stands and is not eligible then, stands no longer. A bond is whole or none: there is room for so many bankers
+ * only, and nobody shall fill it with crumbs.
  *
  * The end of an epoch is an operation, for the reasons that a time-out is one (`escrows.ts`). An epoch that nobody ends goes
  * on, and signs of life still count for it: a network that slept for a day loses no banker.
@@ -11,19 +12,20 @@ import { hashKey } from '../../../core/ids.ts'
 import { MAX_BANKERS } from '../../../core/limits.ts'
 import { nextCommittee } from '../committee.ts'
 import type { PublicKey } from '../keys.ts'
-import { giveBack, type Rule } from './accounts.ts'
+import { giveBack } from './accounts.ts'
 import { EMPTY_PURSE, join, take, total } from './purse.ts'
 import type { Refusal } from './refusal.ts'
-import { type Banker, newBanker, type State, stateRoot, withAccount, withBanker } from './state.ts'
+import { type Banker, newBanker, type Rule, type State, stateRoot, withAccount, withBanker } from './state.ts'
 
 export const bond: Rule<'bond'> = (state, { account, action: { host, amount } }) => {
   if (state.hosts.get(host) !== account) return 'not-your-host'
   const known = state.bankers.get(host)
   if (!known && state.bankers.size >= MAX_BANKERS) return 'too-many-bankers'
   const owner = state.accounts.get(account)!
+  const banker = known ?? newBanker(account)
+  if (total(banker) + amount < state.settings.bond) return 'bond-too-small'
   const parts = take(owner, amount)
   if (!parts) return 'insufficient'
-  const banker = known ?? newBanker(account)
   const paid = withAccount(state, account, { ...owner, ...parts.rest })
   return withBanker(paid, host, { ...banker, ...join(banker, parts.taken) })
 }
@@ -33,6 +35,8 @@ export const unbond: Rule<'unbond'> = (state, { account, action: { host, amount 
   if (typeof banker === 'string') return banker
   const parts = take(banker, amount)
   if (!parts) return 'insufficient'
+  const stays = total(parts.rest)
+  if (stays > 0n && stays < state.settings.bond) return 'bond-too-small'
   const leavingAtMs = state.timeMs + state.settings.unbondingMs
   return withBanker(state, host, {
     ...banker,

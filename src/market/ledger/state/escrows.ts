@@ -14,12 +14,12 @@
 import type { Key } from '../../../core/ids.ts'
 import { MAX_ESCROW_LIFE_MS } from '../../../core/limits.ts'
 import type { PublicKey } from '../keys.ts'
-import { earn, giveBack, type Rule } from './accounts.ts'
+import { earn, giveBack } from './accounts.ts'
 import { type Amount, plus, ZERO } from './amount.ts'
 import { escrowId } from './operation.ts'
 import { EMPTY_PURSE, join, take, total } from './purse.ts'
 import type { Refusal } from './refusal.ts'
-import { type Escrow, type State, withAccount, withEscrow } from './state.ts'
+import { type Escrow, type Rule, type State, withAccount, withEscrow } from './state.ts'
 
 export const openEscrow: Rule<'open-escrow'> = (state, operation) => {
   const { account: payer, action } = operation

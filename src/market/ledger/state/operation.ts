@@ -56,9 +56,9 @@ const ACTIONS = {
   'time-out': record({ kind: Type.Literal('time-out'), escrow: Id }),
 
   // Bankers
-  /** Puts credits at stake for a host of the account. */
+  /** Puts credits at stake for a host of the account: at once as many as a banker needs, or more. */
   bond: record({ kind: Type.Literal('bond'), host: Id, amount: AmountSchema }),
-  /** Gives notice of a part of the bond. A further notice makes the time begin anew. */
+  /** Gives notice of the bond, or of what is above a banker's need. A further notice makes the time begin anew. */
   unbond: record({ kind: Type.Literal('unbond'), host: Id, amount: AmountSchema }),
   /** Takes back what was given notice, when the time is over and the host has no seat. */
   withdraw: record({ kind: Type.Literal('withdraw'), host: Id }),

@@ -39,7 +39,7 @@ export const REFUSALS = {
   // Bankers.
   'too-many-bankers': 'there are as many bankers as the ledger takes',
   'no-banker': 'the host has no bond',
-  'bond-too-small': 'the bond is smaller than a banker needs',
+  'bond-too-small': 'the bond would be smaller than a banker needs',
   'still-bonded': 'nothing was given notice, the time for it is not over, or the host has a seat',
   'is-candidate': 'the host stands for the committee already',
   'no-candidate': 'the host does not stand for the committee',

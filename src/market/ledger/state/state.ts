@@ -12,7 +12,9 @@ import { hashKey, type Key } from '../../../core/ids.ts'
 import { type Genesis, mintedAtGenesis, networkOf, type Settings } from '../genesis.ts'
 import type { PublicKey } from '../keys.ts'
 import { type Amount, amount, minus, plus, ZERO } from './amount.ts'
+import type { ActionOf, Kind, Unsigned } from './operation.ts'
 import { EMPTY_PURSE, type Purse, total } from './purse.ts'
+import type { Refusal } from './refusal.ts'
 import { Tree } from './tree.ts'
 
 export interface Account extends Purse {
@@ -71,6 +73,9 @@ export interface State extends Holdings {
   /** The account of each linked host. */
   readonly hosts: Tree<PublicKey>
 }
+
+/** What an operation of this kind makes of the state. Its network, number and signatures are right. Never throws. */
+export type Rule<K extends Kind> = (state: State, operation: Unsigned<ActionOf<K>>) => State | Refusal
 
 export const NEW_ACCOUNT: Account = Object.freeze({ ...EMPTY_PURSE, nonce: 0, earned: ZERO })
 

@@ -70,7 +70,9 @@ function expectWithinBounds(state: State, where: string): void {
     ).toBe(true)
     expect(free + granted + leaving.free + leaving.granted > 0n, where).toBe(true)
     expect(state.hosts.get(host), where).toBe(account)
+    expect(free + granted === 0n || free + granted >= state.settings.bond, where).toBe(true)
   }
+  for (const host of state.committee) expect(state.bankers.get(host), where).toBeDefined()
 }
 
 test('an operation counts once: played again later it is refused, and changes no account', () => {
@@ -149,6 +151,15 @@ test('the largest operations fit', () => {
     )
     expect(decodeOperation(signed)).toMatchObject({ action })
   }
+})
+
+test('new accounts have a grant, until the cap', () => {
+  const books = new Books(genesisWith([1], { mintCap: 150_000n as Amount }))
+  expect(books.state.minted).toBe(60_000n) // the founder's grant and bond
+  books.open('anna', 'ben')
+  expect(books.purse('anna')).toEqual([0n, 50_000n])
+  expect(books.purse('ben')).toEqual([0n, 0n])
+  expect(books.state.minted).toBe(110_000n)
 })
 
 test('earnings beyond any cap do not overflow', () => {

@@ -36,6 +36,7 @@ test.each([
   ['bankers in another order', { ...genesis, bankers: bankers.toReversed() }, /twice or out of order/],
   ['a cap of 30', { ...genesis, settings: { ...settings, committeeCap: 30 } }, /cap that is not 1, 4, 7/],
   ['a cap below its bankers', { ...genesis, settings: { ...settings, committeeCap: 1 } }, /more bankers than/],
+  ['bankers without a bond', { ...genesis, settings: { ...settings, bond: 0n } }, /asks no bond/],
   ['a negative grant', { ...genesis, settings: { ...settings, grant: -1n } }, /has a grant that is no amount/],
   ['a bond of 2^63', { ...genesis, settings: { ...settings, bond: 2n ** 63n } }, /has a bond that is no amount/],
   [

@@ -62,6 +62,8 @@ test('what was found good is checked once, and what was found bad every time', (
   expect([1, 2].map(() => verify(pair.publicKey, message, bad))).toEqual([false, false])
   expect(verify(fakeKeyPair('b').publicKey, message, signature)).toBe(false)
   expect(checks).toBe(4)
+  const shifted = Uint8Array.of(...signature.subarray(63), ...message) // the same bytes in a row, cut elsewhere
+  expect(verify(pair.publicKey, shifted, signature.subarray(0, 63))).toBe(false)
 })
 
 test('a ledger runs on Ed25519', () => {

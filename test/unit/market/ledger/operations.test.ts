@@ -2,12 +2,12 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { encode } from '../../../../src/core/cbor.ts'
 import { hashKey } from '../../../../src/core/ids.ts'
 import { MAX_BANKERS, MAX_ESCROW_LIFE_MS } from '../../../../src/core/limits.ts'
-import { type Amount, amount, MAX_AMOUNT } from '../../../../src/market/ledger/state/amount.ts'
+import { amount, MAX_AMOUNT } from '../../../../src/market/ledger/state/amount.ts'
 import { applyOperation } from '../../../../src/market/ledger/state/apply.ts'
 import { type Action, escrowId, signOperation } from '../../../../src/market/ledger/state/operation.ts'
 import { REFUSALS, type Refusal, type Result, sentenceOf } from '../../../../src/market/ledger/state/refusal.ts'
 import { newBanker } from '../../../../src/market/ledger/state/state.ts'
-import { Books, GRANT, genesisWith, idOf } from './books.ts'
+import { Books, idOf } from './books.ts'
 
 const credits = (count: number) => amount(BigInt(count) * 1000n)
 const HOUR_MS = 3_600_000
@@ -106,15 +106,6 @@ function bignumAmount(bytes: Uint8Array): Uint8Array {
 }
 
 describe('accounts', () => {
-  test('have a grant when they are opened, until the cap', () => {
-    const books = new Books(genesisWith([1], { mintCap: 150_000n as Amount }))
-    expect(books.state.minted).toBe(60_000n) // the founder's grant and bond
-    books.open('anna', 'ben')
-    expect(books.purse('anna')).toEqual([0n, GRANT])
-    expect(books.purse('ben')).toEqual([0n, 0n])
-    expect(books.state.minted).toBe(110_000n)
-  })
-
   test('transfer what is free', () => {
     const books = new Books().open('anna', 'ben')
     const escrow = books.escrow('ben', ['anna'], 20_000n)
@@ -315,6 +306,7 @@ describe('bankers', () => {
     expect(bond('anna', 5)).toBe('applied')
     expect(unbond('ben', 1)).toBe('not-your-host')
     expect(unbond('anna', 16)).toBe('insufficient')
+    expect(unbond('anna', 6)).toBe('bond-too-small')
     expect(by('anna', { kind: 'withdraw', host })).toBe('still-bonded')
     expect(unbond('anna', 5)).toBe('applied')
     books.block([], 24 * HOUR_MS - 1)
@@ -334,10 +326,12 @@ describe('bankers', () => {
     const { books, by } = setup()
     expect(by('anna', { kind: 'admit', host })).toBe('no-banker')
     expect(by('anna', { kind: 'heartbeat', host })).toBe('no-banker')
-    books.must('anna', { kind: 'bond', host, amount: amount(9999n) })
-    expect(by('anna', { kind: 'admit', host })).toBe('bond-too-small')
+    expect(by('anna', { kind: 'bond', host, amount: amount(9999n) })).toBe('bond-too-small')
+    books.must('anna', { kind: 'bond', host, amount: amount(10_000n) })
     expect(by('anna', { kind: 'heartbeat', host })).toBe('no-candidate')
-    books.must('anna', { kind: 'bond', host, amount: amount(1n) })
+    books.must('anna', { kind: 'unbond', host, amount: amount(10_000n) })
+    expect(by('anna', { kind: 'admit', host })).toBe('bond-too-small')
+    books.must('anna', { kind: 'bond', host, amount: amount(10_000n) })
     expect(by('ben', { kind: 'admit', host })).toBe('not-your-host')
     expect(by('anna', { kind: 'admit', host })).toBe('applied')
     expect(by('anna', { kind: 'admit', host })).toBe('is-candidate')

@@ -149,7 +149,7 @@ function actionOf(books: Books, random: Random): Action {
       return { kind, escrow }
     case 'bond':
     case 'unbond':
-      return { kind, host, amount: some }
+      return { kind, host, amount: random.int(3) > 0 ? state.settings.bond : some }
     default:
       return { kind, host }
   }
