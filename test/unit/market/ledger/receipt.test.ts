@@ -83,6 +83,17 @@ test('a receipt of any epoch is good, and says what became of the operation', ()
   expect([judge(first), judge(second), judge(first, [])]).toEqual(['good', 'good', 'good'])
 })
 
+test('a header says whether it is the last of its epoch, and its digest covers every field and the network', () => {
+  expect([first.header.last, epochs[0]!.header.last, second.header.last]).toEqual([false, true, false])
+  const { header } = second
+  const digests = Object.entries(header).map(([name, value]) => {
+    const other = typeof value === 'number' ? value + 1 : typeof value === 'boolean' ? !value : hashKey(value)
+    return headerDigest(network, { ...header, [name]: other })
+  })
+  digests.push(headerDigest(network, header), headerDigest(hashKey('x'), header))
+  expect(new Set(digests).size).toBe(Object.keys(header).length + 2)
+})
+
 test('a quorum is enough, and one less is not', () => {
   const signed = (receipt: Receipt, count: number) => {
     const { view, signatures } = receipt.certificate
