@@ -9,7 +9,7 @@
  * have been asked, or a liar could take a node's keys away by naming nodes that do not exist.
  */
 import type { Key } from '../core/ids.ts'
-import { MAX_FANS, MAX_SHORT_PEERS, MAX_STRANGERS } from '../core/limits.ts'
+import { MAX_CACHED_CONTACTS, MAX_FANS, MAX_SHORT_PEERS, MAX_STRANGERS } from '../core/limits.ts'
 import { type Contact, sameNode } from '../net/contact.ts'
 import { isNewer, type Peer, peerAt, samePeers } from './peer.ts'
 import { nearest } from './route.ts'
@@ -68,8 +68,8 @@ export interface NeighbourhoodOptions {
 export class Neighbourhood {
   readonly #options: NeighbourhoodOptions
   readonly #told = new Map<Key, Told>()
-  /** Those of who is known, or of who has told something, that have spoken. */
-  #spoken = new Map<Key, Peer>()
+  /** Those that were told of and have spoken. */
+  readonly #spoken = new Map<Key, Peer>()
   #candidates: ReadonlyMap<Key, Peer> = new Map()
   #strangers: ReadonlyMap<Key, Stranger> = new Map()
   #short: readonly Peer[] = []
@@ -234,7 +234,11 @@ export class Neighbourhood {
     // Who was only heard of and not chosen is forgotten.
     const kept = this.#gather([])
     this.#strangers = kept.strangers
-    this.#spoken = new Map(kept.candidates)
+    // Who is not told of for a moment, as when the one that told of it has died, need not be asked again.
+    for (const id of this.#spoken.keys()) {
+      if (this.#spoken.size <= MAX_CACHED_CONTACTS) break
+      if (!kept.candidates.has(id)) this.#spoken.delete(id)
+    }
     if (!samePeers(near, this.#near) || !haveSame(kept.candidates, this.#candidates)) {
       this.#near = near
       this.#candidates = kept.candidates
