@@ -15,6 +15,7 @@ import { type Attempt, mergeAlarms } from './alarm.ts'
 import { Errands } from './errands.ts'
 import { JobTable, type LiveJob, needsFile, type Segment } from './job-table.ts'
 import { Loads } from './loads.ts'
+import { isLost } from './packed.ts'
 import type { Executor, JobStore, Signer } from './ports.ts'
 import { Work } from './work.ts'
 
@@ -33,6 +34,8 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
 ])
 const TRIES = 6
 const PAUSE_MS = 500
+/** What a job has kept is looked for so long: whoever has it may have to tell its new owner first. */
+const LOST_PATIENCE_MS = 60_000
 /** A host that could not run a job's code leaves it to others for so long. */
 const REFUSES_MS = 30_000
 const MAX_REASON = 400
@@ -174,17 +177,19 @@ export class JobsHost {
 
   /**
    * Work of the executor for a job. What goes wrong on this host and not in the job's code (a process could not be
-   * started, the code has not been found yet) is tried again a few times.
+   * started, the code has not been found yet) is tried again a few times; what the job has kept and nobody has, for longer.
    */
   async compute<T>(job: LiveJob, work: () => Promise<T>): Promise<T> {
+    const lostAtMs = this.now() + LOST_PATIENCE_MS
     for (let tries = 1; ; tries++) {
       try {
         return await work()
       } catch (error) {
-        if (!PASSING.has(errorCode(error)) || tries === TRIES) throw error
+        const again = isLost(error) ? this.now() < lostAtMs : PASSING.has(errorCode(error)) && tries < TRIES
+        if (!again) throw error
         if (job.ended.signal.aborted || this.signal.aborted) throw error
         this.log.warn('could not run the code of a job', { job: job.id, tries, reason: errorMessage(error) })
-        await this.env.clock.sleep(PAUSE_MS * tries, { signal: this.signal })
+        await this.env.clock.sleep(PAUSE_MS * Math.min(tries, TRIES), { signal: this.signal })
       }
     }
   }

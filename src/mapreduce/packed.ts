@@ -33,6 +33,11 @@ export async function unpack(store: JobStore, bytes: Uint8Array, most: number, o
   return kept(store, cid.toString(), most, options)
 }
 
+/** Is it that a block that a job has kept was found nowhere? For a while after deaths that may be so of one that is not lost. */
+export function isLost(error: unknown): boolean {
+  return error instanceof ChoraleError && error.code === 'limit' && errorCode(error.cause) === 'not-found'
+}
+
 /** A block that a job has kept. Rejects as `unpack` does. */
 export async function kept(store: JobStore, cid: string, most: number, options: Options): Promise<Uint8Array> {
   let bytes: Uint8Array
@@ -40,7 +45,7 @@ export async function kept(store: JobStore, cid: string, most: number, options: 
     bytes = await store.get(cid, options)
   } catch (error) {
     if (errorCode(error) !== 'not-found') throw error
-    const why = 'what one of its tasks has left is gone with all its copies: submit it again'
+    const why = `what one of its tasks has left is gone with all its copies (${cid}): submit it again`
     throw new ChoraleError('limit', why, { cause: error })
   }
   if (bytes.length > most)

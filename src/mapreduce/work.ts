@@ -16,11 +16,11 @@ import {
 } from '../core/limits.ts'
 import { BytesSchema, record } from '../net/message.ts'
 import { taskInput } from './input.ts'
-import { kept, pack, unpack } from './packed.ts'
+import { isLost, kept, pack, unpack } from './packed.ts'
 import type { Emitted, Written } from './pairs.ts'
 import type { Executor, JobStore, RunOptions, RunResult, TaskRun } from './ports.ts'
 import { tasksOfMask } from './segments.ts'
-import type { JobSpec, Stage } from './spec.ts'
+import { type JobSpec, rootSpec, type Stage } from './spec.ts'
 import type { Json } from './types.ts'
 
 /** What follows the total of a stage. */
@@ -38,6 +38,8 @@ const SMALL_RUN_BYTES = 64 * 1024
 /** Runs of one partition that a list may name, and what the lists of all partitions may have together. */
 const MAX_LISTED = 16_384
 const MAX_LIST_BYTES = 8 * 1024 * 1024
+/** Tasks that are done again, at most, to find the one that left a run which is lost. */
+const MAX_REDONE = 16
 /** Blocks that are fetched or put at once, for one task. */
 const WINDOW = 8
 
@@ -52,7 +54,8 @@ const mapped = checker(
     },
   ),
 )
-type Runs = Array<Array<Uint8Array | [cid: string, bytes: number]>>
+type Run = Uint8Array | [cid: string, bytes: number]
+type Runs = Run[][]
 
 /** The partial of its reduce: leaves of the output, in order. */
 const reduced = checker(
@@ -140,8 +143,8 @@ export class Work {
   }
 
   /** What a partition is made of: dag-cbor of its runs. */
-  async #partition({ stage }: JobSpec, partition: number, options: Options): Promise<Uint8Array> {
-    const lists = mapped.parse(decode(await unpack(this.#store, stage!.carry, MAX_LIST_BYTES, options))) as Runs
+  async #partition(spec: JobSpec, partition: number, options: Options): Promise<Uint8Array> {
+    const lists = mapped.parse(decode(await unpack(this.#store, spec.stage!.carry, MAX_LIST_BYTES, options))) as Runs
     const runs = lists[partition] ?? []
     if (sizeOf(runs) > MAX_KEYED_BYTES) {
       throw new ChoraleError(
@@ -149,7 +152,45 @@ export class Work {
         `partition ${partition} has ${sizeOf(runs)} bytes of keys and values, the most is ${MAX_KEYED_BYTES}: use more partitions`,
       )
     }
-    return encode(await this.#read(runs, options))
+    const read = async (run: Run, at: number) => {
+      try {
+        return await this.#readOne(run, options)
+      } catch (error) {
+        const again =
+          isLost(error) && (await this.#redone(spec, partition, run[0] as string, at / runs.length, options))
+        if (again) return again
+        throw error
+      }
+    }
+    return encode(await inTurn(runs, read))
+  }
+
+  /**
+   * A run that is lost, made again: whoever does its task again leaves the same bytes (Dean and Ghemawat 2004, section 3.3).
+   * Runs are listed in the order of their tasks, so the task is about as far from the first as the run is. Undefined: none
+   * of the tasks there leaves this run, as when it was merged of many, or the job is not deterministic.
+   */
+  async #redone(
+    spec: JobSpec,
+    partition: number,
+    cid: string,
+    share: number,
+    { signal }: Options,
+  ): Promise<Uint8Array | undefined> {
+    const map = rootSpec(spec)
+    const from = Math.floor(share * map.tasks)
+    for (let step = 0; step < MAX_REDONE; step++) {
+      const task = from + (step % 2 === 0 ? step / 2 : -(step + 1) / 2)
+      if (task < 0 || task >= map.tasks) continue
+      const given = await this.#given(map, [task], { signal })
+      const { partials } = await this.#executor.run({ spec: map, segment: task, mask: 1, ...given }, { signal })
+      for (const { bytes } of partials) {
+        for (const run of (decode(bytes) as Emitted)[partition] ?? []) {
+          if ((await this.#store.put(run, { signal })) === cid) return run
+        }
+      }
+    }
+    return undefined
   }
 
   async #output(spec: JobSpec, total: Uint8Array, options: Options): Promise<Json> {
@@ -187,13 +228,15 @@ export class Work {
   }
 
   #read(runs: Runs[number], options: Options): Promise<Uint8Array[]> {
-    return inTurn(runs, async (run) => {
-      if (run instanceof Uint8Array) return run
-      const [cid, size] = run
-      const bytes = await kept(this.#store, cid, size, options)
-      if (bytes.length < size) throw new ChoraleError('bad-message', `a run has ${bytes.length} bytes, not ${size}`)
-      return bytes
-    })
+    return inTurn(runs, (run) => this.#readOne(run, options))
+  }
+
+  async #readOne(run: Run, options: Options): Promise<Uint8Array> {
+    if (run instanceof Uint8Array) return run
+    const [cid, size] = run
+    const bytes = await kept(this.#store, cid, size, options)
+    if (bytes.length < size) throw new ChoraleError('bad-message', `a run has ${bytes.length} bytes, not ${size}`)
+    return bytes
   }
 
   #unpack(spec: JobSpec, partial: Uint8Array, options: Options): Promise<Uint8Array> {
@@ -219,11 +262,11 @@ function sizeOf(runs: Runs[number]): number {
 }
 
 /** Some at once, the results in order. */
-async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+async function inTurn<T, R>(items: readonly T[], work: (item: T, at: number) => Promise<R>): Promise<R[]> {
   const results = new Array<R>(items.length)
   let next = 0
   const lane = async () => {
-    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i] as T)
+    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i] as T, i)
   }
   await Promise.all(Array.from({ length: Math.min(WINDOW, items.length) }, lane))
   return results

@@ -13,7 +13,7 @@ import { encode } from '../../../src/core/cbor.ts'
 import { silentLogger } from '../../../src/core/env.ts'
 import { seededRandom } from '../../../src/core/random.ts'
 import { systemEnv } from '../../../src/core/system.ts'
-import { defineJob } from '../../../src/mapreduce/define.ts'
+import { defineJob, defineKeyedJob } from '../../../src/mapreduce/define.ts'
 import { taskInput } from '../../../src/mapreduce/input.ts'
 import { runLocally } from '../../../src/mapreduce/local.ts'
 import type { JobModule, JobView, Json } from '../../../src/mapreduce/types.ts'
@@ -70,6 +70,8 @@ interface Run {
   /** Hosts that die, one after the other. */
   readonly kills?: number
   readonly onView?: (hosts: readonly FakeHost[]) => void
+  /** The input is stored, and nothing else yet. */
+  readonly onStored?: (network: FakeNetwork) => void
 }
 
 async function run({ module, input, lines, params = {}, hosts = 6, kills = 0, taskMs = 20, ...rest }: Run) {
@@ -78,6 +80,7 @@ async function run({ module, input, lines, params = {}, hosts = 6, kills = 0, ta
   const all = Array.from({ length: hosts }, () => network.add(executor))
   const cid = input === undefined ? undefined : await add(network.stored, input, lines)
   const request = { module: 'x', params, seed: 7, ...(cid && { input: cid }) }
+  rest.onStored?.(network)
   const { id } = await network.time.until(all[0]!.service.jobs.submit(request), 20_000)
   for (let i = 0; i < kills; i++) {
     network.time.timer(200 + 700 * i, () => {
@@ -168,6 +171,48 @@ describe('a word count', () => {
     for (const host of network.hosts) {
       expect(host.service.counters()).toMatchObject({ liveJobs: 0, partialsBytes: 0 })
     }
+  })
+
+  /** What the tasks have left is nowhere, from the first time that somebody wants it. */
+  function losing(forMs = Number.POSITIVE_INFINITY) {
+    return ({ stored: { blocks }, time }: FakeNetwork) => {
+      const input = new Set(blocks.keys())
+      const get = blocks.get.bind(blocks)
+      let backAtMs: number | undefined
+      blocks.get = (key) => {
+        if (input.has(key)) return get(key)
+        backAtMs ??= time.now() + forMs
+        return time.now() < backAtMs ? undefined : get(key)
+      }
+    }
+  }
+
+  test('tasks whose runs are lost are done again', async () => {
+    const input = text.slice(0, 1_200_000)
+    const { view } = await run({ module: wordcount, input, onStored: losing() })
+    const { view: whole } = await run({ module: wordcount, input })
+    expect(view.state).toBe('succeeded')
+    expect(view.value).toEqual(whole.value)
+  })
+
+  test('what nobody can make again is waited for, and then the job fails', async () => {
+    let calls = 0
+    const moody = defineKeyedJob({
+      name: 'moody',
+      params: {},
+      input: 'lines',
+      map(_task, { emit }) {
+        for (let i = 0; i < 5_000; i++) emit(`${calls++}`, 1)
+      },
+      combine: (left: number, right: number) => left + right,
+      write: (word, count) => `${count} ${word}\n`,
+      finish: ({ keys }) => ({ keys }),
+    })
+    const { view: late } = await run({ module: moody, input: text, onStored: losing(40_000) })
+    expect(late.state).toBe('succeeded')
+    const { view: never } = await run({ module: moody, input: text, onStored: losing() })
+    expect(never.state).toBe('failed')
+    expect(never.failure?.message).toMatch(/gone with all its copies \(.*\): submit it again/)
   })
 
   test('of nothing, and of one long line', async () => {
