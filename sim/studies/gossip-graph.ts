@@ -14,6 +14,7 @@ import type { Random } from '../../src/core/env.ts'
 import { hashKey } from '../../src/core/ids.ts'
 import { seededRandom, shuffled } from '../../src/core/random.ts'
 import { dgvh, type Heuristic, longLimit, padded, shortLimit } from '../../src/vhash/dgvh.ts'
+import type { Exact } from '../../src/vhash/exact.ts'
 import { defaultChoice, longPeers, shortPeers } from '../../src/vhash/peers.ts'
 import { closest, nextHop, type Site, searchBegun, searched } from '../../src/vhash/route.ts'
 import type { Point } from '../../src/vhash/space.ts'
@@ -31,6 +32,8 @@ export interface GraphNode extends Site {
   long: readonly GraphNode[]
   /** Of `ours`: everybody that can be a neighbour of its cell among all that it has heard of. */
   around: ReadonlySet<GraphNode>
+  /** Bit i: node i is no neighbour of its cell. Nobody dies here, so a cell only shrinks, and it never will be. */
+  readonly outside: Uint32Array
   /** The last 3d + 1 that it exchanged contacts with, of whom many have it as a peer and not the other way round. */
   recent: readonly GraphNode[]
 }
@@ -66,7 +69,8 @@ export class GossipGraph {
   #cycles = 0
 
   constructor(options: GossipOptions) {
-    const { space: named, seed, rule } = options
+    const { space, seed, rule } = options
+    const named = { ...space, exact: space.exact && remembering(space.exact) }
     this.named = named
     this.#rule = rule
     this.#heuristic = options.heuristic ?? 'midpoint'
@@ -82,6 +86,7 @@ export class GossipGraph {
         accepted: 0,
         long: [],
         around: new Set(),
+        outside: new Uint32Array(Math.ceil(options.nodes / 32)),
         recent: [],
       })
     }
@@ -152,12 +157,11 @@ export class GossipGraph {
       const limit = longLimit(this.named.dimensions)
       node.long = others.length <= limit ? others : shuffled(others, this.#random).slice(0, limit)
     } else {
-      const { peers, accepted } = shortPeers(this.named, node, candidates)
-      // A cell only shrinks while nobody dies: whom it has turned down once can be no neighbour of it.
-      const before = new Set([...node.short, ...node.long])
-      const among = candidates.filter((peer) => node.around.has(peer) || !before.has(peer))
+      const among = candidates.filter((peer) => node.around.has(peer) || !isOutside(node, peer))
+      const { peers, accepted } = shortPeers(this.named, node, candidates, undefined, among)
       const long = longPeers(this.named, node, candidates, peers, among)
       const around = new Set([...peers, ...long.guides])
+      for (const { at } of among.filter((peer) => !around.has(peer))) node.outside[at >> 5]! |= 1 << (at & 31)
       const stays = around.size === node.around.size && [...around].every((peer) => node.around.has(peer))
       if (!stays) this.changes++
       node.short = peers
@@ -192,5 +196,23 @@ export class GossipGraph {
   /** Who should own the target. */
   owner(target: Point): GraphNode {
     return closest(this.named.space, target, this.nodes)!
+  }
+}
+
+function isOutside({ outside }: GraphNode, { at }: GraphNode): boolean {
+  return (outside[at >> 5]! & (1 << (at & 31))) !== 0
+}
+
+/** The same neighbours of the same points as last time, which at rest are asked for again and again. */
+function remembering(exact: Exact): Exact {
+  const last = new WeakMap<Point, { readonly points: readonly Point[]; readonly neighbours: number[] }>()
+  return (self, points) => {
+    const before = last.get(self)
+    if (before?.points.length === points.length && before.points.every((point, i) => point === points[i])) {
+      return before.neighbours
+    }
+    const neighbours = exact(self, points)
+    last.set(self, { points, neighbours })
+    return neighbours
   }
 }
