@@ -34,8 +34,12 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
 ])
 const TRIES = 6
 const PAUSE_MS = 500
-/** What a job has kept is looked for so long: whoever has it may have to tell its new owner first. */
+/**
+ * What a job has kept and nobody has or can make again is looked for so long: whoever has it may have to tell its new owner
+ * first.
+ */
 const LOST_PATIENCE_MS = 60_000
+const LOST_PAUSE_MS = 5_000
 /** A host that could not run a job's code leaves it to others for so long. */
 const REFUSES_MS = 30_000
 const MAX_REASON = 400
@@ -180,16 +184,18 @@ export class JobsHost {
    * started, the code has not been found yet) is tried again a few times; what the job has kept and nobody has, for longer.
    */
   async compute<T>(job: LiveJob, work: () => Promise<T>): Promise<T> {
-    const lostAtMs = this.now() + LOST_PATIENCE_MS
-    for (let tries = 1; ; tries++) {
+    let lostUntilMs: number | undefined
+    for (let tries = 0; ; ) {
       try {
         return await work()
       } catch (error) {
-        const again = isLost(error) ? this.now() < lostAtMs : PASSING.has(errorCode(error)) && tries < TRIES
-        if (!again) throw error
+        const lost = isLost(error)
+        if (lost) lostUntilMs ??= this.now() + LOST_PATIENCE_MS
+        else if (!PASSING.has(errorCode(error)) || ++tries === TRIES) throw error
+        if (lost && this.now() >= lostUntilMs!) throw error
         if (job.ended.signal.aborted || this.signal.aborted) throw error
         this.log.warn('could not run the code of a job', { job: job.id, tries, reason: errorMessage(error) })
-        await this.env.clock.sleep(PAUSE_MS * Math.min(tries, TRIES), { signal: this.signal })
+        await this.env.clock.sleep(lost ? LOST_PAUSE_MS : PAUSE_MS * tries, { signal: this.signal })
       }
     }
   }

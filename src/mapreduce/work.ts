@@ -8,6 +8,7 @@ import { checker } from '../core/codec.ts'
 import { ChoraleError } from '../core/errors.ts'
 import {
   MAX_CARRY_BYTES,
+  MAX_JOB_TASKS,
   MAX_KEYED_BYTES,
   MAX_PARTIAL_BYTES,
   MAX_PARTITIONS,
@@ -38,23 +39,19 @@ const SMALL_RUN_BYTES = 64 * 1024
 /** Runs of one partition that a list may name, and what the lists of all partitions may have together. */
 const MAX_LISTED = 16_384
 const MAX_LIST_BYTES = 8 * 1024 * 1024
-/** Tasks that are done again, at most, to find the one that left a run which is lost. */
-const MAX_REDONE = 16
+/** Tasks that are done again, at most, for a run that is lost: one, or more when it was merged of theirs. */
+const MAX_REDONE = 1024
 /** Blocks that are fetched or put at once, for one task. */
 const WINDOW = 8
 
 const Bytes = Type.Integer({ minimum: 1, maximum: MAX_KEYED_BYTES })
 const Cid = Type.String({ maxLength: 128 })
-/** The partial of a keyed job's map: for each partition its runs, in the order of tasks; in line, or kept. */
-const mapped = checker(
-  Type.Array(
-    Type.Array(Type.Union([BytesSchema(INLINE_RUNS_BYTES), Type.Tuple([Cid, Bytes])]), { maxItems: MAX_LISTED }),
-    {
-      maxItems: MAX_PARTITIONS,
-    },
-  ),
-)
-type Run = Uint8Array | [cid: string, bytes: number]
+const Task = Type.Integer({ minimum: 0, maximum: MAX_JOB_TASKS - 1 })
+/** In line, or kept; and of which tasks, the first and the last. */
+const RunSchema = Type.Tuple([Type.Union([BytesSchema(INLINE_RUNS_BYTES), Type.Tuple([Cid, Bytes])]), Task, Task])
+type Run = [what: Uint8Array | [cid: string, bytes: number], first: number, last: number]
+/** The partial of a keyed job's map: for each partition its runs, in the order of tasks. */
+const mapped = checker(Type.Array(Type.Array(RunSchema, { maxItems: MAX_LISTED }), { maxItems: MAX_PARTITIONS }))
 type Runs = Run[][]
 
 /** The partial of its reduce: leaves of the output, in order. */
@@ -84,7 +81,7 @@ export class Work {
     const { partials, tookMs } = await this.#executor.run(run, options)
     const kept = await inTurn(partials, async (partial) => ({
       ...partial,
-      bytes: await this.#kept(spec, partial.bytes, options),
+      bytes: await this.#kept(spec, segment, partial.bytes, options),
     }))
     return { partials: kept, tookMs }
   }
@@ -98,7 +95,7 @@ export class Work {
     const runs: Runs = []
     for (let partition = 0; partition < spec.partitions; partition++) {
       const all = lists.flatMap((list) => list[partition] ?? [])
-      runs.push(await this.#fewer(spec, all, options))
+      runs.push(await this.#fewer(spec, partition, all, options))
     }
     return this.#packed(encode(runs), options)
   }
@@ -107,7 +104,9 @@ export class Work {
   async open(spec: JobSpec, partial: Uint8Array, options: Options): Promise<Uint8Array[]> {
     const bytes = await this.#unpack(spec, partial, options)
     if (spec.partitions === undefined) return [bytes]
-    return this.#read((mapped.parse(decode(bytes)) as Runs).flat(), options)
+    const lists = mapped.parse(decode(bytes)) as Runs
+    const opened = await inTurn(lists, (runs, partition) => this.#read(spec, partition, runs, options))
+    return opened.flat()
   }
 
   /** What a total, or what there is of it, is worth. */
@@ -152,45 +151,7 @@ export class Work {
         `partition ${partition} has ${sizeOf(runs)} bytes of keys and values, the most is ${MAX_KEYED_BYTES}: use more partitions`,
       )
     }
-    const read = async (run: Run, at: number) => {
-      try {
-        return await this.#readOne(run, options)
-      } catch (error) {
-        const again =
-          isLost(error) && (await this.#redone(spec, partition, run[0] as string, at / runs.length, options))
-        if (again) return again
-        throw error
-      }
-    }
-    return encode(await inTurn(runs, read))
-  }
-
-  /**
-   * A run that is lost, made again: whoever does its task again leaves the same bytes (Dean and Ghemawat 2004, section 3.3).
-   * Runs are listed in the order of their tasks, so the task is about as far from the first as the run is. Undefined: none
-   * of the tasks there leaves this run, as when it was merged of many, or the job is not deterministic.
-   */
-  async #redone(
-    spec: JobSpec,
-    partition: number,
-    cid: string,
-    share: number,
-    { signal }: Options,
-  ): Promise<Uint8Array | undefined> {
-    const map = rootSpec(spec)
-    const from = Math.floor(share * map.tasks)
-    for (let step = 0; step < MAX_REDONE; step++) {
-      const task = from + (step % 2 === 0 ? step / 2 : -(step + 1) / 2)
-      if (task < 0 || task >= map.tasks) continue
-      const given = await this.#given(map, [task], { signal })
-      const { partials } = await this.#executor.run({ spec: map, segment: task, mask: 1, ...given }, { signal })
-      for (const { bytes } of partials) {
-        for (const run of (decode(bytes) as Emitted)[partition] ?? []) {
-          if ((await this.#store.put(run, { signal })) === cid) return run
-        }
-      }
-    }
-    return undefined
+    return encode(await this.#read(spec, partition, runs, options))
   }
 
   async #output(spec: JobSpec, total: Uint8Array, options: Options): Promise<Json> {
@@ -203,7 +164,8 @@ export class Work {
     return this.#executor.finish(spec, encode({ output, bytes, keys }))
   }
 
-  async #kept(spec: JobSpec, bytes: Uint8Array, options: Options): Promise<Uint8Array> {
+  /** `segment`: the task, of a keyed job. */
+  async #kept(spec: JobSpec, segment: number, bytes: Uint8Array, options: Options): Promise<Uint8Array> {
     if (spec.stage?.reduce) {
       const { keys, pieces } = decode(bytes) as Written
       const leaves = await inTurn(pieces, async (piece): Promise<[string, number]> => {
@@ -213,27 +175,66 @@ export class Work {
     }
     if (spec.partitions === undefined) return this.#packed(bytes, options)
     const emitted = decode(bytes) as Emitted
-    if (bytes.length <= INLINE_RUNS_BYTES) return bytes
-    return this.#packed(encode(await inTurn(emitted, (runs) => this.#keep(runs, options))), options)
+    const inline = bytes.length <= INLINE_RUNS_BYTES
+    const lists = await inTurn(emitted, async (runs): Promise<Run[]> => {
+      return inline ? runs.map((run) => [run, segment, segment]) : this.#keep(runs, segment, segment, options)
+    })
+    return inline ? encode(lists) : this.#packed(encode(lists), options)
   }
 
-  async #fewer(spec: JobSpec, runs: Runs[number], options: Options): Promise<Runs[number]> {
+  async #fewer(spec: JobSpec, partition: number, runs: Run[], options: Options): Promise<Run[]> {
     const bytes = sizeOf(runs)
     if (runs.length <= MAX_RUNS || bytes > Math.min(MAX_KEYED_BYTES, runs.length * SMALL_RUN_BYTES)) return runs
-    return this.#keep(await this.#executor.merge(spec, await this.#read(runs, options)), options)
+    const merged = await this.#executor.merge(spec, await this.#read(spec, partition, runs, options))
+    return this.#keep(merged, runs[0]![1], runs.at(-1)![2], options)
   }
 
-  #keep(runs: readonly Uint8Array[], options: Options): Promise<Runs[number]> {
-    return inTurn(runs, async (run) => [await this.#store.put(run, options), run.length])
+  #keep(runs: readonly Uint8Array[], first: number, last: number, options: Options): Promise<Run[]> {
+    return inTurn(runs, async (run) => [[await this.#store.put(run, options), run.length], first, last])
   }
 
-  #read(runs: Runs[number], options: Options): Promise<Uint8Array[]> {
-    return inTurn(runs, (run) => this.#readOne(run, options))
+  /** Runs of a partition. Those that are lost are made again. */
+  #read(spec: JobSpec, partition: number, runs: readonly Run[], options: Options): Promise<Uint8Array[]> {
+    return inTurn(runs, async (run) => {
+      try {
+        return await this.#readOne(run, options)
+      } catch (error) {
+        if (!isLost(error)) throw error
+        const again = this.#redone(spec, partition, run, options)
+        const made = await again.catch(() => undefined) // as where the input is lost too: the first error says more
+        if (made === undefined) throw error
+        return made
+      }
+    })
   }
 
-  async #readOne(run: Run, options: Options): Promise<Uint8Array> {
-    if (run instanceof Uint8Array) return run
-    const [cid, size] = run
+  /**
+   * A run that is lost, made again: whoever does its tasks again leaves the same bytes (Dean and Ghemawat 2004, section 3.3).
+   * Undefined: they leave others now, as when the job is not deterministic.
+   */
+  async #redone(
+    spec: JobSpec,
+    partition: number,
+    [what, first, last]: Run,
+    { signal }: Options,
+  ): Promise<Uint8Array | undefined> {
+    const map = rootSpec(spec)
+    if (last < first || last >= Math.min(map.tasks, first + MAX_REDONE)) return undefined
+    const left: Uint8Array[] = []
+    for (let task = first; task <= last; task++) {
+      const given = await this.#given(map, [task], { signal })
+      const { partials } = await this.#executor.run({ spec: map, segment: task, mask: 1, ...given }, { signal })
+      for (const { bytes } of partials) left.push(...((decode(bytes) as Emitted)[partition] ?? []))
+    }
+    for (const run of first === last ? left : await this.#executor.merge(map, left)) {
+      if ((await this.#store.put(run, { signal })) === what[0]) return run
+    }
+    return undefined
+  }
+
+  async #readOne([what]: Run, options: Options): Promise<Uint8Array> {
+    if (what instanceof Uint8Array) return what
+    const [cid, size] = what
     const bytes = await kept(this.#store, cid, size, options)
     if (bytes.length < size) throw new ChoraleError('bad-message', `a run has ${bytes.length} bytes, not ${size}`)
     return bytes
@@ -257,8 +258,8 @@ function joinLeaves(partials: readonly Uint8Array[]): { keys: number; leaves: Ar
   }
 }
 
-function sizeOf(runs: Runs[number]): number {
-  return runs.reduce((sum, run) => sum + (run instanceof Uint8Array ? run.length : run[1]), 0)
+function sizeOf(runs: readonly Run[]): number {
+  return runs.reduce((sum, [what]) => sum + (what instanceof Uint8Array ? what.length : what[1]), 0)
 }
 
 /** Some at once, the results in order. */

@@ -47,6 +47,15 @@ interface Stranger {
   readonly names: readonly Contact[]
 }
 
+/** Somebody who has spoken. */
+interface Spoken {
+  readonly peer: Peer
+  /** Nobody that is near has told of it since then. */
+  untoldSinceMs?: number | undefined
+}
+
+/** As when the one that told of it has died. After so long it is a stranger again. */
+const UNTOLD_MS = 10_000
 /** Of one id: one of them is true, the others are lies or old. */
 const MAX_NAMES = 8
 /** The turn of those who count us as a short peer and are none of ours: anybody may. */
@@ -68,8 +77,8 @@ export interface NeighbourhoodOptions {
 export class Neighbourhood {
   readonly #options: NeighbourhoodOptions
   readonly #told = new Map<Key, Told>()
-  /** Those that were told of and have spoken. */
-  readonly #spoken = new Map<Key, Peer>()
+  /** Those that have spoken, and are told of or were a moment ago. */
+  readonly #spoken = new Map<Key, Spoken>()
   #candidates: ReadonlyMap<Key, Peer> = new Map()
   #strangers: ReadonlyMap<Key, Stranger> = new Map()
   #short: readonly Peer[] = []
@@ -150,7 +159,7 @@ export class Neighbourhood {
 
   hasSpoken(contact: Contact): boolean {
     const spoken = this.#spoken.get(contact.id)
-    return spoken !== undefined && sameNode(spoken.contact, contact)
+    return spoken !== undefined && sameNode(spoken.peer.contact, contact)
   }
 
   isShort(contact: Contact): boolean {
@@ -216,12 +225,15 @@ export class Neighbourhood {
   #speak(contact: Contact): void {
     const { self, space } = this.#options
     const before = this.#spoken.get(contact.id)
-    if (contact.id === self.id || (before !== undefined && !isNewer(contact, before.contact))) return
-    this.#spoken.set(contact.id, peerAt(space, contact))
+    if (contact.id === self.id || (before !== undefined && !isNewer(contact, before.peer.contact))) return
+    this.#spoken.set(contact.id, { peer: peerAt(space, contact) })
   }
 
   #rebuild(nowMs: number, more: readonly Contact[]): void {
     const { self, space, choose, mostLong } = this.#options
+    for (const [id, { untoldSinceMs }] of this.#spoken) {
+      if (untoldSinceMs !== undefined && nowMs - untoldSinceMs > UNTOLD_MS) this.#spoken.delete(id)
+    }
     const { candidates, strangers } = this.#gather(more)
     if (!haveSame(candidates, this.#candidates)) {
       const all = [...candidates.values()]
@@ -234,10 +246,10 @@ export class Neighbourhood {
     // Who was only heard of and not chosen is forgotten.
     const kept = this.#gather([])
     this.#strangers = kept.strangers
-    // Who is not told of for a moment, as when the one that told of it has died, need not be asked again.
-    for (const id of this.#spoken.keys()) {
-      if (this.#spoken.size <= MAX_CACHED_CONTACTS) break
-      if (!kept.candidates.has(id)) this.#spoken.delete(id)
+    for (const [id, spoken] of this.#spoken) {
+      if (kept.candidates.has(id)) spoken.untoldSinceMs = undefined
+      else if (this.#spoken.size > MAX_CACHED_CONTACTS) this.#spoken.delete(id)
+      else spoken.untoldSinceMs ??= nowMs
     }
     if (!samePeers(near, this.#near) || !haveSame(kept.candidates, this.#candidates)) {
       this.#near = near
@@ -294,8 +306,9 @@ export class Neighbourhood {
       if (contact.id === self.id) return
       const spoken = this.#spoken.get(contact.id)
       if (spoken !== undefined) {
-        candidates.set(contact.id, spoken)
-        if (!isNewer(contact, spoken.contact) || contact.peer !== spoken.contact.peer) return
+        const { peer } = spoken
+        candidates.set(contact.id, peer)
+        if (!isNewer(contact, peer.contact) || contact.peer !== peer.contact.peer) return
       }
       if (isDead(contact)) return
       const stranger = strangers.get(contact.id)

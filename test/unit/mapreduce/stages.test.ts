@@ -244,12 +244,19 @@ test('runs of many small tasks are merged on the way', async () => {
     return merge.call(executor, spec, runs)
   }
   const input = await add(stored, text)
+  const inputs = new Set(stored.blocks.keys())
   const request = { module: 'x', params: {}, seed: 7, input }
-  const { value } = await runLocally({ executor, store: stored.store }, request, {
-    signal: new AbortController().signal,
-  })
+  const options = { signal: new AbortController().signal }
+  const { value } = await runLocally({ executor, store: stored.store }, request, options)
   expect(merges).toBe(1) // all words are of the first partition
   expect(await textOf(stored, (value as { output: string }).output)).toBe(countWords(text))
+
+  // Those of many tasks and those of one are made again when they are lost.
+  const { blocks } = stored
+  const get = blocks.get.bind(blocks)
+  blocks.get = (key) => (inputs.has(key) ? get(key) : undefined)
+  expect(await runLocally({ executor, store: stored.store }, request, options)).toMatchObject({ value })
+  expect(merges).toBe(3)
 })
 
 test('lines are sorted, those that are there twice too', async () => {

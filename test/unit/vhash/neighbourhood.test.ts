@@ -70,6 +70,26 @@ test('whoever was told of by a neighbour is known, and chosen when others are go
   expect(node.known.some(({ id }) => dead.some((contact) => contact.id === id))).toBe(false)
 })
 
+test('who is told of no more is remembered for a moment, and then a stranger again', () => {
+  const node = around()
+  greet(node, all(60))
+  const [first] = node.short
+  const far = all(60).find(({ id }) => !node.short.some((peer) => peer.id === id))!
+  const tell = (short: readonly Contact[], nowMs: number) => node.hear([{ contact: first!.contact, short }], nowMs)
+  const isKnown = () => node.known.some(({ id }) => id === far.id)
+  tell([far], 0)
+  node.spoke(far, 0)
+  expect(isKnown()).toBe(true)
+  tell([], 1000)
+  expect(isKnown()).toBe(false)
+  tell([far], 11_000)
+  expect(isKnown()).toBe(true)
+  tell([], 12_000)
+  tell([far], 22_001)
+  expect(isKnown()).toBe(false)
+  expect([...node.strangers(() => false).values()]).toEqual([far])
+})
+
 test('hearsay does not put another host in the place of one that spoke', () => {
   const node = around()
   node.hear([{ contact: at(1), short: [] }], 0, { unasked: true })
