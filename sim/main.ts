@@ -5,6 +5,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { ChoraleError } from '../src/core/errors.ts'
 import { UNPRIVILEGED_PORTS } from '../src/market/sybil.ts'
+import { spaceNamed } from '../src/vhash/spaces.ts'
 import { FAULTS } from './model.ts'
 import { BALANCE_DEFAULTS, type BalanceOptions, runBalance } from './scenarios/balance.ts'
 import { JOBS_DEFAULTS, type JobsOptions, runJobs } from './scenarios/jobs.ts'
@@ -103,6 +104,12 @@ churned(
   .option('--space <name>', 'torus2 .. torus5, cube2 .. cube5', VHASH_DEFAULTS.space)
   .action(async (options: VHashOptions & { json?: boolean } & WatchOptions) => {
     if (options.partition > options.seconds) throw new ChoraleError('usage', '--partition is longer than --seconds')
+    if (!spaceNamed(options.space).live) {
+      throw new ChoraleError(
+        'usage',
+        `no overlay runs in ${options.space}: there are torus2 .. torus5 and cube2 .. cube5`,
+      )
+    }
     const result = await watched(options, (onProgress, recorder) => runVHash(options, onProgress, recorder))
     report(options, 'vhash', result)
     const { idealAfterPeriods, disputed, wrongGroups, wrongAfterQuiet, failedAfterQuiet } = result

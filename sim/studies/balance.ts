@@ -70,7 +70,7 @@ function queues({ seeds, quick }: StudyOptions): QueuesUnit[] {
 export const study: Study<BalanceUnit, BalanceResult> = {
   name: 'balance',
   title: 'Load balancing with Sybils, what it costs in messages, and queues with pulling beside it',
-  source: 'Rosen et al. 2015-2021, Autonomous Load Balancing in Distributed Hash Tables (PAPERS 4)',
+  source: 'Rosen et al. 2015-2021, Autonomous Load Balancing in Distributed Hash Tables',
   defaultSeeds: (quick) => Array.from({ length: quick ? 2 : 20 }, (_, i) => i + 1),
   units(options) {
     const model = PUBLISHED.flatMap((published, index) => {

@@ -77,7 +77,7 @@ const RATES = [0, ...published.CHURN.map(({ percent }) => percent)]
 export const study: Study<ChordreduceUnit, ChordreduceResult> = {
   name: 'chordreduce',
   title: 'Speed-up against workers and under churn: the published times, models of them, and ours',
-  source: 'Rosen et al. 2013/14, ChordReduce (PAPERS 3)',
+  source: 'Rosen et al. 2013/14, ChordReduce',
   defaultSeeds: (quick) => (quick ? [1] : Array.from({ length: 10 }, (_, i) => i + 1)),
   units({ seeds, quick }: StudyOptions) {
     const units: ChordreduceUnit[] = []

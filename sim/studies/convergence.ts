@@ -230,7 +230,7 @@ function bytesFigure(groups: Groups, bytes: number): Figure {
 export const study: Study<Unit, Result> = {
   name: 'convergence',
   title: 'greedy lookups that arrive while an overlay forms by gossip',
-  source: 'PAPERS 5: Benshoof, Rosen et al. 2014-15, VHash and DGVH',
+  source: 'Benshoof, Rosen et al. 2014-15, VHash and DGVH',
   defaultSeeds: (quick) => (quick ? [1, 2] : [1, 2, 3]),
   units,
   weight: ({ rule, dimensions, n }) => n * dimensions * (rule === 'published' ? 2 : 1),

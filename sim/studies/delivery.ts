@@ -154,7 +154,7 @@ const WHY =
 export const study: Study<Unit, Result> = {
   name: 'delivery',
   title: 'Lookups that end at the owner, in every space, greedily and with the rule for local minima',
-  source: 'VHash and DGVH (Benshoof, Rosen et al. 2014-15); PAPERS 5',
+  source: 'VHash and DGVH (Benshoof, Rosen et al. 2014-15)',
   defaultSeeds: () => [1],
   units,
   weight: ({ space, lookups }) => (lookups * (spaceNamed(space).dimensions + 1)) / 1000,

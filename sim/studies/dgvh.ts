@@ -258,7 +258,7 @@ function higherFigure(groups: Groups): Report['figures'][number] {
 export const study: Study<Unit, Result> = {
   name: 'dgvh',
   title: 'wrong edges of the greedy Voronoi heuristic',
-  source: 'PAPERS 5: Benshoof, Rosen et al. 2014-15, VHash and DGVH',
+  source: 'Benshoof, Rosen et al. 2014-15, VHash and DGVH',
   defaultSeeds: (quick) => (quick ? [1, 2, 3] : [1, 2, 3, 4, 5]),
   units,
   // The heuristic looks at all pairs; gossip at what a node knows, in every cycle.

@@ -105,5 +105,5 @@ export function compared(
   const row = { name, published, ours, ci95: error === null ? null : error * studentT95(values.length - 1) }
   if (published === null) return { ...row, verdict: null, why }
   const verdict = verdictOn({ published, ours, error, ...claim })
-  return { ...row, verdict, why: verdict === 'reproduced' ? undefined : why }
+  return { ...row, verdict, why: verdict === null || verdict === 'reproduced' ? undefined : why }
 }

@@ -56,11 +56,12 @@ export type Verdict = 'reproduced' | 'corrected' | 'differs'
 export interface Row {
   /** Unique in the study, with the parameters: `n = 1000, 10^5 tasks, random injection`. */
   readonly name: string
-  /** Null: nothing published; then the row is our own result or a target, and has no verdict. */
+  /** Null: nothing published; then the row is our own result or a target. */
   readonly published: number | null
   readonly ours: number
   /** Half the width of the 95 % confidence interval of `ours`; 0 when it is exact; null when there is only one run. */
   readonly ci95: number | null
+  /** Null: nothing published, or only one run, which does not tell its error. */
   readonly verdict: Verdict | null
   /** One sentence; always for `corrected` and `differs`. */
   readonly why?: string | undefined

@@ -49,7 +49,7 @@ const QUICK_NODES = 10_000_000
 export const study: Study<Unit, Result> = {
   name: 'sybil',
   title: 'Sybil attacks by mashing: gaps, links and replica groups captured, placement by prefix, density test',
-  source: 'Rosen, Levin, Bourgeois 2014 (PAPERS 7)',
+  source: 'Rosen, Levin, Bourgeois 2014',
   defaultSeeds: (quick) => Array.from({ length: quick ? 3 : 20 }, (_, i) => i + 1),
 
   units({ seeds, quick }) {

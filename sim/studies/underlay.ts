@@ -272,7 +272,7 @@ function report(done: readonly Done<Unit, Result>[]): Report {
 export const study: Study<Unit, Result> = {
   name: 'underlay',
   title: 'what hops cost in the network underneath, at equal degree too',
-  source: 'Benshoof, Rosen et al. 2014-15 (PAPERS 5); Dabek et al. 2004',
+  source: 'Benshoof, Rosen et al. 2014-15; Dabek et al. 2004',
   defaultSeeds: (quick) => (quick ? [1, 2] : [1, 2, 3, 4, 5, 6, 7, 8]),
   units,
   weight: (unit) => (unit.part === 'hops' ? unit.nodes / 100 : 20),

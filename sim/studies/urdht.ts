@@ -195,7 +195,7 @@ function figure(
 export const study: Study<Unit, Shape> = {
   name: 'urdht',
   title: 'degree, hops and diameter of one node logic over several spaces',
-  source: 'PAPERS 6: Rosen et al. 2016, UrDHT',
+  source: 'Rosen et al. 2016, UrDHT',
   defaultSeeds: (quick) => (quick ? [1, 2] : [1, 2, 3, 4, 5]),
   units,
   weight: ({ overlay }) => (/^(Chord|Kademlia)$/.test(overlay) ? 1 : 4),

@@ -30,7 +30,7 @@ interface Options {
   readonly param: ReadonlyArray<[string, Json]>
 }
 
-const DEFAULTS = { samples: 1e9, seed: 42 }
+const DEFAULTS = { samples: 1e9, seed: 42, space: 'ring' }
 
 /** Sample jobs, and what has an option of its own. */
 const OWN_OPTIONS: { readonly [what: string]: readonly string[] } = {
@@ -58,7 +58,12 @@ export function demoCommand(cli: Cli): Command {
       0,
     )
     .option('--file <file>', 'for store, wordcount, sort and kmeans: a file of yours (default: one that is made up)')
-    .option('--space <name>', 'what the overlay lives in: ring, torus2..5 or cube2..5', liveSpace('--space'), 'ring')
+    .option(
+      '--space <name>',
+      'what the overlay lives in: ring, torus2..5 or cube2..5',
+      liveSpace('--space'),
+      DEFAULTS.space,
+    )
     .option('--keep', 'leave the nodes running')
     .addHelpText(
       'after',
@@ -237,13 +242,13 @@ function report(cli: Cli, what: string, job: JobView, options: Options, course: 
         what === 'pi'
           ? ['  samples', `${format.count(options.samples)}, seed ${options.seed}`]
           : ['  job', format.jobTitle(job)],
-        ['  time', `${format.span(elapsedMs)}, ${format.span(upMs)} of it to start the ring${perSecond}`],
+        ['  time', `${format.span(elapsedMs)}, ${format.span(upMs)} of it to start the nodes${perSecond}`],
         ['  tasks', `${format.count(total)}, ${format.count(reassigned)} reassigned`],
         ['  nodes', killed > 0 ? `${nodes}, ${killed} of them killed and replaced` : `${nodes}`],
       ]),
     ].join('\n'),
   )
-  const next = { what, churned: options.churn > 0, nodes, given: givenOf(what, options) }
+  const next = { what, churned: options.churn > 0, nodes, given: givenOf(what, options), space: options.space }
   cli.note(`\nNext:\n${nextSteps(cli.terminal.variables, next)}`)
   return 0
 }
@@ -266,12 +271,17 @@ interface Done {
   /** How many there were. */
   readonly nodes?: number
   readonly given?: string
+  readonly space?: string
 }
 
 /** What to try next, in words that work where the demo was started: a clone has no `chorale` on the path. */
-export function nextSteps(variables: Terminal['variables'], { what, churned, nodes: had, given = '' }: Done): string {
+export function nextSteps(
+  variables: Terminal['variables'],
+  { what, churned, nodes: had, given = '', space }: Done,
+): string {
   const clone = variables.npm_lifecycle_event === 'demo' && variables.npm_package_name === 'chorale'
-  const job = `${what === 'pi' ? '' : ` ${what}`}${given}`
+  const overlay = space === undefined || space === DEFAULTS.space ? '' : ` --space ${space}`
+  const job = `${what === 'pi' ? '' : ` ${what}`}${overlay}${given}`
   const demo = `${clone ? 'npm run demo --' : 'chorale demo'}${job}`
   const chorale = clone ? 'bin/chorale.js' : 'chorale'
   const usual = Math.max(2, Math.min(8, availableParallelism()))
@@ -279,7 +289,7 @@ export function nextSteps(variables: Terminal['variables'], { what, churned, nod
   const steps = [
     [`${demo} --churn 0.3`, 'kill some of the nodes on the way: the same value'],
     [`${demo} --nodes ${nodes}`, 'another number of nodes: the same value'],
-    [`${chorale} up -d`, `a node of your own; then ${chorale} job submit builtin:pi --samples 1e9 --wait`],
+    [`${chorale} up -d${overlay}`, `a node of your own; then ${chorale} job submit builtin:pi --samples 1e9 --wait`],
   ].slice(churned ? 1 : 0)
   return format.columns(steps.map(([command = '', what = '']) => [`  ${command}`, ` ${what}`]))
 }

@@ -12,7 +12,9 @@ export function peerCommand(cli: Cli): Command {
       cli.action(async () => {
         const peers = await (await cli.connect()).peers({ signal: cli.signal })
         if (peers.length === 0)
-          cli.note('no peers yet; others join with chorale up --bootstrap ADDR (chorale id shows it)')
+          cli.note(
+            'no peers yet; others join with chorale up --bootstrap ADDR and the same network (chorale id shows it)',
+          )
         const rows = peers.map(({ peer, address, direction, rttMs }) => [
           peer,
           address ?? '-',

@@ -49,7 +49,7 @@ function describe(cli: Cli, status: HostStatus): string {
     ['address', address ? formatEndpoint(address) : 'none that others can dial'],
     ['peer', status.peer],
     ['up', `since ${format.instant(status.upSinceMs)}, process ${status.pid}`],
-    ['ring', neighbourhood(ring)],
+    [ring.overlay === 'chord' ? 'ring' : 'overlay', neighbourhood(ring)],
     ['links', format.some(status.connections, 'connection')],
     [
       'lends',

@@ -33,6 +33,9 @@ const READY_PATIENCE_MS = 60_000
 /** Leaving politely takes at most 5 s (issue 2, "bad luck"); whatever hangs then is left to the system. */
 const LEAVE_MS = 4500
 
+/** The part of the settings that makes a network. */
+const NETWORK_DEFAULTS = { network: 'private', space: 'ring', successors: 4, replicas: 3 } as const
+
 interface Options {
   readonly bootstrap?: readonly string[]
   readonly listen?: Endpoint
@@ -73,7 +76,7 @@ export function upCommand(cli: Cli): Command {
     .addOption(
       option('-n, --network <name>', 'NETWORK', 'networks of different names never mix')
         .argParser(networkName('--network'))
-        .default('private'),
+        .default(NETWORK_DEFAULTS.network),
     )
     .addOption(
       option('--lend <cores>', 'LEND', 'cores for jobs of others and your own, as 2cpu; 0 lends nothing')
@@ -106,12 +109,12 @@ export function upCommand(cli: Cli): Command {
         'what the overlay lives in: ring (Chord), or torus2..5 or cube2..5 (VHash); the same on all nodes',
       )
         .argParser(liveSpace('--space'))
-        .default('ring'),
+        .default(NETWORK_DEFAULTS.space),
     )
     .addOption(
       option('--successors <r>', 'SUCCESSORS', 'length of successor lists, on the ring; the same on all nodes')
         .argParser(integer('--successors', { min: 2, max: 32, example: '4' }))
-        .default(4),
+        .default(NETWORK_DEFAULTS.successors),
     )
     .addOption(
       option(
@@ -120,7 +123,7 @@ export function upCommand(cli: Cli): Command {
         'copies of each block, on the ring at most one more than successors; the same on all nodes',
       )
         .argParser(integer('--replicas', { min: 1, max: 16, example: '3' }))
-        .default(3),
+        .default(NETWORK_DEFAULTS.replicas),
     )
     .addOption(
       option('--slots <n>', 'SLOTS', 'places in the overlay that this host takes')
@@ -211,7 +214,7 @@ async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo>
     host = running
     const onStop = () => stop.abort(new ChoraleError('interrupted', 'stopped by chorale down'))
     const server = await serveApi(running, { socketPath: placeSocket(home), log: log.child('api'), onStop })
-    announce(cli, running, server.socketPath)
+    announce(cli, running, server.socketPath, options)
     flushCompileCache() // if there is one; a node that is killed does not write it at its end
     await left
     cli.note('leaving')
@@ -224,16 +227,28 @@ async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo>
   return EXIT.ok
 }
 
-function announce(cli: Cli, host: Host, socket: string): void {
+function announce(cli: Cli, host: Host, socket: string, options: Options): void {
   const { peer, address, role, network, lend } = host.status()
   const { sandbox } = lend
   const where = address && formatEndpoint(address)
   const ready: Ready = { pid: process.pid, peer, address: where, socket, ...(sandbox && { sandbox }) }
-  const join = where === undefined ? '' : `; others join with: chorale up --bootstrap ${where}`
+  const join = where === undefined ? '' : `; others join with: chorale up${networkFlags(options)} --bootstrap ${where}`
   const as = where === undefined ? 'a leaf: no node can dial it' : where
   cli.print('ready', { ...ready, role, network, home: cli.flags.home }, `ready: ${as}, network ${network}${join}`)
   if (sandbox) cli.note(`foreign code: ${sandboxLine(sandbox)}`)
   cli.note('Ctrl-C leaves politely, a second Ctrl-C at once')
+}
+
+/** What others have to say to be of the same network. */
+function networkFlags({ network, space, successors, replicas }: Options): string {
+  return [
+    network !== NETWORK_DEFAULTS.network && `--network ${network}`,
+    space !== NETWORK_DEFAULTS.space && `--space ${space}`,
+    space === 'ring' && successors !== NETWORK_DEFAULTS.successors && `--successors ${successors}`,
+    replicas !== NETWORK_DEFAULTS.replicas && `--replicas ${replicas}`,
+  ]
+    .flatMap((flag) => (flag ? ` ${flag}` : []))
+    .join('')
 }
 
 /** The address of this machine that leads to the first node to join; loopback for a network of its own. */
@@ -291,7 +306,7 @@ async function upInBackground(cli: Cli, options: Options): Promise<number> {
     const ready = await node.ready
     node.child.unref()
     node.child.stdout?.destroy()
-    printBackground(cli, ready, logFile)
+    printBackground(cli, ready, logFile, options)
     return EXIT.ok
   } catch (error) {
     await node.ended
@@ -322,7 +337,7 @@ function openLog(home: string, file: string): number {
   }
 }
 
-function printBackground(cli: Cli, ready: Ready, logFile: string): void {
+function printBackground(cli: Cli, ready: Ready, logFile: string, options: Options): void {
   const { home } = cli.flags
   cli.print(
     'ready',
@@ -330,7 +345,7 @@ function printBackground(cli: Cli, ready: Ready, logFile: string): void {
     `ready: ${ready.address ?? 'a leaf: no node can dial it'}, in the background as process ${ready.pid}`,
   )
   if (ready.sandbox) cli.note(`  foreign code  ${sandboxLine(ready.sandbox)}`)
-  if (ready.address) cli.note(`  others join   chorale up --bootstrap ${ready.address}`)
+  if (ready.address) cli.note(`  others join   chorale up${networkFlags(options)} --bootstrap ${ready.address}`)
   cli.note(`  look          chorale status${cli.at}`)
   cli.note(`  stop          chorale down${cli.at}`)
   cli.note(`  log           ${logFile}`)

@@ -44,7 +44,11 @@ export async function run(args: readonly string[], terminal: Terminal, studies: 
   const program = new Command('npm run study --')
     .description('Run a published table or figure again in the simulator, and judge what was published.')
     .argument('<study>', `one of ${Object.keys(studies.STUDIES).join(', ')}; or ${ALL}`)
-    .option('--seeds <seeds>', 'all randomness derives from them: 7, or 1..20 (default: the study knows)', parseSeeds)
+    .option(
+      '--seeds <seeds>',
+      'all randomness derives from them: 7, 1..20, or 1..3,8; a verdict needs two (default: the study knows)',
+      parseSeeds,
+    )
     .option('--out <dir>', `figures (SVG) and tables (CSV) into DIR/STUDY; with ${ALL} also the page DIR/index.html`)
     .option('--quick', `fewer and smaller: all of them within three minutes`)
     .option('--json', 'one JSON object per line on stdout')
@@ -62,7 +66,10 @@ export async function run(args: readonly string[], terminal: Terminal, studies: 
   } catch (error) {
     const { code, exitCode } = error as Partial<CommanderError>
     if (code?.startsWith('commander.')) return exitCode === 0 ? 0 : 2
-    if (terminal.signal.aborted) return 130
+    if (terminal.signal.aborted) {
+      terminal.err('study: stopped; studies that had ended are written down, the others are not\n')
+      return 130
+    }
     terminal.err(`study: ${error instanceof ChoraleError ? error.message : ((error as Error).stack ?? error)}\n`)
     return error instanceof ChoraleError && error.code === 'usage' ? 2 : 1
   }

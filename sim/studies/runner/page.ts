@@ -79,7 +79,8 @@ reproduced</strong>, <strong class="corrected">${all.corrected} corrected</stron
 ${studies.map(contentsLine).join('\n')}
 </table></div>
 <p class="quiet">${VERDICTS.map((verdict) => `<span class="${verdict}">${verdict}</span>: ${MEANING[verdict]}`).join('; ')}.
-A row without a verdict has nothing published beside it. Intervals are of 95 %.</p>
+A row without a verdict has nothing published beside it, or was run once only. Intervals are of 95 %; of two or three seeds
+they are wide, and the verdicts say little.</p>
 ${missing.map(({ name, why }) => `<p>Not here: <code>${html(name)}</code>. ${html(why)}</p>`).join('\n')}
 </nav>
 <main>

@@ -26,4 +26,6 @@ test.each([
 
 test('after churn, churn is not what to try next', () => {
   expect(nextSteps(CLONE, { what: 'pi', churned: true })).not.toContain('--churn')
+  const off = nextSteps(CLONE, { what: 'pi', churned: false, space: 'torus3' }).split('\n')
+  expect(off.every((step) => step.includes('--space torus3'))).toBe(true)
 })

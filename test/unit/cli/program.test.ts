@@ -122,7 +122,7 @@ test('on another space than the ring, what there is of it', async () => {
   expect((await b.chorale('ring', 'show')).out).toMatch(
     / torus2, about 12 nodes, 3 long peers\n +point +0\.1250 0\.7500\n +short peer 1 +cdcdcdcdcdcd +127\.0\.0\.1:4002/,
   )
-  expect((await b.chorale('status')).out).toMatch(/ring +torus2, about 12 nodes; nearest 127\.0\.0\.1:4002/)
+  expect((await b.chorale('status')).out).toMatch(/overlay +torus2, about 12 nodes; nearest 127\.0\.0\.1:4002/)
   expect((await b.chorale('doctor')).out).toMatch(/other nodes call back/)
   b.host.ring = { overlay: 'vhash', space: 'torus2', nodes: [{ ...node, sizeEstimate: 2, knowsAll: true }] }
   expect((await b.chorale('ring', 'show')).out).toMatch(/ torus2, 2 nodes/)
