@@ -16,7 +16,7 @@ import { seededRandom, shuffled } from '../../src/core/random.ts'
 import { dgvh, type Heuristic, longLimit, padded, shortLimit } from '../../src/vhash/dgvh.ts'
 import type { Exact } from '../../src/vhash/exact.ts'
 import { defaultChoice, longPeers, shortPeers } from '../../src/vhash/peers.ts'
-import { closest, nextHop, type Site, searchBegun, searched } from '../../src/vhash/route.ts'
+import { closest, nearer, nextHop, type Site, searchBegun, searched } from '../../src/vhash/route.ts'
 import type { Point } from '../../src/vhash/space.ts'
 import type { NamedSpace } from '../../src/vhash/spaces.ts'
 
@@ -56,6 +56,14 @@ export interface Lookup {
   readonly hops: number
 }
 
+interface Distant {
+  readonly other: GraphNode
+  readonly distance: number
+}
+
+/** Distances are right but for this, and this share of them. */
+const ROUNDING = 1e-9
+
 export class GossipGraph {
   readonly named: NamedSpace
   readonly nodes: readonly GraphNode[]
@@ -66,6 +74,7 @@ export class GossipGraph {
   readonly #rule: GossipRule
   readonly #heuristic: Heuristic
   readonly #random: Random
+  readonly #distances = new Map<GraphNode, readonly Distant[]>()
   #cycles = 0
 
   constructor(options: GossipOptions) {
@@ -191,6 +200,33 @@ export class GossipGraph {
       search = step.search
       at = step.next
     }
+  }
+
+  /**
+   * Is nobody nearer to the target? By the triangle inequality, whoever is nearer to it is no farther from the node than the
+   * target is, there and back; so of many nodes few need be looked at.
+   */
+  isOwner(node: GraphNode, target: Point): boolean {
+    const { space } = this.named
+    const within = space.distance(node.point, target) + space.distance(target, node.point)
+    for (const { other, distance } of this.#aroundOf(node)) {
+      if (distance > within * (1 + ROUNDING) + ROUNDING) return true
+      if (nearer(space, target, other, node)) return false
+    }
+    return true
+  }
+
+  /** All others, nearest first. */
+  #aroundOf(node: GraphNode): readonly Distant[] {
+    let others = this.#distances.get(node)
+    if (others === undefined) {
+      others = this.nodes
+        .filter((other) => other !== node)
+        .map((other) => ({ other, distance: this.named.space.distance(node.point, other.point) }))
+        .sort((a, b) => a.distance - b.distance)
+      this.#distances.set(node, others)
+    }
+    return others
   }
 
   /** Who should own the target. */

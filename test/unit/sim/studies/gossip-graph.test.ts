@@ -70,6 +70,18 @@ describe('gossip', () => {
   })
 })
 
+test.each(['torus2', 'torus5', 'cube3', 'xor', 'ring', 'symmetric', 'hyperbolic3'])(
+  'in %s one node is an owner',
+  (space) => {
+    const named = spaceNamed(space)
+    const graph = new GossipGraph({ space: named, nodes: 60, seed: 1, rule: 'ours' })
+    for (let i = 0; i < 50; i++) {
+      const target = named.space.pointOf(hashKey(`owned ${i}`))
+      expect(graph.nodes.filter((node) => graph.isOwner(node, target))).toEqual([graph.owner(target)])
+    }
+  },
+)
+
 test.each(['torus2', 'cube3', 'xor', 'ring', 'hyperbolic2'])('delivery in %s: no lookup is lost', async (space) => {
   const unit = { space, n: 150, lookups: 1500, seed: 3 }
   const result = await study.run(unit)
