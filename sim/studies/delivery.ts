@@ -38,8 +38,8 @@ const SPACES =
  * The overlay is at rest when nobody has changed its peers for so many cycles, some of which are deep; or after the most:
  * on the ring, and by XOR, far peers are bettered for long.
  */
-const QUIET_CYCLES = 8
-const MOST_CYCLES = 100
+const QUIET_CYCLES = 20
+const MOST_CYCLES = 150
 /** Width of the horizon: how many of the nodes nearest to a key must have been asked before a lookup ends. */
 const WIDTH = 2
 const GREEDY_EVERY = 10
