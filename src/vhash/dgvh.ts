@@ -31,17 +31,23 @@ export function dgvh<P, S extends Site<P>>(
 ): Chosen<S> {
   const accepted: S[] = []
   const rejected: S[] = []
-  let last: S | undefined
-  for (const candidate of byReach(space, self, candidates)) {
-    const twin = last !== undefined && space.distance(last.point, candidate.point) === 0
-    last = candidate
-    const middle = heuristic === 'midpoint' ? space.midpoint(candidate.point, self.point) : undefined
-    const target = middle ?? candidate.point
-    const own = space.distance(target, self.point)
-    const blocked = twin || accepted.some((peer) => space.distance(target, peer.point) < own)
-    ;(blocked ? rejected : accepted).push(candidate)
+  let last: Ranked<S> | undefined
+  for (const ranked of rankedByReach(space, self, candidates)) {
+    const { site } = ranked
+    const twin = last?.distance === ranked.distance && space.distance(last.site.point, site.point) === 0
+    last = ranked
+    const middle = heuristic === 'midpoint' ? space.midpoint(site.point, self.point) : undefined
+    const target = middle ?? site.point
+    const own = middle ? space.distance(target, self.point) : ranked.distance
+    ;(twin || isBlocked(space, target, own, accepted) ? rejected : accepted).push(site)
   }
   return { accepted, rejected }
+}
+
+/** Is anybody nearer to the target than `own`? */
+function isBlocked<P, S extends Site<P>>(space: Space<P>, target: P, own: number, accepted: readonly S[]): boolean {
+  for (const peer of accepted) if (space.distance(target, peer.point) < own) return true
+  return false
 }
 
 export interface ShortPeers<S> {
@@ -61,9 +67,17 @@ export function padded<S>({ accepted, rejected }: Chosen<S>, dimensions: number)
 
 /** Candidates by their distance to self, nearest first: on Chord's circle the predecessor, from which keys are reached. */
 export function byReach<P, S extends Site<P>>(space: Space<P>, self: Site<P>, candidates: readonly S[]): S[] {
+  return rankedByReach(space, self, candidates).map(({ site }) => site)
+}
+
+interface Ranked<S> {
+  readonly site: S
+  readonly distance: number
+}
+
+function rankedByReach<P, S extends Site<P>>(space: Space<P>, self: Site<P>, candidates: readonly S[]): Ranked<S>[] {
   const ranked = candidates.map((site) => ({ site, distance: space.distance(site.point, self.point) }))
-  ranked.sort((a, b) => a.distance - b.distance || (a.site.id < b.site.id ? -1 : 1))
-  return ranked.map(({ site }) => site)
+  return ranked.sort((a, b) => a.distance - b.distance || (a.site.id < b.site.id ? -1 : 1))
 }
 
 /** 3d + 1. */

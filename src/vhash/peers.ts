@@ -110,7 +110,7 @@ function exactAmong<S extends Site>({ space, exact }: NamedSpace, self: Site, si
     last = site
   }
   const points = apart.map(({ point }) => point)
-  for (const i of exact?.(self.point, points) ?? []) kept.add(apart[i]!)
+  for (const i of exact?.(self.point, points).neighbours ?? []) kept.add(apart[i]!)
   return kept
 }
 

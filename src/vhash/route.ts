@@ -90,8 +90,9 @@ export function searched<P, S extends Site<P>>(
   const distances: number[] = []
   const meet = (site: S) => {
     const distance = space.distance(target, site.point)
-    const before = (i: number) => distances[i]! < distance || (distances[i] === distance && horizon[i]!.id < site.id)
     let at = horizon.length
+    if (at === width && distances[at - 1]! < distance) return // most end here
+    const before = (i: number) => distances[i]! < distance || (distances[i] === distance && horizon[i]!.id < site.id)
     if (at === width && before(at - 1)) return
     while (at > 0 && !before(at - 1)) at--
     if (horizon[at]?.id === site.id) return
@@ -103,7 +104,8 @@ export function searched<P, S extends Site<P>>(
     }
   }
   for (const site of search.horizon) meet(site)
-  for (const site of peers) if (!search.failed.includes(site.id)) meet(site)
+  const { failed } = search
+  for (const site of peers) if (failed.length === 0 || !failed.includes(site.id)) meet(site)
   meet(self)
   const asked = search.asked.includes(self.id) ? search.asked : [...search.asked, self.id]
   return stepOf({ horizon, asked, failed: search.failed })

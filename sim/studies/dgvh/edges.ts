@@ -40,11 +40,11 @@ export function exactEdges({ name, exact }: NamedSpace, nodes: readonly Node[]):
   }
   return points.map((point, self) => {
     const others = nodes.filter(({ at }) => at !== self)
-    const found = exact!(
+    const { neighbours } = exact!(
       point,
       others.map((other) => other.point),
     )
-    return new Set(found.map((i) => others[i]!.at))
+    return new Set(neighbours.map((i) => others[i]!.at))
   })
 }
 

@@ -3,7 +3,7 @@ import { Delaunay } from 'd3-delaunay'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { hashKey, type Key } from '../../../src/core/ids.ts'
-import { boundsOf } from '../../../src/vhash/cell.ts'
+import { cellOf } from '../../../src/vhash/cell.ts'
 import { dgvh, longLimit, shortLimit } from '../../../src/vhash/dgvh.ts'
 import { longPeers, shortPeers } from '../../../src/vhash/peers.ts'
 import { closest, nextHop, type Site } from '../../../src/vhash/route.ts'
@@ -77,7 +77,7 @@ describe.each(['torus2', 'cube2'])('exact neighbours in the plane: %s', (name) =
         return { a: way, b: way.reduce((sum, each) => sum + each * each, 0) / 2 }
       })
       const far = Array.from({ length: 2 }, () => [-1e6, 1e6] as const)
-      const bounds = boundsOf(halfSpaces, far).map((j) => others[j]!.id)
+      const bounds = cellOf(halfSpaces, far).bounds.map((j) => others[j]!.id)
       expect(bounds.sort()).toEqual([...edges[i]!].map((j) => sites[j]!.id).sort())
     }
   })
@@ -97,7 +97,7 @@ test.each([
     named.exact!(
       self.point,
       others.map(({ point }) => point),
-    ).map((i) => others[i]!.id),
+    ).neighbours.map((i) => others[i]!.id),
   )
   const witnessed = new Set<Key>()
   for (let i = 0; i < 100_000; i++) {
