@@ -14,6 +14,8 @@ const drainMicrotasks = ((): (() => void) => {
   const drain = new Function('%PerformMicrotaskCheckpoint()') as () => void
   drain() // compiles while the syntax is allowed
   setFlagsFromString('--no-allow-natives-syntax')
+  // V8 throws away code that was not run for some collections, and could not compile this again.
+  setFlagsFromString('--no-flush-bytecode')
   return drain
 })()
 

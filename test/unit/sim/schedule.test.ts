@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Schedule, SimEvent } from '../../../sim/schedule.ts'
@@ -186,4 +187,19 @@ test('`until` runs to the event that settles a promise, and no further', async (
   await expect(schedule.until(failed.promise)).rejects.toThrow('no')
   await expect(schedule.until(new Promise(() => {}), 1000)).rejects.toThrow('1000 ms of virtual time')
   reject(undefined)
+})
+
+test('runs after V8 has thrown away all code that it may throw away', () => {
+  const code = `
+    import { Schedule, SimEvent } from '${new URL('../../../sim/schedule.ts', import.meta.url)}'
+    class Act extends SimEvent { live() { return true } fire() {} mark() { return 1 } }
+    gc()
+    gc()
+    const schedule = new Schedule()
+    schedule.add(new Act(), 1)
+    await schedule.run(1)
+    console.log(schedule.events)`
+  const flags = ['--expose-gc', '--stress-flush-code', '--input-type=module']
+  const { stdout, stderr } = spawnSync(process.execPath, [...flags, '-e', code], { encoding: 'utf8' })
+  expect({ stdout, stderr }).toEqual({ stdout: '1\n', stderr: '' })
 })
