@@ -13,8 +13,8 @@ export function torus(dimensions: number): Space {
     distance(a, b) {
       let sum = 0
       for (let i = 0; i < dimensions; i++) {
-        const straight = Math.abs(a[i]! - b[i]!)
-        const way = straight > 0.5 ? 1 - straight : straight
+        // The shorter way round, exact for coordinates of 53 bits. No branch: it would be guessed wrongly half of the time.
+        const way = 0.5 - Math.abs(Math.abs(a[i]! - b[i]!) - 0.5)
         sum += way * way
       }
       return Math.sqrt(sum)
