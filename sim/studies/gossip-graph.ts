@@ -16,7 +16,7 @@ import { seededRandom, shuffled } from '../../src/core/random.ts'
 import { dgvh, type Heuristic, longLimit, padded, shortLimit } from '../../src/vhash/dgvh.ts'
 import type { Exact, Exactly } from '../../src/vhash/exact.ts'
 import { defaultChoice, longPeers, shortPeers } from '../../src/vhash/peers.ts'
-import { closest, nearer, nextHop, type Site, searchBegun, searched } from '../../src/vhash/route.ts'
+import { closest, nextHop, type Site, searchBegun, searched } from '../../src/vhash/route.ts'
 import type { Point } from '../../src/vhash/space.ts'
 import type { NamedSpace } from '../../src/vhash/spaces.ts'
 
@@ -208,10 +208,12 @@ export class GossipGraph {
    */
   isOwner(node: GraphNode, target: Point): boolean {
     const { space } = this.named
-    const within = space.distance(node.point, target) + space.distance(target, node.point)
+    const own = space.distance(target, node.point)
+    const within = (space.distance(node.point, target) + own) * (1 + ROUNDING) + ROUNDING
     for (const { other, distance } of this.#aroundOf(node)) {
-      if (distance > within * (1 + ROUNDING) + ROUNDING) return true
-      if (nearer(space, target, other, node)) return false
+      if (distance > within) return true
+      const its = space.distance(target, other.point)
+      if (its < own || (its === own && other.id < node.id)) return false
     }
     return true
   }
