@@ -1,0 +1,66 @@
+/**
+ * Blocks of the ledger's chain, as consensus sees them: an order over opaque payloads. What is signed is the digest of
+ * the header, which holds the payload's digest and not the payload, so that a receipt needs the header only.
+ */
+import { encode } from '../../../core/cbor.ts'
+import { hashKey, type Key } from '../../../core/ids.ts'
+
+/** SHA-256, 64 lower-case hex digits. */
+export type Digest = Key
+
+/** Never changed once made: digests are remembered by object. */
+export interface Block {
+  /** Blocks before it. */
+  readonly height: number
+  /** The view in which its leader proposed it: the paper's iteration. */
+  readonly view: number
+  readonly parent: Digest
+  /** Milliseconds since the epoch; not below the parent's. */
+  readonly timeMs: number
+  readonly payload: Uint8Array
+}
+
+/** A place on the chain: its last block, or what the chain begins with. */
+export interface Tip {
+  /** Of that block; 0 where an epoch begins. */
+  readonly view: number
+  /** Blocks up to there: the height of the next. */
+  readonly height: number
+  readonly digest: Digest
+  readonly timeMs: number
+}
+
+/** Blocks that were finalized together, oldest first: the last by its certificate, the others as its ancestors. */
+export interface Run<Certificate> {
+  readonly blocks: readonly Block[]
+  readonly certificate: Certificate
+}
+
+/** What is hashed of a block, as canonical dag-cbor. `payload` is the digest of the payload. */
+export interface Header {
+  readonly height: number
+  readonly view: number
+  readonly parent: Digest
+  readonly timeMs: number
+  readonly payload: Digest
+}
+
+export function headerOf(block: Block, payloadDigest: (payload: Uint8Array) => Digest): Header {
+  const { height, view, parent, timeMs, payload } = block
+  return { height, view, parent, timeMs, payload: payloadDigest(payload) }
+}
+
+const digests = new WeakMap<Block, Digest>()
+
+export function digestOf(block: Block, payloadDigest: (payload: Uint8Array) => Digest): Digest {
+  let digest = digests.get(block)
+  if (digest === undefined) {
+    digest = hashKey(encode(headerOf(block, payloadDigest)))
+    digests.set(block, digest)
+  }
+  return digest
+}
+
+export function tipAt(block: Block, digest: Digest): Tip {
+  return { view: block.view, height: block.height + 1, digest, timeMs: block.timeMs }
+}

@@ -1,0 +1,67 @@
+/**
+ * The write-ahead log of a member: its votes, the proposals they were for, and the certificates by which it left views.
+ * A record is at most one block, or q signatures. Every record is synced before what depends on it is sent, so a log
+ * that was torn off anywhere is one of a member that has said no more than that.
+ *
+ * Certificates are there because votes alone can deadlock: one that has voted to finalize never votes to nullify, so if
+ * the notarization that it saw were forgotten by all, with votes in it of members that are gone, its view might never end.
+ *
+ * Records of views up to the last block that the driver has stored for good may be dropped: nothing is voted on there any
+ * more. `recordsOf` is what must be kept, so a driver cuts its log by writing that to a new one.
+ */
+import { digestOf, type Tip } from './block.ts'
+import type { Committee } from './committee.ts'
+import { leaderOf } from './committee.ts'
+import type { LogRecord } from './effects.ts'
+import { newRound, type Round } from './round.ts'
+import { initialState, type State } from './state.ts'
+
+/**
+ * A member after a crash: `finalized` is the last block that the driver has stored with its certificate (else the
+ * committee's base), records are in the order in which they were written. Give it a `probe` as its first event.
+ */
+export function recover(committee: Committee, finalized: Tip, records: readonly LogRecord[]): State {
+  const state = initialState(finalized)
+  const rounds = new Map<number, Round>()
+  let view = state.view
+  for (const record of records) {
+    const at = record.type === 'proposal' ? record.block.view : record.view
+    if (at <= finalized.view) continue
+    rounds.set(at, withRecord(committee, rounds.get(at) ?? newRound(at), record))
+    view = Math.max(view, record.type === 'certificate' ? at + 1 : at)
+  }
+  return { ...state, rounds, view }
+}
+
+function withRecord(committee: Committee, round: Round, record: LogRecord): Round {
+  if (record.type === 'certificate') {
+    return { ...round, certificates: { ...round.certificates, [record.kind]: record } }
+  }
+  if (record.type === 'vote') {
+    const votes = { ...round.votes, [record.kind]: new Map([[record.member, record]]) }
+    return { ...round, votes }
+  }
+  // Its own it knows to be valid. Another's, if the vote for it was torn off, is judged again.
+  const own = leaderOf(committee, round.view) === committee.self
+  const digest = digestOf(record.block, committee.payloadDigest)
+  return { ...round, proposed: { proposal: record, digest, verdict: own ? 'valid' : 'waiting' } }
+}
+
+/** The shortest log from which a member with this state may recover. */
+export function recordsOf(committee: Committee, state: State): LogRecord[] {
+  const { self } = committee
+  const views = [...state.rounds.keys()].sort((a, b) => a - b)
+  return views.flatMap((view) => {
+    const { proposed, votes, certificates } = state.rounds.get(view)!
+    const records: LogRecord[] = []
+    const notarized = votes.notarize.get(self)
+    if (proposed !== undefined && (notarized !== undefined || leaderOf(committee, view) === self)) {
+      records.push(proposed.proposal)
+    }
+    for (const kind of ['notarize', 'nullify', 'finalize'] as const) {
+      const vote = votes[kind].get(self)
+      if (vote !== undefined) records.push(vote)
+    }
+    return [...records, ...Object.values(certificates)]
+  })
+}
