@@ -7,7 +7,7 @@ import type { FinalRun, Message } from '../../src/market/ledger/consensus/messag
 
 export class ConsensusChecker {
   readonly violations: string[] = []
-  /** The one chain: block by height. */
+  /** The one chain, from height 1 on. */
   readonly chain: { block: Block; digest: Digest }[] = []
   readonly #tips: Tip[]
   readonly #quorum: number
@@ -49,12 +49,13 @@ export class ConsensusChecker {
       const tip = this.#tips[member]!
       const digest = digestOf(block, plainDigest)
       const at = `member ${member}, height ${block.height}`
-      if (block.parent !== tip.digest || block.height !== tip.height) this.#wrong(`${at}: does not follow its parent`)
+      if (block.parent !== tip.digest || block.height !== tip.height + 1)
+        this.#wrong(`${at}: does not follow its parent`)
       if (block.timeMs < tip.timeMs) this.#wrong(`${at}: time goes back`)
       if (block.view <= tip.view) this.#wrong(`${at}: views go back`)
-      const known = this.chain[block.height]
+      const known = this.chain[block.height - 1]
       if (known === undefined) {
-        this.chain[block.height] = { block, digest }
+        this.chain[block.height - 1] = { block, digest }
         fresh.push(block)
       } else if (known.digest !== digest) this.#wrong(`${at}: two different blocks are final`)
       this.#tips[member] = tipAt(block, digest)

@@ -168,7 +168,10 @@ export class ConsensusMember {
       const taken = new Set(ancestors.flatMap((block) => operationsOf(block) ?? []))
       return [...this.#given].filter((operation) => !this.#inChain.has(operation) && !taken.has(operation))
     }
-    const give = () => this.#take({ type: 'built', view, parent: parent.digest, payload: encode(fresh()) })
+    const give = () => {
+      const timeMs = Math.max(this.#world.nowMs(), parent.timeMs)
+      this.#take({ type: 'built', view, parent: parent.digest, timeMs, payload: encode(fresh()) })
+    }
     this.#world.after(fresh().length > 0 ? 0 : this.committee.viewMs / 6, give)
   }
 

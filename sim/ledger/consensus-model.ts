@@ -187,7 +187,7 @@ class ConsensusModelChecker {
     const { base } = this.#honest[0]!
     const parent = on === undefined ? base.digest : digestOf(on, plainDigest)
     return this.#known({
-      height: on === undefined ? 0 : on.height + 1,
+      height: on === undefined ? 1 : on.height + 1,
       view,
       parent,
       timeMs: 0,
@@ -226,7 +226,7 @@ class ConsensusModelChecker {
       case 'build': {
         if (!within || state.building === undefined) return undefined
         const { view, building: parent } = state
-        return this.#take(committee, local, { type: 'built', view, parent, payload: encode(0) })
+        return this.#take(committee, local, { type: 'built', view, parent, timeMs: 0, payload: encode(0) })
       }
       case 'crash': {
         const records = this.#options.fault === 'forget' ? [] : recordsOf(committee, state)

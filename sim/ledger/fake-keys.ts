@@ -3,6 +3,7 @@
  * whoever forges does not try to find collisions. The check is the one that a driver owes to the step.
  */
 import { crc32 } from 'node:zlib'
+import { hashKey } from '../../src/core/ids.ts'
 import type { Tip } from '../../src/market/ledger/consensus/block.ts'
 import { type Committee, committeeOf, plainDigest } from '../../src/market/ledger/consensus/committee.ts'
 import { claims, type Message } from '../../src/market/ledger/consensus/messages.ts'
@@ -31,7 +32,7 @@ export function fakeCommittee({ members, viewMs = 300, firstLeader = 0, quorum }
   const base: Tip = { view: 0, height: 0, digest: plainDigest(new TextEncoder().encode('genesis')), timeMs: 0 }
   return Array.from({ length: members }, (_, self) => {
     const sign = (statement: Uint8Array) => fakeSignature(self, statement)
-    const network = 'simulated'
+    const network = hashKey('simulated')
     const committee = committeeOf({
       network,
       epoch: 0,

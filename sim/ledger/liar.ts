@@ -95,7 +95,7 @@ export class Liar {
 
   #propose(view: number, on: Tip, laterMs: number, payload: Uint8Array, to: (member: number) => boolean): Digest {
     const timeMs = this.#nowMs() + laterMs
-    const block: Block = { height: on.height, view, parent: on.digest, timeMs, payload }
+    const block: Block = { height: on.height + 1, view, parent: on.digest, timeMs, payload }
     const digest = digestOf(block, plainDigest)
     const signature = this.#committee.sign(statement(this.#committee, 'propose', view, digest))
     this.#some({ type: 'proposal', block, signature }, 0, to)
@@ -142,7 +142,7 @@ export class Liar {
     const certificates = this.#heard.filter((heard) => heard.type === 'certificate')
     const runs = certificates.slice(0, 2).map((real) => ({ blocks, certificate: real }))
     if (blocks.length > 0) this.#some({ type: 'answer', runs, certificates: [certificate], blocks }, 0)
-    this.#some({ type: 'fetch', height: 0, since: 1 }, 0)
+    this.#some({ type: 'fetch', height: 1, since: 1 }, 0)
   }
 
   #once(what: string): boolean {

@@ -10,12 +10,12 @@ export type Digest = Key
 
 /** Never changed once made: digests are remembered by object. */
 export interface Block {
-  /** Blocks before it. */
+  /** One more than its parent's; the first of a network has 1. */
   readonly height: number
   /** The view in which its leader proposed it: the paper's iteration. */
   readonly view: number
   readonly parent: Digest
-  /** Milliseconds since the epoch; not below the parent's. */
+  /** Milliseconds since the epoch of computers; not below the parent's. */
   readonly timeMs: number
   readonly payload: Uint8Array
 }
@@ -24,7 +24,7 @@ export interface Block {
 export interface Tip {
   /** Of that block; 0 where an epoch begins. */
   readonly view: number
-  /** Blocks up to there: the height of the next. */
+  /** Of that block; 0 where the network begins. */
   readonly height: number
   readonly digest: Digest
   readonly timeMs: number
@@ -36,18 +36,14 @@ export interface Run<Certificate> {
   readonly certificate: Certificate
 }
 
-/** What is hashed of a block, as canonical dag-cbor. `payload` is the digest of the payload. */
-export interface Header {
-  readonly height: number
-  readonly view: number
-  readonly parent: Digest
-  readonly timeMs: number
+/** What is hashed of a block. `payload` is the digest of the payload. */
+export interface BlockHeader extends Omit<Block, 'payload'> {
   readonly payload: Digest
 }
 
-export function headerOf(block: Block, payloadDigest: (payload: Uint8Array) => Digest): Header {
-  const { height, view, parent, timeMs, payload } = block
-  return { height, view, parent, timeMs, payload: payloadDigest(payload) }
+/** Names a block; also the `parent` of the next. */
+export function digestOfHeader({ height, view, parent, timeMs, payload }: BlockHeader): Digest {
+  return hashKey(encode(['chorale block', height, view, parent, timeMs, payload]))
 }
 
 const digests = new WeakMap<Block, Digest>()
@@ -55,12 +51,12 @@ const digests = new WeakMap<Block, Digest>()
 export function digestOf(block: Block, payloadDigest: (payload: Uint8Array) => Digest): Digest {
   let digest = digests.get(block)
   if (digest === undefined) {
-    digest = hashKey(encode(headerOf(block, payloadDigest)))
+    digest = digestOfHeader({ ...block, payload: payloadDigest(block.payload) })
     digests.set(block, digest)
   }
   return digest
 }
 
-export function tipAt(block: Block, digest: Digest): Tip {
-  return { view: block.view, height: block.height + 1, digest, timeMs: block.timeMs }
+export function tipAt({ view, height, timeMs }: Block, digest: Digest): Tip {
+  return { view, height, digest, timeMs }
 }

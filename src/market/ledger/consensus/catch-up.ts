@@ -19,7 +19,7 @@ export const MAX_ANSWER_CERTIFICATES = 32
 export type Reply = Answer | 'nothing' | 'serve'
 
 export function answerTo(state: State, { height, since }: Fetch): Reply {
-  if (height < state.finalized.height) {
+  if (height <= state.finalized.height) {
     const at = state.kept.findIndex(({ blocks }) => blocks[0]!.height <= height && height <= blocks.at(-1)!.height)
     return at < 0 ? 'serve' : answerOf(state.kept.slice(at), state, since)
   }
@@ -60,10 +60,10 @@ function answerOf(runs: readonly FinalRun[], state: State, since: number): Answe
 
 /** The part of a run above the tip. Undefined: it does not continue the chain there, or its certificate is for another. */
 export function continuation(committee: Committee, tip: Tip, { blocks, certificate }: FinalRun): FinalRun | undefined {
-  const fresh = blocks.filter(({ height }) => height >= tip.height)
+  const fresh = blocks.filter(({ height }) => height > tip.height)
   let at = tip
   for (const block of fresh) {
-    if (block.parent !== at.digest || block.height !== at.height || block.view <= at.view) return undefined
+    if (block.parent !== at.digest || block.height !== at.height + 1 || block.view <= at.view) return undefined
     at = tipAt(block, digestOf(block, committee.payloadDigest))
   }
   const final = certificate.kind === 'finalize' && certificate.digest === (at.digest as Digest)

@@ -3,11 +3,11 @@
  * whose `base` is the last block of the one before.
  */
 import { invariant } from '../../../core/errors.ts'
-import { hashKey } from '../../../core/ids.ts'
+import { hashKey, type Key } from '../../../core/ids.ts'
+import { MAX_COMMITTEE } from '../../../core/limits.ts'
+import { quorumOf } from '../committee.ts'
 import type { Digest, Tip } from './block.ts'
 
-/** DESIGN 9. */
-export const MAX_MEMBERS = 64
 /** How far a block's time may be from a voter's clock, either way. DESIGN 9. */
 export const CLOCK_TOLERANCE_MS = 2000
 /** A payload: with its block it fits into one frame of the bulk lane. */
@@ -15,7 +15,7 @@ export const MAX_PAYLOAD_BYTES = 512 * 1024
 
 export interface Settings {
   /** The hash of the network's genesis: part of everything that is signed, so two networks never mix. */
-  readonly network: string
+  readonly network: Key
   readonly epoch: number
   /** 1 to 64. Member i is the i-th key of the epoch's committee. */
   readonly members: number
@@ -40,19 +40,9 @@ export interface Committee extends Settings {
   readonly quorum: number
 }
 
-/** Any two quorums share a member that is honest, as long as fewer than a third are not. */
-export function quorumOf(members: number): number {
-  return Math.floor((2 * members) / 3) + 1
-}
-
-/** How many of a committee may lie or be away without harm. */
-export function faultyOf(members: number): number {
-  return Math.floor((members - 1) / 3)
-}
-
 export function committeeOf(settings: Settings): Committee {
   const { members, self } = settings
-  invariant(Number.isInteger(members) && members >= 1 && members <= MAX_MEMBERS, `a committee of ${members}`)
+  invariant(Number.isInteger(members) && members >= 1 && members <= MAX_COMMITTEE, `a committee of ${members}`)
   invariant(Number.isInteger(self) && self >= 0 && self < members, `member ${self} of ${members}`)
   return { ...settings, quorum: quorumOf(members) }
 }

@@ -99,7 +99,7 @@ export class Draft {
   }
 
   ask(to: number | 'all', since = firstLack(this.state)): void {
-    this.send(to, { type: 'fetch', height: this.state.finalized.height, since })
+    this.send(to, { type: 'fetch', height: this.state.finalized.height + 1, since })
   }
 
   /** Asks who told of what is missing; once until there is progress, for then the timer sees to it. */

@@ -12,8 +12,14 @@ export type Event =
   | { readonly type: 'wanted'; readonly wanted: boolean }
   /** The timer that was asked for last has run out. */
   | { readonly type: 'timer' }
-  /** The answer to `build`. */
-  | { readonly type: 'built'; readonly view: number; readonly parent: Digest; readonly payload: Uint8Array }
+  /** The answer to `build`. The block's time is not below its parent's; what a payload does may depend on it. */
+  | {
+      readonly type: 'built'
+      readonly view: number
+      readonly parent: Digest
+      readonly timeMs: number
+      readonly payload: Uint8Array
+    }
   /** The answer to `validate`. */
   | { readonly type: 'validated'; readonly digest: Digest; readonly valid: boolean }
   /** After a start, when members can be reached again, and now and then: asks all what this member missed. */

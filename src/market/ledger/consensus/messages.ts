@@ -45,7 +45,7 @@ export interface Certificate {
 
 export type FinalRun = Run<Certificate>
 
-/** Asks for finalized blocks from a height on, and for certificates and blocks of the views from `since` on. */
+/** Asks for finalized blocks from a height on (the asker's next), and for certificates and blocks of the views from `since` on. */
 export interface Fetch {
   readonly type: 'fetch'
   readonly height: number
@@ -73,12 +73,12 @@ export interface Evidence {
 
 /** The bytes that a member signs. */
 export function statement(
-  committee: Committee,
+  { network, epoch }: Pick<Committee, 'network' | 'epoch'>,
   kind: VoteKind | 'propose',
   view: number,
   digest: Digest | null,
 ): Uint8Array {
-  return encode({ network: committee.network, epoch: committee.epoch, kind, view, digest })
+  return encode(['chorale consensus', network, epoch, kind, view, digest])
 }
 
 /** That a member has signed a statement. */

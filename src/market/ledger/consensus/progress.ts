@@ -6,6 +6,7 @@ import { invariant } from '../../../core/errors.ts'
 import { type Block, type Digest, digestOf, type Tip, tipAt } from './block.ts'
 import { CLOCK_TOLERANCE_MS, leaderOf, MAX_PAYLOAD_BYTES } from './committee.ts'
 import type { Draft } from './draft.ts'
+import type { Event } from './effects.ts'
 import { type FinalRun, type Proposal, statement } from './messages.ts'
 import { withoutVotes } from './round.ts'
 import {
@@ -94,7 +95,7 @@ export function consider(draft: Draft): void {
 }
 
 function follows(block: Block, parent: Tip, nowMs: number): boolean {
-  if (block.height !== parent.height || block.timeMs < parent.timeMs) return false
+  if (block.height !== parent.height + 1 || block.timeMs < parent.timeMs) return false
   return Math.abs(block.timeMs - nowMs) <= CLOCK_TOLERANCE_MS
 }
 
@@ -132,7 +133,7 @@ function turnOn(draft: Draft): Tip | undefined {
 }
 
 /** The driver's payload becomes the proposal of this view, if it is still wanted, on that parent. */
-export function propose(draft: Draft, on: Digest, payload: Uint8Array): void {
+export function propose(draft: Draft, { parent: on, timeMs, payload }: Event & { type: 'built' }): void {
   const { committee, state } = draft
   if (state.building !== on) return
   const parent = turnOn(draft)
@@ -142,8 +143,8 @@ export function propose(draft: Draft, on: Digest, payload: Uint8Array): void {
     return
   }
   invariant(payload.length <= MAX_PAYLOAD_BYTES, `a payload of ${payload.length} bytes`)
-  const timeMs = Math.max(draft.nowMs, parent.timeMs)
-  const block: Block = { height: parent.height, view: state.view, parent: on, timeMs, payload }
+  invariant(timeMs >= parent.timeMs, 'a block before its parent')
+  const block: Block = { height: parent.height + 1, view: state.view, parent: on, timeMs, payload }
   const digest = digestOf(block, committee.payloadDigest)
   const signature = committee.sign(statement(committee, 'propose', state.view, digest))
   const proposal: Proposal = { type: 'proposal', block, signature }

@@ -79,7 +79,7 @@ export function pathTo(state: State, digest: Digest | null): Block[] | undefined
   const path: Block[] = []
   for (let at = digest; at !== state.finalized.digest; ) {
     const block = findBlock(state, at)
-    if (block === undefined || block.height < state.finalized.height) return undefined
+    if (block === undefined || block.height <= state.finalized.height) return undefined
     path.unshift(block)
     at = block.parent
   }

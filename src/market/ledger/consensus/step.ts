@@ -56,7 +56,7 @@ function take(draft: Draft, event: Event): void {
       runOut(draft)
       break
     case 'built':
-      if (event.view === draft.state.view) propose(draft, event.parent, event.payload)
+      if (event.view === draft.state.view) propose(draft, event)
       break
     case 'validated':
       judge(draft, event.digest, event.valid)

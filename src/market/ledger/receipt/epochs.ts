@@ -10,12 +10,11 @@ import { committeeDigest, isCommitteeSize, STEP } from '../committee.ts'
 import { type Genesis, networkOf } from '../genesis.ts'
 import type { PublicKey, Verify } from '../keys.ts'
 import { type Fault, faulty } from './fault.ts'
-import { CertificateSchema, HeaderSchema, sealFault } from './header.ts'
+import { SEALED, sealFault } from './header.ts'
 
 export const EpochHeaderSchema = record({
-  /** Of the last block of its epoch. */
-  header: HeaderSchema,
-  certificate: CertificateSchema,
+  /** Of the last block of its epoch; above it there are fillers, at most. */
+  ...SEALED,
   /** Hosts of the committee that it names as next, in the order of their keys. */
   next: Type.Array(KeySchema, { minItems: 1, maxItems: MAX_COMMITTEE }),
 })

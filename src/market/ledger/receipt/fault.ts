@@ -6,6 +6,7 @@ export const RECEIPT_FAULTS = [
   'epoch-chain', // the epochs' headers do not lead from the genesis to the receipt's
   'wrong-committee', // the header names another committee than its epoch had
   'unknown-signer', // somebody signed who has no seat
+  'broken-chain', // the headers above do not lead to the one that was voted for
   'bad-signature', // a signature is not over this header
   'too-few-signatures', // no quorum
   'broken-path', // the operation with this result is not in the block

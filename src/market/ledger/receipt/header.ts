@@ -1,28 +1,35 @@
 /**
  * Headers of blocks, and the certificates that make them final: the signatures of a quorum of the committee (DESIGN 9).
  * A header names all that a block did: its operations with their results, the state after it, and who decides on the next.
+ * It is the header of consensus with what it says of the payload spelled out, and what is signed are the votes to finalize.
+ *
+ * A block may have become final as an ancestor of the one that was voted for. Then the headers above it are needed too:
+ *
+ *   header <-parent- above[0] <-parent- ... <-parent- above.at(-1) <- certificate
  */
 import { type Static, Type } from 'typebox'
-import { encode } from '../../../core/cbor.ts'
-import { hashKey, type Key } from '../../../core/ids.ts'
-import { MAX_COMMITTEE } from '../../../core/limits.ts'
+import { invariant } from '../../../core/errors.ts'
+import type { Key } from '../../../core/ids.ts'
+import { MAX_COMMITTEE, MAX_HEADERS_ABOVE } from '../../../core/limits.ts'
 import { BytesSchema, KeySchema, record } from '../../../net/message.ts'
 import { committeeDigest, quorumOf } from '../committee.ts'
+import { type Block, type Digest, digestOfHeader } from '../consensus/block.ts'
+import { type FinalRun, statement } from '../consensus/messages.ts'
 import { TimeSchema } from '../genesis.ts'
 import { type PublicKey, SIGNATURE_BYTES, type Verify } from '../keys.ts'
-import type { Applied, Block } from '../state/apply.ts'
-import { type State, stateRoot } from '../state/state.ts'
+import { decodePayload, digestOfFacts, factsOf } from '../payload.ts'
 import { type Fault, faulty } from './fault.ts'
-import { operationsRoot } from './operations-tree.ts'
 
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 
 export const HeaderSchema = record({
   height: Count,
-  epoch: Count,
-  blockTimeMs: TimeSchema,
+  /** Of the consensus of its epoch. */
+  view: Count,
   /** Digest of the header before; the network's id for the first. */
   parent: KeySchema,
+  blockTimeMs: TimeSchema,
+  epoch: Count,
   operationsRoot: KeySchema,
   /** After the block. */
   stateRoot: KeySchema,
@@ -35,75 +42,76 @@ export const HeaderSchema = record({
 })
 export type Header = Static<typeof HeaderSchema>
 
-export const CertificateSchema = record({
-  /** Of the consensus, in which the block became final. */
-  view: Count,
-  /** In the order of the signers' keys. */
-  signatures: Type.Array(record({ signer: KeySchema, signature: BytesSchema(SIGNATURE_BYTES) }), {
-    maxItems: MAX_COMMITTEE,
-  }),
+/** Votes to finalize, in the order of the signers' keys. */
+export const CertificateSchema = Type.Array(record({ signer: KeySchema, signature: BytesSchema(SIGNATURE_BYTES) }), {
+  maxItems: MAX_COMMITTEE,
 })
 export type Certificate = Static<typeof CertificateSchema>
 
-/** The header of a block that was applied. */
-export function headerOf(before: State, block: Block, { state, results }: Applied, parent: Key): Header {
+/** A header that is final: to be put into a record with more. */
+export const SEALED = {
+  header: HeaderSchema,
+  /** From the next block's to that of the block that was voted for. Mostly none: it is the header's own block. */
+  above: Type.Array(HeaderSchema, { maxItems: MAX_HEADERS_ABOVE }),
+  certificate: CertificateSchema,
+} as const
+const SealedSchema = record(SEALED)
+export type Sealed = Static<typeof SealedSchema>
+
+/** Undefined: the block's bytes are no payload. */
+export function headerOf({ height, view, parent, timeMs, payload }: Block): Header | undefined {
+  const decoded = decodePayload(payload)
+  return decoded && { height, view, parent, blockTimeMs: timeMs, ...factsOf(decoded) }
+}
+
+/** Names a block; also the `parent` of the next. The same as consensus has. */
+export function headerDigest({ height, view, parent, blockTimeMs, ...facts }: Header): Digest {
+  return digestOfHeader({ height, view, parent, timeMs: blockTimeMs, payload: digestOfFacts(facts) })
+}
+
+/** The block at an index of a finalized run, with what shows that it is final. `hosts`: of the epoch's committee. */
+export function sealedIn({ blocks, certificate }: FinalRun, index: number, hosts: readonly PublicKey[]): Sealed {
+  const [header, ...above] = blocks.slice(index).map((block) => {
+    const made = headerOf(block)
+    invariant(made !== undefined, `block ${block.height} is final, and is none of the ledger`)
+    return made
+  })
+  const { members, signatures } = certificate
   return {
-    height: block.height,
-    epoch: block.epoch,
-    blockTimeMs: block.blockTimeMs,
-    parent,
-    operationsRoot: operationsRoot(block.operations, results),
-    stateRoot: stateRoot(state),
-    committee: committeeDigest(before.committee),
-    next: committeeDigest(state.committee),
-    last: state.epoch !== before.epoch,
+    header: header!,
+    above,
+    certificate: members.map((member, i) => ({ signer: hosts[member]!, signature: signatures[i]! })),
   }
-}
-
-/** Names a block; also the `parent` of the next. */
-export function headerDigest(network: Key, header: Header): Key {
-  const { height, epoch, blockTimeMs, parent, operationsRoot, stateRoot, committee, next, last } = header
-  const parts = [network, height, epoch, blockTimeMs, parent, operationsRoot, stateRoot, committee, next, last]
-  return hashKey(encode(['chorale header', ...parts]))
-}
-
-/** What a banker signs to make a block final. */
-export function finalizeBytes(network: Key, view: number, digest: Key): Uint8Array {
-  return encode(['chorale finalize', network, view, digest])
-}
-
-/** Puts signatures in order, each signer's first. */
-export function certificateOf(view: number, signatures: Certificate['signatures']): Certificate {
-  const bySigner = new Map(signatures.toReversed().map((signature) => [signature.signer, signature]))
-  return { view, signatures: [...bySigner.values()].sort((a, b) => (a.signer < b.signer ? -1 : 1)) }
-}
-
-export interface Sealed {
-  readonly header: Header
-  readonly certificate: Certificate
 }
 
 /** Is the header final by this committee? Every signature must be good, so that no bit of a receipt is without meaning. */
 export function sealFault(
   network: Key,
-  { header, certificate }: Sealed,
+  { header, above, certificate }: Sealed,
   committee: readonly PublicKey[],
   verify: Verify,
 ): Fault | undefined {
+  const { epoch } = header
   if (header.committee !== committeeDigest(committee)) {
-    return faulty('wrong-committee', `it names another committee than epoch ${header.epoch} had`)
+    return faulty('wrong-committee', `it names another committee than epoch ${epoch} had`)
   }
-  const { view, signatures } = certificate
-  const stranger = signatures.find(({ signer }) => !committee.includes(signer))
-  if (stranger) return faulty('unknown-signer', `${stranger.signer} is not in the committee of epoch ${header.epoch}`)
-  if (!signatures.every(({ signer }, index) => index === 0 || signatures[index - 1]!.signer < signer)) {
+  let certified = header
+  let digest = headerDigest(header)
+  for (const next of above) {
+    if (next.parent !== digest) return faulty('broken-chain', `block ${next.height} does not stand on the one before`)
+    certified = next
+    digest = headerDigest(next)
+  }
+  const stranger = certificate.find(({ signer }) => !committee.includes(signer))
+  if (stranger) return faulty('unknown-signer', `${stranger.signer} is not in the committee of epoch ${epoch}`)
+  if (!certificate.every(({ signer }, index) => index === 0 || certificate[index - 1]!.signer < signer)) {
     return faulty('bad-signature', 'a signer is named twice or out of order')
   }
   const quorum = quorumOf(committee.length)
-  if (signatures.length < quorum) {
-    return faulty('too-few-signatures', `${signatures.length} signatures, where ${quorum} bind ${committee.length}`)
+  if (certificate.length < quorum) {
+    return faulty('too-few-signatures', `${certificate.length} signatures, where ${quorum} bind ${committee.length}`)
   }
-  const bytes = finalizeBytes(network, view, headerDigest(network, header))
-  const forged = signatures.find(({ signer, signature }) => !verify(signer, bytes, signature))
-  return forged && faulty('bad-signature', `${forged.signer} did not sign this header in view ${view}`)
+  const bytes = statement({ network, epoch }, 'finalize', certified.view, digest)
+  const forged = certificate.find(({ signer, signature }) => !verify(signer, bytes, signature))
+  return forged && faulty('bad-signature', `${forged.signer} did not vote to make block ${certified.height} final`)
 }

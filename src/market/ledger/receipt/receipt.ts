@@ -5,7 +5,7 @@
  * ```
  *   genesis hash -> first bankers -> epoch headers ... -> committee of the epoch
  *                                                          | a quorum signs
- *   operation, result -> path -> operations root --in--> header
+ *   operation, result -> path -> operations root --in--> header (or one above it)
  * ```
  *
  * What it does not tell: what came later. That an account has credits now, nobody can prove to one who is offline.
@@ -20,19 +20,18 @@ import { BytesSchema, KeySchema, record } from '../../../net/message.ts'
 import { decodeCanonical } from '../canonical.ts'
 import { decodeGenesis, type Genesis, networkOf } from '../genesis.ts'
 import type { Verify } from '../keys.ts'
-import type { Applied, Block } from '../state/apply.ts'
+import type { Payload } from '../payload.ts'
 import { isResult, type Result } from '../state/refusal.ts'
 import { type EpochHeader, EpochHeaderSchema, followEpochs } from './epochs.ts'
 import { type Fault, faulty } from './fault.ts'
-import { CertificateSchema, HeaderSchema, type Sealed, sealFault } from './header.ts'
+import { SEALED, type Sealed, sealFault } from './header.ts'
 import { operationPath, rootOfPath } from './operations-tree.ts'
 
 const Count = Type.Integer({ minimum: 0, maximum: MAX_BLOCK_OPERATIONS })
 
 export const ReceiptSchema = record({
   network: KeySchema,
-  header: HeaderSchema,
-  certificate: CertificateSchema,
+  ...SEALED,
   operation: BytesSchema(MAX_OPERATION_BYTES),
   result: Type.Refine(Type.Unsafe<Result>(Type.Unknown()), isResult),
   /** The operation's place in its block, and how many are in it. */
@@ -54,17 +53,16 @@ const ReceiptFileSchema = record({
 export type ReceiptFile = Static<typeof ReceiptFileSchema>
 const fileChecker: Checker<ReceiptFile> = checker(ReceiptFileSchema)
 
-/** The receipt of one operation of a block that was applied and is final. */
+/** The receipt of the operation at an index of a block that is final. */
 export function receiptOf(
   network: Key,
-  { header, certificate }: Sealed,
-  { operations }: Block,
-  { results }: Pick<Applied, 'results'>,
+  sealed: Sealed,
+  { operations, results }: Pick<Payload, 'operations' | 'results'>,
   index: number,
 ): Receipt {
   const path = operationPath(operations, results, index)
   const [operation, result] = [operations[index]!, results[index]!]
-  return { network, header, certificate, operation, result, index, count: operations.length, path }
+  return { network, ...sealed, operation, result, index, count: operations.length, path }
 }
 
 /** Undefined when it is good. Pure, and needs nothing but its arguments. `headers`: see `followEpochs`. */

@@ -31,6 +31,8 @@ export interface Applied {
   readonly state: State
   /** One for each operation. */
   readonly results: readonly Result[]
+  /** How many of the operations changed nothing. */
+  readonly idle: number
 }
 
 const RULES: { readonly [K in Kind]: Rule<K> } = {
@@ -71,13 +73,15 @@ export function apply(before: State, block: Block, verify: Verify): Applied {
   const fault = blockFault(before, block)
   invariant(fault === undefined, `a block was decided on that cannot be: ${fault}`)
   let state = atBlock(before, block)
+  let idle = 0
   const results = block.operations.map((bytes) => {
     const outcome = applyOperation(state, bytes, verify)
+    if (outcome.state === state) idle++
     state = outcome.state
     return outcome.result
   })
   checkSupply(state)
-  return { state, results }
+  return { state, results, idle }
 }
 
 /** The state in which the operations of a block are tried one by one. */
@@ -86,8 +90,8 @@ export function atBlock(state: State, { height, blockTimeMs }: Pick<Block, 'heig
 }
 
 /**
- * For a proposer: what gives back the very same state changes nothing, not even a number, and is left out of the block.
- * Other refusals belong in it, so that their senders learn what became of them. Never throws.
+ * What gives back the very same state changes nothing, not even a number: a proposer leaves it out of its block, and nobody
+ * votes for a block with such a one. Other refusals belong in it, so that their senders learn what became of them. Never throws.
  */
 export function applyOperation(state: State, bytes: Uint8Array, verify: Verify): { state: State; result: Result } {
   const operation = decodeOperation(bytes)
