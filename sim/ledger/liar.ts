@@ -140,9 +140,9 @@ export class Liar {
     this.#some(certificate, 0)
     const blocks = this.#heard.flatMap((heard) => (heard.type === 'proposal' ? [heard.block] : [])).slice(0, 3)
     const certificates = this.#heard.filter((heard) => heard.type === 'certificate')
-    const runs = certificates.slice(0, 2).map((real) => ({ blocks, certificate: real }))
+    const runs = certificates.slice(0, 2).map((real) => ({ blocks, above: [], certificate: real }))
     if (blocks.length > 0) this.#some({ type: 'answer', runs, certificates: [certificate], blocks }, 0)
-    this.#some({ type: 'fetch', height: 1, since: 1 }, 0)
+    this.#some({ type: 'fetch', height: 1, since: 1, block: null }, 0)
   }
 
   #once(what: string): boolean {

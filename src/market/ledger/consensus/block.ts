@@ -30,15 +30,20 @@ export interface Tip {
   readonly timeMs: number
 }
 
-/** Blocks that were finalized together, oldest first: the last by its certificate, the others as its ancestors. */
-export interface Run<Certificate> {
-  readonly blocks: readonly Block[]
-  readonly certificate: Certificate
-}
-
 /** What is hashed of a block. `payload` is the digest of the payload. */
 export interface BlockHeader extends Omit<Block, 'payload'> {
   readonly payload: Digest
+}
+
+/**
+ * Finalized blocks, oldest first, and what shows it: a certificate for the last of them, whose ancestors the others are; or
+ * for a block above that, to which the headers lead.
+ */
+export interface Run<Certificate> {
+  readonly blocks: readonly Block[]
+  /** Of the blocks between the last one and the certified one, that one included. Mostly none. */
+  readonly above: readonly BlockHeader[]
+  readonly certificate: Certificate
 }
 
 /** Names a block; also the `parent` of the next. */
@@ -46,17 +51,21 @@ export function digestOfHeader({ height, view, parent, timeMs, payload }: BlockH
   return hashKey(encode(['chorale block', height, view, parent, timeMs, payload]))
 }
 
+export function blockHeaderOf(block: Block, payloadDigest: (payload: Uint8Array) => Digest): BlockHeader {
+  return { ...block, payload: payloadDigest(block.payload) }
+}
+
 const digests = new WeakMap<Block, Digest>()
 
 export function digestOf(block: Block, payloadDigest: (payload: Uint8Array) => Digest): Digest {
   let digest = digests.get(block)
   if (digest === undefined) {
-    digest = digestOfHeader({ ...block, payload: payloadDigest(block.payload) })
+    digest = digestOfHeader(blockHeaderOf(block, payloadDigest))
     digests.set(block, digest)
   }
   return digest
 }
 
-export function tipAt({ view, height, timeMs }: Block, digest: Digest): Tip {
+export function tipAt({ view, height, timeMs }: Block | BlockHeader, digest: Digest): Tip {
   return { view, height, digest, timeMs }
 }

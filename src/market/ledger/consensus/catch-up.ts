@@ -2,15 +2,26 @@
  * Catching up: what a member that was away is told, and whether a run of finalized blocks that it is told of continues
  * its chain. The finalized chain travels in runs, each of which ends with a finalization: nothing in it must be believed.
  */
-import type { Digest, Tip } from './block.ts'
-import { digestOf, tipAt } from './block.ts'
+import {
+  type Block,
+  type BlockHeader,
+  blockHeaderOf,
+  type Digest,
+  digestOf,
+  digestOfHeader,
+  type Tip,
+  tipAt,
+} from './block.ts'
 import type { Committee } from './committee.ts'
 import type { Answer, Certificate, Fetch, FinalRun } from './messages.ts'
-import { blockIn } from './round.ts'
+import { blockIn, type Round } from './round.ts'
 import { exitOf, type State } from './state.ts'
 
-/** Payload bytes in one answer, beyond which no further run or block is begun. */
-export const MAX_ANSWER_BYTES = 512 * 1024
+/**
+ * Payload bytes in one answer, beyond which no further block is begun. With a last block, the certificates and the headers
+ * it stays below a frame of the bulk lane.
+ */
+export const MAX_ANSWER_BYTES = 128 * 1024
 /** Runs in one answer, and certificates of views that are not finalized: each 64 signatures at most. */
 export const MAX_ANSWER_RUNS = 16
 export const MAX_ANSWER_CERTIFICATES = 32
@@ -18,54 +29,90 @@ export const MAX_ANSWER_CERTIFICATES = 32
 /** Nothing to tell; or the driver must look, for the asker lacks blocks that the state does not keep. */
 export type Reply = Answer | 'nothing' | 'serve'
 
-export function answerTo(state: State, { height, since }: Fetch): Reply {
+export function answerTo(committee: Committee, state: State, { height, since, block }: Fetch): Reply {
   if (height <= state.finalized.height) {
     const at = state.kept.findIndex(({ blocks }) => blocks[0]!.height <= height && height <= blocks.at(-1)!.height)
-    return at < 0 ? 'serve' : answerOf(state.kept.slice(at), state, since)
+    if (at < 0) return 'serve'
+    const told = runsFrom(committee, state.kept.slice(at), height)
+    // What is not finalized yet follows when nothing that is comes before it.
+    if (told.complete) return openAnswer(state, since, block, told)
+    return { type: 'answer', runs: told.runs, certificates: [], blocks: [] }
   }
-  const answer = answerOf([], state, since)
+  const answer = openAnswer(state, since, block, { runs: [], bytes: 0 })
   return answer.certificates.length > 0 ? answer : 'nothing'
 }
 
-/** As many of the runs as fit into an answer; the rest, and what is not finalized yet, when all of them fit. */
-function answerOf(runs: readonly FinalRun[], state: State, since: number): Answer {
+/**
+ * As much of these runs, from a height on, as fits into an answer. A run is cut where it does not fit: what comes after
+ * goes as headers, which show that what comes before is final. For a driver's store, too.
+ */
+export function runsFrom(
+  committee: Pick<Committee, 'payloadDigest'>,
+  runs: Iterable<FinalRun>,
+  height: number,
+): { readonly runs: readonly FinalRun[]; readonly bytes: number; readonly complete: boolean } {
   const told: FinalRun[] = []
   let bytes = 0
-  for (const run of runs) {
-    if (told.length === MAX_ANSWER_RUNS || bytes > MAX_ANSWER_BYTES) break
-    told.push(run)
-    for (const { payload } of run.blocks) bytes += payload.length
-  }
-  const answer = {
-    type: 'answer',
-    runs: told,
-    certificates: [] as Certificate[],
-    blocks: [] as Answer['blocks'][number][],
-  }
-  const views = told.length < runs.length ? [] : [...state.rounds.keys()].sort((a, b) => a - b)
-  for (const view of views) {
-    const round = state.rounds.get(view)!
-    if (view < since || exitOf(round) === undefined) continue
-    for (const certificate of Object.values(round.certificates)) {
-      answer.certificates.push(certificate)
-      const block = bytes > MAX_ANSWER_BYTES ? undefined : blockIn(round, certificate.digest)
-      if (block === undefined || answer.blocks.includes(block)) continue
-      answer.blocks.push(block)
+  for (const { blocks, above, certificate } of runs) {
+    const wanted = blocks.filter((block) => block.height >= height)
+    const fitting: Block[] = []
+    for (const block of wanted) {
+      if (told.length === MAX_ANSWER_RUNS || bytes > MAX_ANSWER_BYTES) break
+      fitting.push(block)
       bytes += block.payload.length
     }
-    if (answer.certificates.length >= MAX_ANSWER_CERTIFICATES) break
+    const rest = wanted.slice(fitting.length).map((block) => blockHeaderOf(block, committee.payloadDigest))
+    if (fitting.length > 0) told.push({ blocks: fitting, above: [...rest, ...above], certificate })
+    if (rest.length > 0) return { runs: told, bytes, complete: false }
   }
-  return answer as Answer
+  return { runs: told, bytes, complete: true }
+}
+
+/** Certificates and certified blocks of views from `since` on; that of the block that was asked for first. */
+function openAnswer(
+  state: State,
+  since: number,
+  wanted: Digest | null,
+  { runs, bytes: begun }: { runs: readonly FinalRun[]; bytes: number },
+): Answer {
+  const certificates: Certificate[] = []
+  const blocks: Block[] = []
+  let bytes = begun
+  const rounds = [...state.rounds.values()]
+  const isWanted = ({ certificates }: Round) => wanted !== null && certificates.notarize?.digest === wanted
+  const later = rounds.filter((round) => round.view >= since && exitOf(round) !== undefined && !isWanted(round))
+  for (const round of [...rounds.filter(isWanted), ...later.sort((a, b) => a.view - b.view)]) {
+    if (certificates.length >= MAX_ANSWER_CERTIFICATES) break
+    for (const certificate of Object.values(round.certificates)) {
+      certificates.push(certificate)
+      const block = bytes > MAX_ANSWER_BYTES ? undefined : blockIn(round, certificate.digest)
+      if (block === undefined || blocks.includes(block)) continue
+      blocks.push(block)
+      bytes += block.payload.length
+    }
+  }
+  return { type: 'answer', runs, certificates, blocks }
 }
 
 /** The part of a run above the tip. Undefined: it does not continue the chain there, or its certificate is for another. */
-export function continuation(committee: Committee, tip: Tip, { blocks, certificate }: FinalRun): FinalRun | undefined {
+export function continuation(
+  { payloadDigest }: Pick<Committee, 'payloadDigest'>,
+  tip: Tip,
+  { blocks, above, certificate }: FinalRun,
+): FinalRun | undefined {
   const fresh = blocks.filter(({ height }) => height > tip.height)
+  if (fresh.length === 0) return undefined
   let at = tip
+  const continues = ({ parent, height, view }: Block | BlockHeader) =>
+    parent === at.digest && height === at.height + 1 && view > at.view
   for (const block of fresh) {
-    if (block.parent !== at.digest || block.height !== at.height + 1 || block.view <= at.view) return undefined
-    at = tipAt(block, digestOf(block, committee.payloadDigest))
+    if (!continues(block)) return undefined
+    at = tipAt(block, digestOf(block, payloadDigest))
   }
-  const final = certificate.kind === 'finalize' && certificate.digest === (at.digest as Digest)
-  return fresh.length > 0 && final && certificate.view === at.view ? { blocks: fresh, certificate } : undefined
+  for (const header of above) {
+    if (!continues(header)) return undefined
+    at = tipAt(header, digestOfHeader(header))
+  }
+  const final = certificate.kind === 'finalize' && certificate.digest === at.digest && certificate.view === at.view
+  return final ? { blocks: fresh, above, certificate } : undefined
 }

@@ -7,7 +7,7 @@ import type { Committee } from './committee.ts'
 import type { Effect, LogRecord } from './effects.ts'
 import { type Certificate, isQuorum, type Message, statement, type Vote, type VoteKind } from './messages.ts'
 import { certified, newRound, type Round, withVote } from './round.ts'
-import { firstLack, type State } from './state.ts'
+import { firstLack, openParent, type State } from './state.ts'
 
 export class Draft {
   readonly committee: Committee
@@ -65,13 +65,16 @@ export class Draft {
     return this.state.rounds.get(view)?.votes[kind].get(this.committee.self)
   }
 
-  /** Has this member had its say on the proposal of a view? */
-  hasVoted(view: number): boolean {
-    return this.own(view, 'notarize') !== undefined || this.own(view, 'nullify') !== undefined
+  /** May this member still vote for a proposal of a view? */
+  hasSay(view: number): boolean {
+    if (view <= this.state.silentUntil) return false
+    return this.own(view, 'notarize') === undefined && this.own(view, 'nullify') === undefined
   }
 
+  /** Casts a vote, unless the member is to be silent in this view. */
   vote(kind: VoteKind, view: number, digest: Vote['digest']): void {
     const { self, sign } = this.committee
+    if (view <= this.state.silentUntil) return
     invariant(this.own(view, kind) === undefined, `a second vote to ${kind} in view ${view}`)
     const against = this.own(view, kind === 'nullify' ? 'finalize' : 'nullify')
     invariant(against === undefined, `a vote to ${kind} after one to ${against?.kind} in view ${view}`)
@@ -99,7 +102,7 @@ export class Draft {
   }
 
   ask(to: number | 'all', since = firstLack(this.state)): void {
-    this.send(to, { type: 'fetch', height: this.state.finalized.height + 1, since })
+    this.send(to, { type: 'fetch', height: this.state.finalized.height + 1, since, block: openParent(this.state) })
   }
 
   /** Asks who told of what is missing; once until there is progress, for then the timer sees to it. */

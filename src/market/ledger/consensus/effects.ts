@@ -2,8 +2,14 @@
 import type { Block, Digest, Tip } from './block.ts'
 import type { Certificate, Evidence, FinalRun, Message, Proposal, Vote } from './messages.ts'
 
+/** In views up to this one the member says nothing. Written by a driver that has found its log damaged (`log.ts`). */
+export interface Silence {
+  readonly type: 'silence'
+  readonly view: number
+}
+
 /** A line of the write-ahead log: what the member said, and by what it left a view. */
-export type LogRecord = Proposal | Vote | Certificate
+export type LogRecord = Proposal | Vote | Certificate | Silence
 
 export type Event =
   /** A verified message (`messages.ts` says of what). */

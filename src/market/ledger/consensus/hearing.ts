@@ -6,7 +6,7 @@ import type { Draft } from './draft.ts'
 import { type Answer, isQuorum, type Message, type Proposal, type Vote } from './messages.ts'
 import { append } from './progress.ts'
 import { blockIn, withEvidence } from './round.ts'
-import { AHEAD, BEHIND } from './state.ts'
+import { AHEAD, BEHIND, firstLack } from './state.ts'
 
 export function hear(draft: Draft, from: number, message: Message): void {
   switch (message.type) {
@@ -20,13 +20,13 @@ export function hear(draft: Draft, from: number, message: Message): void {
       draft.learn(message)
       break
     case 'fetch': {
-      const reply = answerTo(draft.state, message)
+      const reply = answerTo(draft.committee, draft.state, message)
       if (reply === 'serve') draft.effect({ type: 'serve', to: from, height: message.height })
       else if (reply !== 'nothing') draft.send(from, reply)
       break
     }
     case 'answer':
-      hearAnswer(draft, from, message)
+      hearAnswer(draft, message)
   }
 }
 
@@ -54,7 +54,7 @@ function hearVote(draft: Draft, vote: Vote): void {
   if (isNear(draft, vote.view)) draft.count(vote)
 }
 
-function hearAnswer(draft: Draft, from: number, { runs, certificates, blocks }: Answer): void {
+function hearAnswer(draft: Draft, { runs, certificates, blocks }: Answer): void {
   const { committee } = draft
   const { height } = draft.state.finalized
   for (const run of runs) {
@@ -70,5 +70,5 @@ function hearAnswer(draft: Draft, from: number, { runs, certificates, blocks }: 
     if (notarize?.digest === digest || finalize?.digest === digest) draft.put({ ...round, body: { block, digest } })
   }
   // There may be more where that came from. Each such question follows from progress, so they come to an end.
-  if (draft.state.finalized.height > height) draft.ask(from)
+  if (draft.state.finalized.height > height) draft.askOnce(firstLack(draft.state))
 }

@@ -6,13 +6,19 @@
  * Certificates are there because votes alone can deadlock: one that has voted to finalize never votes to nullify, so if
  * the notarization that it saw were forgotten by all, with votes in it of members that are gone, its view might never end.
  *
+ * A log that was damaged elsewhere than at its end is another matter: votes may be forgotten that were sent. Its member
+ * begins a new log with a `silence`: first without end, so it only follows the chain; and, when a quorum of the others has
+ * shown in which views they are (by the certificates of the views before), up to the highest of these and one more. It
+ * cannot have been further, for it entered each view with the votes of a quorum in the view before, and an honest one of
+ * these is among those that were asked.
+ *
  * Records of views up to the last block that the driver has stored for good may be dropped: nothing is voted on there any
  * more. `recordsOf` is what must be kept, so a driver cuts its log by writing that to a new one.
  */
 import { digestOf, type Tip } from './block.ts'
 import type { Committee } from './committee.ts'
 import { leaderOf } from './committee.ts'
-import type { LogRecord } from './effects.ts'
+import type { LogRecord, Silence } from './effects.ts'
 import { newRound, type Round } from './round.ts'
 import { initialState, type State } from './state.ts'
 
@@ -23,17 +29,26 @@ import { initialState, type State } from './state.ts'
 export function recover(committee: Committee, finalized: Tip, records: readonly LogRecord[]): State {
   const state = initialState(finalized)
   const rounds = new Map<number, Round>()
-  let view = state.view
+  let { view, silentUntil } = state
   for (const record of records) {
+    if (record.type === 'silence') {
+      silentUntil = record.view
+      continue
+    }
     const at = record.type === 'proposal' ? record.block.view : record.view
     if (at <= finalized.view) continue
     rounds.set(at, withRecord(committee, rounds.get(at) ?? newRound(at), record))
-    view = Math.max(view, record.type === 'certificate' ? at + 1 : at)
+    view = Math.max(view, hasLeft(record) ? at + 1 : at)
   }
-  return { ...state, rounds, view }
+  return { ...state, rounds, view, silentUntil }
 }
 
-function withRecord(committee: Committee, round: Round, record: LogRecord): Round {
+/** Is it one that a member writes when it leaves the view? */
+function hasLeft(record: LogRecord): boolean {
+  return record.type === 'certificate' || (record.type === 'vote' && record.kind === 'finalize')
+}
+
+function withRecord(committee: Committee, round: Round, record: Exclude<LogRecord, Silence>): Round {
   if (record.type === 'certificate') {
     return { ...round, certificates: { ...round.certificates, [record.kind]: record } }
   }
@@ -51,7 +66,8 @@ function withRecord(committee: Committee, round: Round, record: LogRecord): Roun
 export function recordsOf(committee: Committee, state: State): LogRecord[] {
   const { self } = committee
   const views = [...state.rounds.keys()].sort((a, b) => a - b)
-  return views.flatMap((view) => {
+  const silence: LogRecord[] = state.silentUntil > 0 ? [{ type: 'silence', view: state.silentUntil }] : []
+  const said = views.flatMap((view) => {
     const { proposed, votes, certificates } = state.rounds.get(view)!
     const records: LogRecord[] = []
     const notarized = votes.notarize.get(self)
@@ -64,4 +80,5 @@ export function recordsOf(committee: Committee, state: State): LogRecord[] {
     }
     return [...records, ...Object.values(certificates)]
   })
+  return [...silence, ...said]
 }

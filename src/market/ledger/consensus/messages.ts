@@ -50,6 +50,8 @@ export interface Fetch {
   readonly type: 'fetch'
   readonly height: number
   readonly since: number
+  /** A block of which the asker does not know that it is notarized, but something stands on it. */
+  readonly block: Digest | null
 }
 
 export interface Answer {

@@ -30,25 +30,27 @@ export function deliver(draft: Draft): void {
     const certificate = certificates.finalize!
     const blocks = pathTo(draft.state, certificate.digest)
     if (blocks === undefined) draft.askOnce(firstLack(draft.state))
-    else append(draft, { blocks, certificate })
+    else append(draft, { blocks, above: [], certificate })
   }
 }
 
-/** The chain grows by a run that continues it; all that is known of its views is forgotten. */
+/** The chain grows by a run that continues it; all that is known of the views up to there is forgotten. */
 export function append(draft: Draft, run: FinalRun): void {
   const { view } = run.certificate
   const last = run.blocks.at(-1)!
   const finalized = tipAt(last, digestOf(last, draft.committee.payloadDigest))
-  const rounds = new Map([...draft.state.rounds].filter(([at]) => at > view))
+  const rounds = new Map([...draft.state.rounds].filter(([at]) => at > last.view))
   draft.set({ finalized, rounds, kept: [...draft.state.kept, run].slice(-KEPT_RUNS) })
   draft.effect({ type: 'finalize', run })
+  draft.learn(run.certificate) // where it tells of more to come
   if (!isUnsettled(draft.state)) draft.set({ eager: false })
   if (draft.state.view <= view) enter(draft, view + 1)
 }
 
 /** On to the next view, if this one or a later one may be left. */
 export function leave(draft: Draft): void {
-  const last = Math.max(...draft.state.rounds.keys())
+  let last = 0
+  for (const view of draft.state.rounds.keys()) last = Math.max(last, view)
   for (let view = last; view >= draft.state.view; view--) {
     const exit = exitOf(draft.state.rounds.get(view))
     if (exit === undefined) continue
@@ -73,22 +75,20 @@ function enter(draft: Draft, view: number): void {
 export function consider(draft: Draft): void {
   const { state } = draft
   const proposed = state.rounds.get(state.view)?.proposed
-  if (proposed === undefined || draft.hasVoted(state.view)) return
+  if (proposed === undefined || !draft.hasSay(state.view)) return
   if (proposed.verdict === 'valid') {
     draft.persist(proposed.proposal)
     draft.vote('notarize', state.view, proposed.digest)
   } else if (proposed.verdict === 'waiting') {
     const { block } = proposed.proposal
     const standing = standingOf(state, block.parent)
-    const lacks = 'lacks' in standing ? standing.lacks : undefined
     const parent = tipOf(state, block.parent)
     const ancestors = pathTo(state, block.parent)
-    const fits = lacks === undefined && 'fits' in standing && standing.fits
-    if (lacks !== undefined || (fits && (parent === undefined || ancestors === undefined))) {
-      draft.askOnce(firstLack(state, lacks))
+    if (standing !== 'fits' || parent === undefined || ancestors === undefined) {
+      draft.askOnce(firstLack(state, standing === 'fits' ? undefined : standing.lacks))
       return
     }
-    const fine = fits && parent !== undefined && ancestors !== undefined && follows(block, parent, draft.nowMs)
+    const fine = follows(block, parent, draft.nowMs)
     draft.put({ ...draft.round(state.view), proposed: { ...proposed, verdict: fine ? 'asked' : 'invalid' } })
     if (fine) draft.effect({ type: 'validate', digest: proposed.digest, block, ancestors })
   }
@@ -125,7 +125,7 @@ export function lead(draft: Draft): void {
 function turnOn(draft: Draft): Tip | undefined {
   const { state, committee } = draft
   if (leaderOf(committee, state.view) !== committee.self || !isBusy(state)) return undefined
-  if (state.rounds.get(state.view)?.proposed !== undefined || draft.hasVoted(state.view)) return undefined
+  if (state.rounds.get(state.view)?.proposed !== undefined || !draft.hasSay(state.view)) return undefined
   const parent = parentFor(state)
   const tip = typeof parent === 'string' ? tipOf(state, parent) : undefined
   if (tip === undefined) draft.askOnce(firstLack(state))

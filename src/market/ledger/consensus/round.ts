@@ -79,11 +79,12 @@ export function certified(committee: Committee, round: Round, kind: VoteKind): C
   return undefined
 }
 
-/** Without the votes of others: what is left of a view that has long passed. */
+/** Without the votes of others and what was reported: what is left of a view that has long passed. */
 export function withoutVotes(round: Round, self: number): Round {
   const own = (kind: VoteKind) => {
     const vote = round.votes[kind].get(self)
     return vote === undefined ? NO_VOTES : new Map([[self, vote]])
   }
-  return { ...round, votes: { notarize: own('notarize'), nullify: own('nullify'), finalize: own('finalize') } }
+  const votes = { notarize: own('notarize'), nullify: own('nullify'), finalize: own('finalize') }
+  return { ...round, votes, evidence: NO_EVIDENCE }
 }

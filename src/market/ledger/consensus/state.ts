@@ -42,6 +42,8 @@ export interface State {
   readonly building: Digest | undefined
   /** The view and height at which it last asked for what it lacks: once for each, and then by the timer. */
   readonly askedAt: string
+  /** In views up to this one it says nothing: it may have said something there that it has forgotten. */
+  readonly silentUntil: number
 }
 
 export function initialState(finalized: Tip): State {
@@ -56,6 +58,7 @@ export function initialState(finalized: Tip): State {
     timer: 'off',
     building: undefined,
     askedAt: '',
+    silentUntil: 0,
   }
 }
 
@@ -86,21 +89,18 @@ export function pathTo(state: State, digest: Digest | null): Block[] | undefined
   return path
 }
 
-/** Is it still open what a block of the current view may build on, and if not, is that this parent? */
-export type Standing = { fits: boolean } | { lacks: number }
-
 /**
- * The rule of the paper: a parent is notarized (or finalized), and every view between it and the block's is nullified.
- * `lacks` is the highest view of which a certificate is missing to say so.
+ * May a block of the current view build on this parent? The rule of the paper: the parent is notarized (or finalized), and
+ * every view between it and the block's is nullified. `lacks` is a view of which a certificate is missing to say so. That
+ * a view is nullified does not tell that no block of it is notarized, so whoever does not fit may fit yet.
  */
-export function standingOf(state: State, parent: Digest): Standing {
+export function standingOf(state: State, parent: Digest): 'fits' | { lacks: number } {
   for (let view = state.view - 1; view > state.finalized.view; view--) {
     const { notarize, nullify, finalize } = state.rounds.get(view)?.certificates ?? {}
-    if (notarize?.digest === parent || finalize?.digest === parent) return { fits: true }
-    if (finalize !== undefined) return { fits: false }
+    if (notarize?.digest === parent || finalize?.digest === parent) return 'fits'
     if (nullify === undefined) return { lacks: view }
   }
-  return { fits: parent === state.finalized.digest }
+  return parent === state.finalized.digest ? 'fits' : { lacks: state.finalized.view + 1 }
 }
 
 /** What the leader of the current view builds on: the latest notarized block that it may. */
@@ -119,6 +119,12 @@ export function tipOf(state: State, digest: Digest): Tip | undefined {
   if (digest === state.finalized.digest) return state.finalized
   const block = findBlock(state, digest)
   return block && tipAt(block, digest)
+}
+
+/** The parent of the current proposal, while it is open whether anything may stand on it. */
+export function openParent(state: State): Digest | null {
+  const proposed = state.rounds.get(state.view)?.proposed
+  return proposed?.verdict === 'waiting' ? proposed.proposal.block.parent : null
 }
 
 /** Does anybody want a block in the current view, as far as this member knows? */
@@ -143,6 +149,15 @@ export function firstLack(state: State, also = state.view): number {
     if (exit === undefined || (notarized !== undefined && blockIn(round!, notarized.digest) === undefined)) return view
   }
   return also
+}
+
+/**
+ * How long the timer of the current view runs. Views that pass by without a block becoming final tell that messages take
+ * longer than they should: so after each turn of all leaders it takes twice as long, up to 16 times.
+ */
+export function patienceMs({ members, viewMs }: Committee, { view, finalized }: State): number {
+  const turns = Math.floor((view - finalized.view - 1) / members)
+  return viewMs * 2 ** Math.min(turns, 4)
 }
 
 export function wantedTimer(committee: Committee, state: State): Timer {

@@ -5,7 +5,7 @@
  *   leader     proposes one block on the latest notarized one, all views between being nullified
  *   notarize   voted once per view, for the first proposal seen, if it stands on such a parent, its time is right and the
  *              driver finds its payload valid; never after nullify (stricter than the paper, which permits it)
- *   nullify    voted when the view's timer (3 delta) runs out; after notarize too
+ *   nullify    voted when the view's timer (3 delta, more when views go by in vain) runs out; after notarize too
  *   next view  with q votes of either kind, which are passed on to all; a later view's certificate leads past that view
  *   finalize   voted when a view is left by a notarization, unless nullify was voted in it; so q of each exclude each other
  *   finalized  with q votes to finalize: the block and all its ancestors
@@ -19,6 +19,8 @@
  * block on top by itself, whose finalization covers the one below. Each notarized block begins that wait anew. So
  * nothing stays half done, and at good pace no empty block follows the last full one.
  *
+ * Forgotten votes. Who has lost its log keeps silent in the views in which it may have voted (`log.ts`).
+ *
  * Lost messages. Whoever is still in a view when its timer has run out again repeats its votes and asks all for what it
  * lacks; who knows more answers. Nothing else is repeated.
  */
@@ -27,7 +29,7 @@ import { Draft } from './draft.ts'
 import type { Effect, Event } from './effects.ts'
 import { hear } from './hearing.ts'
 import { consider, deliver, judge, lead, leave, propose } from './progress.ts'
-import { BEHIND, type State, wantedTimer } from './state.ts'
+import { BEHIND, patienceMs, type State, wantedTimer } from './state.ts'
 
 export interface Step {
   readonly state: State
@@ -84,15 +86,15 @@ function setTimer(draft: Draft, viewBefore: number): void {
   const timer = wantedTimer(committee, state)
   if (timer === state.timer && (timer === 'off' || state.view === viewBefore)) return
   draft.set({ timer })
-  draft.effect({ type: 'timer', ms: timer === 'off' ? undefined : committee.viewMs })
+  draft.effect({ type: 'timer', ms: timer === 'off' ? undefined : patienceMs(committee, state) })
 }
 
 /** The timer has run out: nullify, or say it again. Not busy: find out what became of the notarized block. */
 function runOut(draft: Draft): void {
-  const { view, timer } = draft.state
+  const { view, timer, silentUntil } = draft.state
   if (timer === 'off') return
   draft.set({ timer: 'off' })
-  if (timer === 'view' && draft.own(view, 'nullify') === undefined) {
+  if (timer === 'view' && view > silentUntil && draft.own(view, 'nullify') === undefined) {
     draft.vote('nullify', view, null)
     return
   }

@@ -3,7 +3,8 @@
  * A header names all that a block did: its operations with their results, the state after it, and who decides on the next.
  * It is the header of consensus with what it says of the payload spelled out, and what is signed are the votes to finalize.
  *
- * A block may have become final as an ancestor of the one that was voted for. Then the headers above it are needed too:
+ * A block may have become final as an ancestor of the one that was voted for. Then the headers above it are needed too, as
+ * consensus has them:
  *
  *   header <-parent- above[0] <-parent- ... <-parent- above.at(-1) <- certificate
  */
@@ -13,11 +14,11 @@ import type { Key } from '../../../core/ids.ts'
 import { MAX_COMMITTEE, MAX_HEADERS_ABOVE } from '../../../core/limits.ts'
 import { BytesSchema, KeySchema, record } from '../../../net/message.ts'
 import { committeeDigest, quorumOf } from '../committee.ts'
-import { type Block, type Digest, digestOfHeader } from '../consensus/block.ts'
+import { type Block, blockHeaderOf, type Digest, digestOfHeader } from '../consensus/block.ts'
 import { type FinalRun, statement } from '../consensus/messages.ts'
 import { TimeSchema } from '../genesis.ts'
 import { type PublicKey, SIGNATURE_BYTES, type Verify } from '../keys.ts'
-import { decodePayload, digestOfFacts, factsOf } from '../payload.ts'
+import { decodePayload, digestOfFacts, factsOf, payloadDigest } from '../payload.ts'
 import { type Fault, faulty } from './fault.ts'
 
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
@@ -52,7 +53,9 @@ export type Certificate = Static<typeof CertificateSchema>
 export const SEALED = {
   header: HeaderSchema,
   /** From the next block's to that of the block that was voted for. Mostly none: it is the header's own block. */
-  above: Type.Array(HeaderSchema, { maxItems: MAX_HEADERS_ABOVE }),
+  above: Type.Array(record({ height: Count, view: Count, parent: KeySchema, timeMs: TimeSchema, payload: KeySchema }), {
+    maxItems: MAX_HEADERS_ABOVE,
+  }),
   certificate: CertificateSchema,
 } as const
 const SealedSchema = record(SEALED)
@@ -70,16 +73,14 @@ export function headerDigest({ height, view, parent, blockTimeMs, ...facts }: He
 }
 
 /** The block at an index of a finalized run, with what shows that it is final. `hosts`: of the epoch's committee. */
-export function sealedIn({ blocks, certificate }: FinalRun, index: number, hosts: readonly PublicKey[]): Sealed {
-  const [header, ...above] = blocks.slice(index).map((block) => {
-    const made = headerOf(block)
-    invariant(made !== undefined, `block ${block.height} is final, and is none of the ledger`)
-    return made
-  })
-  const { members, signatures } = certificate
+export function sealedIn(run: FinalRun, index: number, hosts: readonly PublicKey[]): Sealed {
+  const [block, ...others] = run.blocks.slice(index)
+  const header = headerOf(block!)
+  invariant(header !== undefined, `block ${block!.height} is final, and is none of the ledger`)
+  const { members, signatures } = run.certificate
   return {
-    header: header!,
-    above,
+    header,
+    above: [...others.map((other) => blockHeaderOf(other, payloadDigest)), ...run.above],
     certificate: members.map((member, i) => ({ signer: hosts[member]!, signature: signatures[i]! })),
   }
 }
@@ -95,12 +96,12 @@ export function sealFault(
   if (header.committee !== committeeDigest(committee)) {
     return faulty('wrong-committee', `it names another committee than epoch ${epoch} had`)
   }
-  let certified = header
+  let certified: { readonly height: number; readonly view: number } = header
   let digest = headerDigest(header)
   for (const next of above) {
     if (next.parent !== digest) return faulty('broken-chain', `block ${next.height} does not stand on the one before`)
     certified = next
-    digest = headerDigest(next)
+    digest = digestOfHeader(next)
   }
   const stranger = certificate.find(({ signer }) => !committee.includes(signer))
   if (stranger) return faulty('unknown-signer', `${stranger.signer} is not in the committee of epoch ${epoch}`)
