@@ -2,8 +2,8 @@
  * A disk in memory that fails on purpose. At a power cut, of what was not synced any part is kept: any of the writes, in
  * any order, each torn at any sector; any of the names made or removed.
  */
-import type { Random } from '../../../../src/core/env.ts'
-import type { DiskFile, DiskFs } from '../../../../src/dht/store/disk/fs.ts'
+import type { Random } from '../src/core/env.ts'
+import type { DiskFile, DiskFs } from '../src/dht/store/disk/fs.ts'
 
 export type Operation =
   | 'create'
