@@ -1,0 +1,101 @@
+/**
+ * The ledger as a node has it (DESIGN 9): what commands, the HTTP API and the market use, whether the node has a seat in the
+ * committee or only follows. The driver implements it; tests have a ledger of one that decides at once.
+ */
+import type { Key } from '../../core/ids.ts'
+import type { Genesis } from './genesis.ts'
+import type { PublicKey } from './keys.ts'
+import type { Receipt, ReceiptFile } from './receipt/receipt.ts'
+import type { Amount } from './state/amount.ts'
+import type { Operation } from './state/operation.ts'
+import type { Result } from './state/refusal.ts'
+import type { Account, Escrow } from './state/state.ts'
+
+export interface Ledger {
+  readonly genesis: Genesis
+  /** The network's id: the hash of the genesis. */
+  readonly network: Key
+
+  status(): LedgerStatus
+
+  /**
+   * As of now (linearizable): it shows every operation that was final when the call was made. Undefined: the account has not
+   * been opened. Rejects `timeout` when too few bankers answer by the signal's end.
+   */
+  account(account: PublicKey, options: { readonly signal: AbortSignal }): Promise<AccountView | undefined>
+
+  /** The account that a host is linked to, in this node's own copy, which may lag. */
+  accountOf(host: PublicKey): PublicKey | undefined
+
+  /** In this node's own copy. Undefined: it was never opened, or it is closed. */
+  escrow(id: Key): Escrow | undefined
+
+  /**
+   * Brings an operation in, and resolves when it is final and this node's own copy has its block. Bytes that are in the
+   * ledger already give the receipt that they have, if this node still keeps it: to submit the same bytes again is harmless.
+   * Rejects `timeout` (the operation may still come in: only the same bytes are safe to submit again), `busy` (the queue of
+   * operations is full) and `unreachable` (no banker can be reached).
+   */
+  submit(operation: Uint8Array, options: { readonly signal: AbortSignal }): Promise<Outcome>
+
+  /** What moved this account or was asked by it, newest first, in this node's own copy. `before`: older than this place. */
+  history(account: PublicKey, options: { readonly limit: number; readonly before?: Place }): Promise<HistoryEntry[]>
+
+  /** Undefined: this node's copy has no such operation. */
+  receipt(place: Place): Promise<ReceiptFile | undefined>
+}
+
+/** Where an operation is in the ledger: `index` counts the operations of a block from 0. */
+export interface Place {
+  readonly height: number
+  readonly index: number
+}
+
+/** Without a receipt it is in no block and never was: the ledger is as it was before, and says why. */
+export type Outcome =
+  | { readonly result: Result; readonly receipt: Receipt }
+  | { readonly result: Exclude<Result, 'applied'>; readonly receipt: undefined }
+
+export interface LedgerStatus {
+  /** Of the last block in this node's copy; 0 before the first. */
+  readonly height: number
+  /** Of the consensus, in this epoch. */
+  readonly view: number
+  readonly epoch: number
+  readonly blockTimeMs: number
+  /** Hosts that decide now, in the order of their keys. */
+  readonly committee: readonly PublicKey[]
+  /** The index of this host in it; undefined: it has no seat. */
+  readonly seat: number | undefined
+  readonly minted: Amount
+  readonly burnt: Amount
+  readonly accounts: number
+  /** Operations that wait here to be decided on. */
+  readonly pending: number
+  /** Blocks that this copy is behind the highest that it has heard of. */
+  readonly lag: number
+  /** Why nothing is decided, in one line; undefined when all is well. */
+  readonly halted: string | undefined
+}
+
+export interface AccountView extends Account {
+  /** Linked to it, in the order of their keys. */
+  readonly hosts: readonly PublicKey[]
+  /** Of the block that this is the state after. */
+  readonly height: number
+}
+
+export interface HistoryEntry extends Place {
+  /** Of the block, milliseconds since the epoch. */
+  readonly timeMs: number
+  readonly operation: Operation
+  readonly result: Result
+  /** What it added to the account's free and granted credits; negative where it took. */
+  readonly effect: { readonly free: bigint; readonly granted: bigint }
+}
+
+/**
+ * Asks members of the overlay, one after the other, for the genesis of their ledger; the first that is well formed is
+ * given back as its bytes. Rejects `unreachable` when nobody has one. What it is worth is for the asker to judge.
+ */
+export type FetchGenesis = (options: { readonly signal: AbortSignal }) => Promise<Uint8Array>
