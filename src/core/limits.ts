@@ -196,3 +196,7 @@ export const MAX_ESCROW_PAYEES = 16
 export const MAX_ESCROW_LIFE_MS = 400 * 24 * 3_600_000
 /** Hosts with a bond, all of which are looked at when an epoch ends. */
 export const MAX_BANKERS = 4096
+/** Operations that wait at a banker, their bytes, and those of one account: half a minute of the ledger's pace. */
+export const MAX_WAITING_OPERATIONS = 16_384
+export const MAX_WAITING_BYTES = 16 * 1024 * 1024
+export const MAX_WAITING_PER_ACCOUNT = 256

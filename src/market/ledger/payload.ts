@@ -18,7 +18,7 @@ import type { Block, Digest } from './consensus/block.ts'
 import { MAX_PAYLOAD_BYTES } from './consensus/committee.ts'
 import type { Verify } from './keys.ts'
 import { operationsRoot } from './receipt/operations-tree.ts'
-import { apply, applyOperation, atBlock, blockFault } from './state/apply.ts'
+import { apply, applyOperation, atBlock, blockFault, type Watch } from './state/apply.ts'
 import { isResult, type Result } from './state/refusal.ts'
 import { checkSupply, type State, stateRoot } from './state/state.ts'
 
@@ -92,6 +92,7 @@ export function buildPayload(
   timeMs: number,
   candidates: Iterable<Uint8Array>,
   verify: Verify,
+  watch?: Watch,
 ): Executed {
   if (before.epoch !== deciding.epoch) return filler(before, deciding)
   let state = atBlock(before, { height: before.height + 1, blockTimeMs: timeMs })
@@ -103,6 +104,7 @@ export function buildPayload(
     if (needed > room || operations.length === MAX_BLOCK_OPERATIONS) break
     const outcome = applyOperation(state, bytes, verify)
     if (outcome.state === state) continue
+    watch?.({ index: operations.length, operation: outcome.operation, before: state, after: outcome.state })
     state = outcome.state
     operations.push(bytes)
     results.push(outcome.result)
@@ -121,6 +123,7 @@ export function judgePayload(
   deciding: Deciding,
   { height, timeMs, payload }: Block,
   verify: Verify,
+  watch?: Watch,
 ): State | string {
   if (before.epoch !== deciding.epoch) {
     const only = filler(before, deciding).payload
@@ -131,7 +134,7 @@ export function judgePayload(
   const block = { height, epoch: said.epoch, blockTimeMs: timeMs, operations: said.operations }
   const fault = blockFault(before, block)
   if (fault !== undefined) return fault
-  const { state, results, idle } = apply(before, block, verify)
+  const { state, results, idle } = apply(before, block, verify, watch)
   if (idle > 0) return `${idle} of its operations change nothing`
   const found = encodePayload(deciding, said.operations, results, state)
   return Buffer.compare(found, payload) === 0 ? state : 'its operations have another outcome'

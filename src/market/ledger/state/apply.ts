@@ -13,7 +13,7 @@ import type { Verify } from '../keys.ts'
 import { link, open, transfer, unlink } from './accounts.ts'
 import { admit, bond, drop, endEpoch, heartbeat, unbond, withdraw } from './bankers.ts'
 import { fine, fund, openEscrow, refund, release, split, timeOut } from './escrows.ts'
-import { decodeOperation, type Kind, type Operation, signaturesFault, type Unsigned } from './operation.ts'
+import { decodeOperation, type Kind, type Operation, ownHostOf, signaturesFault, type Unsigned } from './operation.ts'
 import type { Refusal, Result } from './refusal.ts'
 import { checkSupply, type Rule, type State, withAccount } from './state.ts'
 
@@ -34,6 +34,14 @@ export interface Applied {
   /** How many of the operations changed nothing. */
   readonly idle: number
 }
+
+/** Hears of each operation of a block, as it is tried: it is undefined when its bytes are none. */
+export type Watch = (tried: {
+  readonly index: number
+  readonly operation: Operation | undefined
+  readonly before: State
+  readonly after: State
+}) => void
 
 const RULES: { readonly [K in Kind]: Rule<K> } = {
   open,
@@ -69,14 +77,15 @@ export function blockFault(state: State, { height, epoch, blockTimeMs, operation
 }
 
 /** Asserts that the block has no `blockFault`, and that no credit came or went but by a grant or a fine. */
-export function apply(before: State, block: Block, verify: Verify): Applied {
+export function apply(before: State, block: Block, verify: Verify, watch?: Watch): Applied {
   const fault = blockFault(before, block)
   invariant(fault === undefined, `a block was decided on that cannot be: ${fault}`)
   let state = atBlock(before, block)
   let idle = 0
-  const results = block.operations.map((bytes) => {
+  const results = block.operations.map((bytes, index) => {
     const outcome = applyOperation(state, bytes, verify)
     if (outcome.state === state) idle++
+    watch?.({ index, operation: outcome.operation, before: state, after: outcome.state })
     state = outcome.state
     return outcome.result
   })
@@ -93,14 +102,22 @@ export function atBlock(state: State, { height, blockTimeMs }: Pick<Block, 'heig
  * What gives back the very same state changes nothing, not even a number: a proposer leaves it out of its block, and nobody
  * votes for a block with such a one. Other refusals belong in it, so that their senders learn what became of them. Never throws.
  */
-export function applyOperation(state: State, bytes: Uint8Array, verify: Verify): { state: State; result: Result } {
+export function applyOperation(state: State, bytes: Uint8Array, verify: Verify): Outcome {
   const operation = decodeOperation(bytes)
-  if (typeof operation === 'string') return { state, result: operation }
+  if (typeof operation === 'string') return { state, result: operation, operation: undefined }
   const fault = envelopeFault(state, operation) ?? signaturesFault(operation, verify)
-  if (fault) return { state, result: fault }
+  if (fault) return { state, result: fault, operation }
   const counted = withNumberUsed(state, operation)
   const outcome = ruleOf(operation.action.kind)(counted, operation)
-  return typeof outcome === 'string' ? { state: counted, result: outcome } : { state: outcome, result: 'applied' }
+  if (typeof outcome === 'string') return { state: counted, result: outcome, operation }
+  return { state: outcome, result: 'applied', operation }
+}
+
+interface Outcome {
+  readonly state: State
+  readonly result: Result
+  /** Decoded; undefined when the bytes are none. */
+  readonly operation: Operation | undefined
 }
 
 /** Is it of this network, and the next of its account? Cheap, so it comes before the signatures. */
@@ -116,12 +133,12 @@ function expectedNumber(state: State, { account, action }: Unsigned): number | R
   const known = state.accounts.get(account)
   if (action.kind === 'open') return known ? 'account-exists' : 0
   if (!known) return 'no-account'
-  return action.kind === 'heartbeat' ? state.epoch : known.nonce
+  return ownHostOf(action) === undefined ? known.nonce : state.epoch
 }
 
-/** A sign of life uses the host's number, and an opening makes the first one. */
+/** What a host does uses no number of the account, and an opening makes the first one. */
 function withNumberUsed(state: State, { account, action }: Unsigned): State {
-  if (action.kind === 'heartbeat' || action.kind === 'open') return state
+  if (action.kind === 'open' || ownHostOf(action) !== undefined) return state
   const known = state.accounts.get(account)!
   return withAccount(state, account, { ...known, nonce: known.nonce + 1 })
 }

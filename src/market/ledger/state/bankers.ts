@@ -80,7 +80,9 @@ export const heartbeat: Rule<'heartbeat'> = (state, { account, action: { host } 
   return withBanker(state, host, { ...banker, nextBeat: state.epoch + 1 })
 }
 
-export const endEpoch: Rule<'end-epoch'> = (state) => {
+export const endEpoch: Rule<'end-epoch'> = (state, { account, action: { host } }) => {
+  const banker = host === undefined ? undefined : bankerOf(state, host, account)
+  if (typeof banker === 'string') return banker
   const { epoch, settings, timeMs, network } = state
   if (timeMs < state.epochBeganMs + settings.epochMs) return 'epoch-not-over'
   // Whoever proposes the block can try several states; a beacon of commit and reveal takes its place on open networks.

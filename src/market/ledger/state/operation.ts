@@ -68,8 +68,11 @@ const ACTIONS = {
   drop: record({ kind: Type.Literal('drop'), host: Id }),
   /** A sign of life, once an epoch. Signed by the host alone; its number is the epoch's. */
   heartbeat: record({ kind: Type.Literal('heartbeat'), host: Id }),
-  /** By anybody, when the epoch's time is over: chooses the next committee. The block is the last of its epoch. */
-  'end-epoch': record({ kind: Type.Literal('end-epoch') }),
+  /**
+   * By anybody, when the epoch's time is over: chooses the next committee. The block is the last of its epoch. With a host
+   * that is a banker it is the host's own, like a sign of life, so that bankers need no account's key to go on.
+   */
+  'end-epoch': record({ kind: Type.Literal('end-epoch'), host: Type.Optional(Id) }),
 } as const
 
 export type Kind = keyof typeof ACTIONS
@@ -110,11 +113,17 @@ export function signedBytes({ network, account, nonce, action }: Unsigned): Uint
 }
 
 /**
- * Whose signatures an operation needs, in order. A sign of life is the host's own: the hosts of an account cannot agree on
- * the account's numbers, and need not have its key.
+ * The host whose own operation this is. Its number is the epoch's: the hosts of an account cannot agree on the account's
+ * numbers, and need not have its key.
  */
+export function ownHostOf(action: Action): PublicKey | undefined {
+  return action.kind === 'heartbeat' || action.kind === 'end-epoch' ? action.host : undefined
+}
+
+/** Whose signatures an operation needs, in order. */
 export function signersOf({ account, action }: Unsigned): readonly PublicKey[] {
-  if (action.kind === 'heartbeat') return [action.host]
+  const host = ownHostOf(action)
+  if (host !== undefined) return [host]
   return action.kind === 'link' ? [account, action.host] : [account]
 }
 

@@ -81,3 +81,19 @@ test('an epoch that nobody ends goes on: a network that slept loses no banker', 
   expect(epoch(books, upTo(4))).toHaveLength(4)
   expect(books.state.epoch).toBe(2)
 })
+
+test('a banker ends an epoch by its own key, once it is over; a host that is none cannot', () => {
+  const books = joined(4)
+  const by = (number: number) => books.operation(`owner ${number}`, { kind: 'end-epoch', host: hostOf(number) })
+  const nonce = () => books.state.accounts.get(idOf('owner 1'))!.nonce
+  const before = nonce()
+  expect(books.block([by(1)]).applied).toMatchObject({ results: ['epoch-not-over'], idle: 1 })
+  books.open('anna')
+  const stranger = books.operation('anna', { kind: 'end-epoch', host: hostOf(9) })
+  expect(books.block([stranger], HOUR_MS).applied).toMatchObject({ results: ['no-banker'], idle: 1 })
+  const stolen = books.operation('anna', { kind: 'end-epoch', host: hostOf(1) })
+  expect(books.block([stolen]).applied.results).toEqual(['not-your-host'])
+  expect(books.block([by(1), by(2)]).applied).toMatchObject({ results: ['applied', 'replayed'], idle: 1 })
+  expect(books.state.epoch).toBe(1)
+  expect(nonce()).toBe(before)
+})

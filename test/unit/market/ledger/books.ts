@@ -8,6 +8,7 @@ import { type Applied, apply, type Block } from '../../../../src/market/ledger/s
 import {
   type Action,
   escrowId,
+  ownHostOf,
   signersOf,
   signOperation,
   type Unsigned,
@@ -71,7 +72,7 @@ export class Books {
   /** The next operation of this account, signed as it must be; `changes` go into what is signed. */
   operation(who: string, action: Action, changes: Partial<Unsigned> = {}): Uint8Array {
     const account = this.id(who)
-    const nonce = action.kind === 'heartbeat' ? this.state.epoch : (this.state.accounts.get(account)?.nonce ?? 0)
+    const nonce = ownHostOf(action) === undefined ? (this.state.accounts.get(account)?.nonce ?? 0) : this.state.epoch
     const unsigned = { network: this.state.network, account, nonce, action, ...changes }
     return signOperation(
       unsigned,
