@@ -9,8 +9,10 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
+import { decode, encode } from '../../core/cbor.ts'
 import { diskError } from '../../dht/store/disk/fs.ts'
-import type { ChainStore, Posting, StoredRun } from './chain-store.ts'
+import type { ChainStore, KeptEvidence, Posting, StoredRun } from './chain-store.ts'
+import type { Evidence } from './consensus/messages.ts'
 import type { PublicKey } from './keys.ts'
 import type { Place } from './ledger.ts'
 
@@ -25,6 +27,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY, last INTEGER NOT NULL, bytes BLOB NOT NULL);
   CREATE TABLE IF NOT EXISTS snapshots (height INTEGER, part INTEGER, bytes BLOB NOT NULL, PRIMARY KEY (height, part));
   CREATE TABLE IF NOT EXISTS whole (height INTEGER PRIMARY KEY);
+  CREATE TABLE IF NOT EXISTS evidence (epoch INTEGER, host TEXT, bytes BLOB NOT NULL, PRIMARY KEY (epoch, host));
 `
 
 interface RunRow {
@@ -160,6 +163,15 @@ class ChainDb implements ChainStore {
     return { height: Number(row.height), chunks: bytesOf(rows) }
   }
 
+  keepEvidence(epoch: number, host: PublicKey, evidence: Evidence): void {
+    this.#run('INSERT OR IGNORE INTO evidence VALUES (?, ?, ?)', epoch, host, encode(evidence))
+  }
+
+  evidence(): KeptEvidence[] {
+    const rows = this.#all<{ epoch: bigint; host: PublicKey; bytes: Uint8Array }>('SELECT * FROM evidence')
+    return rows.map(({ epoch, host, bytes }) => ({ epoch: Number(epoch), host, evidence: decode(bytes) as Evidence }))
+  }
+
   sync(): void {
     this.#guarded(() => this.#database.exec('PRAGMA wal_checkpoint(FULL)'))
   }
@@ -212,4 +224,3 @@ class ChainDb implements ChainStore {
 function* bytesOf(rows: Iterable<{ readonly bytes: Uint8Array }>): Generator<Uint8Array> {
   for (const { bytes } of rows) yield bytes
 }
-

@@ -4,6 +4,7 @@
  *
  * What is appended may be lost at a crash until `sync` has returned, but only from the end: what is there is a whole chain.
  */
+import type { Evidence } from './consensus/messages.ts'
 import type { PublicKey } from './keys.ts'
 import type { Place } from './ledger.ts'
 
@@ -25,6 +26,13 @@ export interface Posting extends Place {
   readonly granted: bigint
 }
 
+/** Proof against whoever signed both messages, in an epoch. */
+export interface KeptEvidence {
+  readonly epoch: number
+  readonly host: PublicKey
+  readonly evidence: Evidence
+}
+
 export interface ChainStore {
   /** Of the last block that is stored; 0: none. */
   readonly height: number
@@ -44,6 +52,9 @@ export interface ChainStore {
   keepSnapshot(height: number, chunks: Iterable<Uint8Array>): Promise<void>
   /** The latest that is whole and not above the chain. */
   snapshot(): { readonly height: number; readonly chunks: Iterable<Uint8Array> } | undefined
+  /** Of a banker that has lied. The first of each host in an epoch. */
+  keepEvidence(epoch: number, host: PublicKey, evidence: Evidence): void
+  evidence(): KeptEvidence[]
   sync(): void
   close(): void
 }

@@ -9,7 +9,7 @@ import { type Static, Type } from 'typebox'
 import { decode, encode } from '../../core/cbor.ts'
 import { type Checker, checker } from '../../core/codec.ts'
 import { MAX_COMMITTEE, MAX_OPERATION_BYTES } from '../../core/limits.ts'
-import { BytesSchema, defineMessage, KeySchema, record } from '../../net/message.ts'
+import { BytesSchema, defineMessage, KeySchema, type ReplyOf, record } from '../../net/message.ts'
 import { MAX_ANSWER_CERTIFICATES, MAX_ANSWER_RUNS } from './consensus/catch-up.ts'
 import { MAX_PAYLOAD_BYTES } from './consensus/committee.ts'
 import type { Certificate, FinalRun, Message } from './consensus/messages.ts'
@@ -137,19 +137,21 @@ export const Hand = defineMessage('ledger/hand', {
   }),
 })
 
-/** Where a host is on the chain. A banker adds the highest certificate by which it has voted to finalize a block. */
+const CertificateBytes = BytesSchema(16 * 1024)
+
+/** Where a host is on the chain, and in consensus if it has a seat. */
 export const Ask = defineMessage('ledger/ask', {
   request: record({ network: KeySchema }),
   reply: record({
     epoch: Count,
     height: Count,
-    /** Of the last final block, in its epoch. */
-    finalView: Count,
-    /** Of the consensus; 0 at a host without a seat. */
-    view: Count,
-    certificate: Type.Optional(BytesSchema(8 * 1024)),
+    /** The highest notarization on which it has voted to finalize, if that is not final for it yet. */
+    voted: Type.Optional(CertificateBytes),
+    /** The certificate of the highest view that it has left. */
+    left: Type.Optional(CertificateBytes),
   }),
 })
+export type Asked = ReplyOf<typeof Ask>
 
 /** Waits until there is a block above this height, or for so long. As many whole runs as fit; none may fit. */
 export const Follow = defineMessage('ledger/follow', {

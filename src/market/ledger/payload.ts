@@ -49,10 +49,17 @@ export interface PayloadFacts extends Omit<Payload, 'operations' | 'results'> {
 const PAYLOAD_OVERHEAD_BYTES = 1024
 const OPERATION_OVERHEAD_BYTES = 32
 
+/** By object, as digests of blocks are: several look at one. The bytes of a payload never change. */
+const known = new WeakMap<Uint8Array, Payload>()
+
 /** Undefined: the bytes are no payload. Never throws. */
 export function decodePayload(bytes: Uint8Array): Payload | undefined {
+  const seen = known.get(bytes)
+  if (seen) return seen
   const value = decodeCanonical(bytes)
-  return payloadChecker.check(value) && value.operations.length === value.results.length ? value : undefined
+  if (!payloadChecker.check(value) || value.operations.length !== value.results.length) return undefined
+  known.set(bytes, value)
+  return value
 }
 
 export function factsOf({ operations, results, ...rest }: Payload): PayloadFacts {

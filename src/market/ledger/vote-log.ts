@@ -57,6 +57,7 @@ export class VoteLog {
   #waiting: Waiting[] = []
   /** Instead of all records that were appended before. */
   #cut: { readonly records: readonly LogRecord[] } | undefined
+  #cutting = false
   #writing: Promise<void> | undefined
   #failed: ChoraleError | undefined
 
@@ -70,8 +71,9 @@ export class VoteLog {
     this.#endBytes = end
   }
 
+  /** Worth a cut, and none is under way. */
   get isLong(): boolean {
-    return this.#endBytes > LONG_BYTES
+    return this.#endBytes > LONG_BYTES && !this.#cut && !this.#cutting
   }
 
   /** Resolves when they are synced. What is appended meanwhile goes together. Rejects with `io`, and then always. */
@@ -82,9 +84,10 @@ export class VoteLog {
     })
   }
 
-  /** All that was appended so far is replaced by these, `recordsOf` the state then: in a new file. */
-  cut(records: readonly LogRecord[]): Promise<void> {
+  /** All that was appended so far is replaced by these, `recordsOf` the state then, in a new file; `view` is the state's. */
+  cut(records: readonly LogRecord[], view: number): Promise<void> {
     this.#cut = { records }
+    this.#firstView = view
     const waiting = this.#waiting
     this.#waiting = []
     return new Promise((resolve, reject) => {
@@ -124,6 +127,7 @@ export class VoteLog {
       try {
         if (this.#failed) throw this.#failed
         const records = group.flatMap((one) => one.records)
+        this.#cutting = cut !== undefined
         if (cut) await this.#replace([...cut.records, ...records])
         else await this.#append(records)
       } catch (error) {
@@ -131,6 +135,7 @@ export class VoteLog {
         for (const { reject } of group) reject(this.#failed)
         continue
       }
+      this.#cutting = false
       for (const { resolve } of group) resolve()
     }
   }

@@ -118,7 +118,10 @@ export function claims(committee: Committee, message: Message): Claim[] {
 }
 
 /** Are there q different signers, in order, and a digest where one belongs? Signatures are the driver's to check. */
-export function isQuorum(committee: Committee, { kind, digest, members, signatures }: Certificate): boolean {
+export function isQuorum(
+  committee: Pick<Committee, 'members' | 'quorum'>,
+  { kind, digest, members, signatures }: Certificate,
+): boolean {
   if (members.length < committee.quorum || members.length !== signatures.length) return false
   if ((digest === null) !== (kind === 'nullify')) return false
   return members.every((member, i) => member < committee.members && member > (members[i - 1] ?? -1))

@@ -1,0 +1,235 @@
+/**
+ * The finalized chain of this host: its state, its last block, and its store. Runs of blocks come in with the signatures of a
+ * quorum (whoever hands one in has checked them), are executed again here, and are kept. Blocks that are not final yet are
+ * executed on top of it, each once.
+ */
+import { decode, encode } from '../../core/cbor.ts'
+import { ChoraleError, invariant } from '../../core/errors.ts'
+import { Emitter } from '../../core/events.ts'
+import type { Key } from '../../core/ids.ts'
+import type { ChainStore, Posting } from './chain-store.ts'
+import { committeeDigest } from './committee.ts'
+import { type Block, type Digest, digestOf, type Tip, tipAt } from './consensus/block.ts'
+import { continuation } from './consensus/catch-up.ts'
+import type { FinalRun } from './consensus/messages.ts'
+import { type Genesis, networkOf } from './genesis.ts'
+import type { PublicKey, Verify } from './keys.ts'
+import { decodeRun, encodeRun } from './messages.ts'
+import { buildPayload, type Deciding, decodePayload, judgePayload, type Payload, payloadDigest } from './payload.ts'
+import { postingWatch } from './postings.ts'
+import type { EpochHeader } from './receipt/epochs.ts'
+import { headerDigest, type Sealed, sealedIn } from './receipt/header.ts'
+import { restoreState, snapshotChunks } from './state/snapshot.ts'
+import { genesisState, type State } from './state/state.ts'
+
+/** A snapshot is made when so many blocks came since the last one, and more where there is more to write. */
+const SNAPSHOT_BLOCKS = 2000
+const SNAPSHOT_BLOCKS_PER_ACCOUNT = 0.01
+/** Runs that are read at once when a chain is replayed. */
+const REPLAY = { maxRuns: 256, maxBytes: 4 * 1024 * 1024 }
+
+interface Executed {
+  readonly state: State
+  readonly postings: readonly Posting[]
+}
+
+/** A block that is final. */
+export interface FinalBlock {
+  readonly height: number
+  readonly timeMs: number
+  readonly payload: Payload
+  /** Its header, and what shows that it is final. */
+  sealed(): Sealed
+}
+
+export class Chain {
+  readonly genesis: Genesis
+  readonly network: Key
+  readonly store: ChainStore
+  readonly events = new Emitter<{ block: FinalBlock; epoch: State }>()
+  readonly #verify: Verify
+  state: State
+  /** Its last block; `view` is 0 where an epoch begins. */
+  tip: Tip
+  /** The last block before this epoch. */
+  base: Tip
+  #deciding: Deciding
+  /** Not final, by digest; and final ones until they are taken over. */
+  readonly #ahead = new Map<Digest, Executed & { readonly height: number }>()
+  #snapshotHeight = 0
+  #snapshotting = false
+
+  /** At the latest snapshot, or at the genesis; `replay` brings it to its end. */
+  constructor(genesis: Genesis, store: ChainStore, verify: Verify) {
+    this.genesis = genesis
+    this.network = networkOf(genesis)
+    this.store = store
+    this.#verify = verify
+    this.state = genesisState(genesis)
+    this.tip = this.base = { view: 0, height: 0, digest: this.network, timeMs: genesis.createdAtMs }
+    this.#deciding = decidingIn(this.state)
+  }
+
+  get committee(): readonly PublicKey[] {
+    return this.state.committee
+  }
+
+  get epoch(): number {
+    return this.state.epoch
+  }
+
+  /** Brings the chain up to what is stored. What is rotten in the store is cut off, with all that follows. */
+  replay(): void {
+    this.#restore()
+    for (;;) {
+      const runs = this.store.runs(this.tip.height + 1, REPLAY)
+      for (const { bytes } of runs) {
+        const run = decodeRun(bytes)
+        if (!run || !this.#take(run, 'stored')) {
+          this.store.cut(this.tip.height)
+          return
+        }
+      }
+      if (runs.length === 0) break
+    }
+    if (this.store.height > this.tip.height) this.store.cut(this.tip.height)
+  }
+
+  /** To the snapshot, if it is that of its block in the store. */
+  #restore(): void {
+    const found = this.store.snapshot()
+    const [run] = found ? this.store.runs(found.height, { maxRuns: 1, maxBytes: 0 }) : []
+    const block = run && decodeRun(run.bytes)?.blocks.find(({ height }) => height === found?.height)
+    const said = block && decodePayload(block.payload)
+    if (!found || !said) return
+    try {
+      this.state = restoreState(this.genesis, said.stateRoot, found.chunks)
+    } catch (error) {
+      if (error instanceof ChoraleError && error.code === 'bad-message') return
+      throw error
+    }
+    this.#snapshotHeight = found.height
+    const tip = tipAt(block, digestOf(block, payloadDigest))
+    this.base = said.last ? { ...tip, view: 0 } : this.#baseOf(said.epoch)
+    this.tip = said.last ? this.base : tip
+    this.#deciding = decidingIn(this.state)
+  }
+
+  /** By the last header of the epoch before. */
+  #baseOf(epoch: number): Tip {
+    const bytes = this.store.epochHeaders(epoch)[epoch - 1]
+    if (!bytes) return this.base
+    const { header } = decode(bytes) as EpochHeader
+    return { view: 0, height: header.height, digest: headerDigest(header), timeMs: header.blockTimeMs }
+  }
+
+  /**
+   * A run whose certificate was checked. False: it does not continue this chain, or there is nothing new in it. Rejects what
+   * a committee that keeps to the rules cannot have decided on with `mismatch`.
+   */
+  append(run: FinalRun): boolean {
+    const fresh = continuation({ payloadDigest }, this.tip, run)
+    return fresh !== undefined && this.#take(fresh, 'new')
+  }
+
+  #take(run: FinalRun, from: 'stored' | 'new'): boolean {
+    const { epoch, committee } = this.state
+    const taken: { block: Block; executed: Executed }[] = []
+    let state = this.state
+    for (const block of run.blocks) {
+      if (block.parent !== (taken.at(-1) ? digestOf(taken.at(-1)!.block, payloadDigest) : this.tip.digest)) return false
+      // What this host has stored had its signatures checked; the root of the state shows the rest.
+      const executed = this.#execute(state, block, from === 'stored' ? () => true : this.#verify)
+      if (typeof executed === 'string') {
+        throw new ChoraleError('mismatch', `the committee made block ${block.height} final, and ${executed}`)
+      }
+      taken.push({ block, executed })
+      state = executed.state
+      if (state.epoch !== epoch) break // what follows are fillers
+    }
+    const { block: last } = taken.at(-1)!
+    const ends = state.epoch !== epoch
+    if (from === 'new') {
+      const postings = taken.flatMap(({ executed }) => executed.postings)
+      const seal = ends ? encode({ ...sealedIn(run, taken.length - 1, committee), next: state.committee }) : undefined
+      const firstHeight = run.blocks[0]!.height
+      this.store.append({ firstHeight, lastHeight: last.height, bytes: encodeRun(run) }, postings, seal)
+    }
+    this.state = state
+    this.tip = tipAt(last, digestOf(last, payloadDigest))
+    for (const [digest, { height }] of this.#ahead) if (height <= last.height) this.#ahead.delete(digest)
+    if (ends) {
+      this.base = this.tip = { ...this.tip, view: 0 }
+      this.#deciding = decidingIn(state)
+      this.#ahead.clear()
+    }
+    for (const [index, { block }] of taken.entries()) {
+      const { height, timeMs, payload } = block
+      let sealed: Sealed | undefined
+      const seal = () => (sealed ??= sealedIn(run, index, committee))
+      this.events.emit('block', { height, timeMs, payload: decodePayload(payload)!, sealed: seal })
+    }
+    if (ends) this.events.emit('epoch', state)
+    return true
+  }
+
+  #execute(before: State, block: Block, verify = this.#verify): Executed | string {
+    const digest = digestOf(block, payloadDigest)
+    const known = this.#ahead.get(digest)
+    if (known) return known
+    const postings: Posting[] = []
+    const state = judgePayload(before, this.#deciding, block, verify, postingWatch(block.height, postings))
+    if (typeof state === 'string') return state
+    this.#ahead.set(digest, { state, postings, height: block.height })
+    return { state, postings }
+  }
+
+  /** After these blocks on top of the chain, oldest first; or why one of them is not valid. */
+  stateAfter(ancestors: readonly Block[]): State | string {
+    let state = this.state
+    for (const block of ancestors) {
+      const executed = this.#execute(state, block)
+      if (typeof executed === 'string') return executed
+      state = executed.state
+    }
+    return state
+  }
+
+  /** A payload on top of a state that `stateAfter` gave. */
+  build(before: State, timeMs: number, candidates: Iterable<Uint8Array>): Uint8Array {
+    return buildPayload(before, this.#deciding, timeMs, candidates, this.#verify).payload
+  }
+
+  /** Has the epoch ended in this state, so that only fillers may follow? */
+  isOver(state: State): boolean {
+    return state.epoch !== this.#deciding.epoch
+  }
+
+  /** Keeps the state, if much has come since the last time; not while one is being kept. Rejects `io`. */
+  async keepSnapshot(): Promise<void> {
+    const { tip, state } = this
+    const due = SNAPSHOT_BLOCKS + state.accounts.size * SNAPSHOT_BLOCKS_PER_ACCOUNT
+    if (this.#snapshotting || tip.height - this.#snapshotHeight < due) return
+    this.#snapshotting = true
+    try {
+      await this.store.keepSnapshot(tip.height, snapshotChunks(state))
+      this.#snapshotHeight = tip.height
+    } finally {
+      this.#snapshotting = false
+    }
+  }
+
+  /** The run with the block of this height, from the store. */
+  runAt(height: number): FinalRun | undefined {
+    if (height < 1 || height > this.tip.height) return undefined
+    const [run] = this.store.runs(height, { maxRuns: 1, maxBytes: 0 })
+    if (!run) return undefined
+    const decoded = decodeRun(run.bytes)
+    invariant(decoded, `block ${height} cannot be read`)
+    return decoded
+  }
+}
+
+function decidingIn({ epoch, committee }: State): Deciding {
+  return { epoch, committee: committeeDigest(committee) }
+}

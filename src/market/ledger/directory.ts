@@ -1,0 +1,152 @@
+/**
+ * Where the hosts are that the chain names by their keys. A host's contact is known from whatever it says here, and, of
+ * neighbours in the overlay, from that; of all others there is a signed record in the overlay (`dht/store/records.ts`), which
+ * each banker writes and renews. So there is no other list of addresses to keep, it works on every overlay, and what is
+ * wrong in a record is at worst a dead contact: whoever is reached must have the host's key.
+ */
+import { Type } from 'typebox'
+import { decode, encode } from '../../core/cbor.ts'
+import { checker } from '../../core/codec.ts'
+import type { Env } from '../../core/env.ts'
+import { errorMessage } from '../../core/errors.ts'
+import { MAX_KNOWN_PEERS } from '../../core/limits.ts'
+import type { Overlay } from '../../dht/overlay.ts'
+import type { Records } from '../../dht/store/records.ts'
+import { CappedMap } from '../../net/capped-map.ts'
+import { type Contact, contactAt } from '../../net/contact.ts'
+import { isCanonicalIp } from '../../net/ip.ts'
+import type { PublicKey } from './keys.ts'
+
+const NAME = 'ledger'
+const LIFE_MS = 3 * 3_600_000
+const RENEW_MS = 3_600_000
+/** After it could not be written. */
+const RETRY_MS = 5_000
+/** Between two searches for one host. */
+const SEARCH_AGAIN_MS = 2_000
+
+const PlaceSchema = Type.Tuple([
+  Type.String({ minLength: 2, maxLength: 45 }),
+  Type.Integer({ minimum: 1, maximum: 65_535 }),
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+])
+const placeChecker = checker(PlaceSchema)
+
+/** How host keys and peer ids belong together. */
+export interface Names {
+  /** Undefined: the peer has no key of the ledger's kind. */
+  hostOf(peer: string): PublicKey | undefined
+  peerOf(host: PublicKey): string
+}
+
+export interface DirectoryPorts {
+  readonly env: Env
+  readonly overlay: Pick<Overlay, 'self' | 'neighbours'>
+  readonly records: Pick<Records, 'publish' | 'resolve'>
+  readonly names: Names
+}
+
+export class Directory {
+  readonly #ports: DirectoryPorts
+  readonly #heard = new CappedMap<PublicKey, Contact>(MAX_KNOWN_PEERS)
+  readonly #searchedAtMs = new CappedMap<PublicKey, number>(MAX_KNOWN_PEERS)
+  readonly #searching = new Map<PublicKey, Promise<Contact | undefined>>()
+  /** Told to be gone: the neighbours may not know it yet. */
+  readonly #gone = new CappedMap<string, true>(MAX_KNOWN_PEERS)
+  #publishes = false
+  #cancelRenewal = () => {}
+  #stopped = false
+
+  constructor(ports: DirectoryPorts) {
+    this.#ports = ports
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#cancelRenewal()
+  }
+
+  /** A host has spoken, over a connection that shows who it is. */
+  heard(peer: string, contact: Contact | undefined): PublicKey | undefined {
+    const host = this.#ports.names.hostOf(peer)
+    if (host !== undefined && contact !== undefined) this.#heard.set(host, contact)
+    return host
+  }
+
+  /** Nobody answered there, or somebody else. */
+  failed(host: PublicKey, contact: Contact): void {
+    if (this.#heard.get(host) === contact) this.#heard.delete(host)
+    this.#gone.set(lifeOf(contact), true)
+  }
+
+  /** As far as is known without asking anybody. */
+  known(host: PublicKey): Contact | undefined {
+    const heard = this.#heard.get(host)
+    if (heard) return heard
+    const peer = this.#ports.names.peerOf(host)
+    return this.#ports.overlay.neighbours().find((one) => one.peer === peer && !this.#gone.get(lifeOf(one)))
+  }
+
+  /** Looks for the host's record, if it is not known. Never rejects. */
+  async find(host: PublicKey): Promise<Contact | undefined> {
+    const known = this.known(host)
+    if (known) return known
+    const nowMs = this.#ports.env.clock.now()
+    const running = this.#searching.get(host)
+    if (running) return running
+    if (nowMs - (this.#searchedAtMs.get(host) ?? Number.NEGATIVE_INFINITY) < SEARCH_AGAIN_MS) return undefined
+    this.#searchedAtMs.set(host, nowMs)
+    const search = this.#search(host).finally(() => this.#searching.delete(host))
+    this.#searching.set(host, search)
+    return search
+  }
+
+  async #search(host: PublicKey): Promise<Contact | undefined> {
+    const { records, names } = this.#ports
+    try {
+      const found = await records.resolve(Buffer.from(host, 'hex'), NAME)
+      const place = found && decode(found.value)
+      if (!placeChecker.check(place)) return undefined
+      const [ip, port, incarnation] = place
+      if (!isCanonicalIp(ip)) return undefined
+      const contact = Object.freeze(contactAt({ peer: names.peerOf(host), ip, port, incarnation }, 0))
+      if (this.#gone.get(lifeOf(contact))) return undefined
+      if (!this.#heard.get(host)) this.#heard.set(host, contact)
+      return contact
+    } catch {
+      return undefined // another search may be luckier
+    }
+  }
+
+  /** Neighbours in the overlay, in its order: they follow the chain, as all do. */
+  neighbours(): readonly Contact[] {
+    const { overlay } = this.#ports
+    return overlay.neighbours().filter(({ peer }) => peer !== overlay.self?.peer)
+  }
+
+  /** From now on others find this host by its record. */
+  publish(): void {
+    if (this.#publishes) return
+    this.#publishes = true
+    void this.#renew()
+  }
+
+  async #renew(): Promise<void> {
+    const { env, overlay, records } = this.#ports
+    const { self } = overlay
+    let nextMs = RETRY_MS
+    try {
+      if (self) {
+        await records.publish(NAME, encode([self.ip, self.port, self.incarnation]), { expiresAfterMs: LIFE_MS })
+        nextMs = RENEW_MS
+      }
+    } catch (error) {
+      env.log.debug('the record of this banker could not be written', { reason: errorMessage(error) })
+    }
+    if (!this.#stopped) this.#cancelRenewal = env.clock.timer(nextMs, () => void this.#renew())
+  }
+}
+
+function lifeOf({ peer, incarnation }: Contact): string {
+  return `${peer} ${incarnation}`
+}

@@ -1,0 +1,152 @@
+/**
+ * A host's seat in the committee: one member for each epoch that it sits in, with its vote log. When that log is rotten the
+ * host does not know what it has said, so it does not vote before it has asked the others how far they are, and then in later
+ * views only.
+ */
+
+import { encode } from '../../core/cbor.ts'
+import type { Env } from '../../core/env.ts'
+import { errorMessage } from '../../core/errors.ts'
+import type { DiskFs } from '../../dht/store/disk/fs.ts'
+import type { Chain } from './chain.ts'
+import { committeeOf as consensusCommittee } from './consensus/committee.ts'
+import type { Evidence, FinalRun } from './consensus/messages.ts'
+import type { Courier } from './courier.ts'
+import type { KeyPair, Verify } from './keys.ts'
+import { Member } from './member.ts'
+import type { Mempool } from './mempool.ts'
+import type { Asked } from './messages.ts'
+import { payloadDigest } from './payload.ts'
+import { beginVoteLog, type LogOwner, type OpenedLog, openVoteLog, removeOldLogs } from './vote-log.ts'
+
+/** Between two questions how far the others are. */
+const ASK_AGAIN_MS = 2000
+
+export interface SeatPorts {
+  readonly env: Env
+  readonly chain: Chain
+  readonly courier: Courier
+  readonly verify: Verify
+  readonly key: KeyPair
+  readonly pool: Mempool
+  readonly fs: DiskFs
+  readonly dir: string
+  readonly viewMs: number
+  /** `RollCall.highestView`. */
+  highestView(): Promise<number | undefined>
+  runsFrom(height: number): FinalRun[]
+  finalized(run: FinalRun): void
+  evidence(evidence: Evidence): void
+  /** Why this host does not vote although it has a seat; undefined: it does. */
+  broken(why: string | undefined): void
+}
+
+export class Seat {
+  readonly #ports: SeatPorts
+  /** At work. */
+  member: Member | undefined
+  /** Counts changes: what began before one ends without effect. */
+  #turn = 0
+  /** One after the other, as they are for one directory. */
+  #last: Promise<void> = Promise.resolve()
+
+  constructor(ports: SeatPorts) {
+    this.#ports = ports
+  }
+
+  /** The seat of the chain's present epoch. */
+  take(): void {
+    const turn = ++this.#turn
+    const left = this.#leave()
+    this.#last = this.#last
+      .then(() => left)
+      .then(() => this.#sit(turn))
+      .catch((error) => this.#fail(error))
+  }
+
+  leave(): Promise<void> {
+    this.#turn++
+    const left = this.#leave()
+    this.#last = this.#last.then(() => left)
+    return this.#last
+  }
+
+  /** What others are told of it. */
+  shown(): Pick<Asked, 'voted' | 'left'> {
+    const { votedToFinalize: voted, highestCertificate: left } = this.member ?? {}
+    return { ...(voted && { voted: encode(voted) }), ...(left && { left: encode(left) }) }
+  }
+
+  async #leave(): Promise<void> {
+    const { member } = this
+    this.member = undefined
+    await member?.stop()
+  }
+
+  async #sit(turn: number): Promise<void> {
+    const { env, chain, courier, verify, key, pool, fs, dir, viewMs, ...ports } = this.#ports
+    if (turn !== this.#turn) return
+    const { network, epoch, committee: hosts, base } = chain
+    const owner: LogOwner = { network, epoch, member: key.publicKey }
+    const opened = await this.#open(owner, turn)
+    if (turn !== this.#turn || !opened) {
+      await opened?.log.close()
+      return
+    }
+    const self = hosts.indexOf(key.publicKey)
+    const committee = consensusCommittee({
+      network,
+      epoch,
+      members: hosts.length,
+      self,
+      firstLeader: Number.parseInt(base.digest.slice(0, 8), 16) % hosts.length,
+      base,
+      viewMs,
+      payloadDigest,
+      sign: (statement) => key.sign(statement),
+    })
+    const others = hosts.filter((host) => host !== key.publicKey)
+    const member = new Member({
+      env,
+      committee,
+      hosts,
+      verify,
+      chain,
+      pool,
+      opened,
+      ...ports,
+      send: (to, messages) => courier.say(to === 'all' ? others : [hosts[to]!], epoch, messages),
+      failed: (error) => this.#fail(error),
+    })
+    this.member = member
+    ports.broken(undefined)
+    member.start()
+    if (epoch === 0) return
+    chain.store.sync()
+    await removeOldLogs(fs, dir, epoch)
+  }
+
+  async #open(owner: LogOwner, turn: number): Promise<OpenedLog | undefined> {
+    const { env, fs, dir, chain, broken, highestView } = this.#ports
+    const opened = await openVoteLog(fs, dir, owner)
+    if (opened !== 'rotten') return opened
+    if (chain.committee.length === 1) {
+      broken(`the vote log in ${dir} is damaged, and there is no other banker: restore it, or move it away to go on`)
+      return undefined
+    }
+    env.log.error('the vote log is damaged: this banker does not vote before it has caught up', { dir })
+    broken('the vote log of this banker is damaged: it does not vote before it has caught up with the others')
+    while (turn === this.#turn) {
+      const view = await highestView()
+      // It may have been in the view after that, and said something there.
+      if (view !== undefined && turn === this.#turn) return beginVoteLog(fs, dir, owner, view + 2)
+      await env.clock.sleep(ASK_AGAIN_MS)
+    }
+    return undefined
+  }
+
+  #fail(error: unknown): void {
+    this.member = undefined
+    this.#ports.broken(`this banker does not vote: ${errorMessage(error)}`)
+  }
+}

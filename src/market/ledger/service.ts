@@ -1,0 +1,365 @@
+/**
+ * The ledger of a host: the finalized chain, kept up by following others or by a seat in the committee; epochs, in which seats
+ * come and go; and what others ask of it. `ledger.ts` is what the host's own user sees of it.
+ *
+ *   chain (final) <--- follower: runs from others          while this host has no seat, or is an epoch behind
+ *      |      ^------- member: consensus of this epoch     while it has one
+ *      v
+ *   submissions, reads, receipts
+ */
+import type { Env } from '../../core/env.ts'
+import { ChoraleError, errorMessage } from '../../core/errors.ts'
+import type { Key } from '../../core/ids.ts'
+import type { DiskFs } from '../../dht/store/disk/fs.ts'
+import type { Sender, Transport } from '../../net/transport.ts'
+import { Chain } from './chain.ts'
+import type { ChainStore } from './chain-store.ts'
+import { MAX_ANSWER_BYTES, MAX_ANSWER_RUNS } from './consensus/catch-up.ts'
+import type { Evidence, FinalRun, Message } from './consensus/messages.ts'
+import { Courier } from './courier.ts'
+import type { Directory } from './directory.ts'
+import { dutiesOf } from './duties.ts'
+import { Follower } from './follower.ts'
+import { encodeGenesis, type Genesis } from './genesis.ts'
+import type { KeyPair, PublicKey, Verify } from './keys.ts'
+import type { Ledger } from './ledger.ts'
+import { Mempool } from './mempool.ts'
+import {
+  Ask,
+  type Asked,
+  AskGenesis,
+  decodeRun,
+  decodeSaid,
+  Follow,
+  Hand,
+  type Handed,
+  MAX_BULK_BYTES,
+  MAX_FETCHED_RUNS,
+  MAX_SMALL_BYTES,
+  Runs,
+  type Said,
+  Say,
+  SayBulk,
+} from './messages.ts'
+import { haltLine, RollCall } from './roll-call.ts'
+import { Seat } from './seat.ts'
+import { atBlock } from './state/apply.ts'
+import { Submissions } from './submissions.ts'
+import { LedgerView } from './view.ts'
+import { Waiters } from './waiters.ts'
+
+/** Three times the bound on a message's delay, worldwide. */
+export const VIEW_MS = 1500
+/** How often a host looks whether anything is due, and who answers. */
+const ROUND_MS = 5000
+/** What was brought in and is not final is brought again by others after so long. */
+const MAX_FOLLOWERS = 256
+
+export interface LedgerPorts {
+  readonly env: Env
+  readonly transport: Transport
+  readonly directory: Directory
+  readonly genesis: Genesis
+  /** This host's own: it signs votes and signs of life. */
+  readonly host: KeyPair
+  readonly verify: Verify
+  /** Of this network's chain, or empty. */
+  readonly store: ChainStore
+  /** Where vote logs are kept. */
+  readonly fs: DiskFs
+  readonly dir: string
+  /** How long a view may take; default `VIEW_MS`. */
+  readonly viewMs?: number
+}
+
+const COUNTERS = [
+  'badMessages', // bytes that are no message of consensus
+  'badSignatures', // a message with a signature that is not good
+  'strangers', // consensus from a host without a seat
+  'wrongLedgers', // of another genesis
+  'refusedRuns', // finalized blocks without a quorum
+  'refusedOperations', // handed in, and of no use
+  'fullQueues', // operations refused for want of room
+  'evidence', // bankers caught lying
+] as const
+export type LedgerCounter = (typeof COUNTERS)[number]
+
+export interface LedgerService {
+  readonly ledger: Ledger
+  /** Begins to follow, or takes its seat. Requests are answered from creation on. */
+  start(): void
+  stop(): Promise<void>
+  counters(): Readonly<Record<LedgerCounter, number>>
+}
+
+/** Replays what is stored. Throws `mismatch` when the store holds what no committee can have decided, and `io`. */
+export function createLedger(ports: LedgerPorts): LedgerService {
+  return new Service(ports)
+}
+
+class Service implements LedgerService {
+  readonly ledger: Ledger
+  readonly #ports: LedgerPorts
+  readonly #env: Env
+  readonly #chain: Chain
+  readonly #pool: Mempool
+  readonly #courier: Courier
+  readonly #follower: Follower
+  readonly #submissions: Submissions
+  readonly #rollCall: RollCall
+  readonly #seat: Seat
+  readonly #waiters: Waiters
+  readonly #counters = Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Record<LedgerCounter, number>
+  #halted: string | undefined
+  /** What a round has found to be wrong, whoever answers. */
+  #broken: string | undefined
+  #running = false
+  #cancelRound = () => {}
+
+  constructor(ports: LedgerPorts) {
+    const { env, transport, directory, genesis, store, verify, host } = ports
+    this.#ports = ports
+    this.#env = { clock: env.clock, random: env.random.fork('ledger'), log: env.log.child('ledger') }
+    this.#chain = new Chain(genesis, store, verify)
+    this.#chain.replay()
+    const chain = this.#chain
+    this.#pool = new Mempool(verify)
+    this.#courier = new Courier(this.#env, transport, directory, chain.network)
+    const shared = { env: this.#env, chain, courier: this.#courier, verify, host: host.publicKey }
+    const fetchFrom = (from: PublicKey) => this.#follower.fetchFrom(from)
+    this.#rollCall = new RollCall({ ...shared, own: () => this.#asked(), fetchFrom })
+    this.#follower = new Follower({
+      ...shared,
+      take: (run) => this.#takeRun(run),
+      isHurried: () => this.#submissions.size > 0,
+    })
+    this.#submissions = new Submissions({
+      ...shared,
+      offer: (bytes) => this.#offer(bytes),
+      freshen: (signal) => this.#rollCall.freshen(signal),
+      behind: (from) => void fetchFrom(from),
+    })
+    this.#seat = new Seat({
+      ...shared,
+      key: host,
+      pool: this.#pool,
+      fs: ports.fs,
+      dir: ports.dir,
+      viewMs: ports.viewMs ?? VIEW_MS,
+      highestView: () => this.#rollCall.highestView(),
+      runsFrom: (height) => this.#runsFrom(height),
+      finalized: (run) => this.#append(run),
+      evidence: (found) => this.#onEvidence(found),
+      broken: (why) => {
+        this.#broken = why
+      },
+    })
+    this.#waiters = new Waiters(this.#env, chain, MAX_FOLLOWERS)
+    this.ledger = new LedgerView({
+      chain,
+      rollCall: this.#rollCall,
+      submissions: this.#submissions,
+      host: host.publicKey,
+      consensusView: () => this.#seat.member?.view ?? chain.tip.view + 1,
+      pending: () => (this.#seat.member ? this.#pool.size : this.#submissions.size),
+      heardHeight: () => this.#follower.heardHeight,
+      halted: () => this.#broken ?? this.#halted,
+    })
+    chain.events.on('block', () => this.#onBlock())
+    chain.events.on('epoch', () => this.#onEpoch())
+    this.#answer()
+  }
+
+  start(): void {
+    this.#running = true
+    this.#onEpoch()
+    this.#round()
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false
+    this.#cancelRound()
+    this.#follower.stop()
+    this.#submissions.stop()
+    this.#waiters.stop()
+    await this.#seat.leave()
+  }
+
+  counters(): Readonly<Record<LedgerCounter, number>> {
+    return { ...this.#counters, refusedRuns: this.#follower.refused }
+  }
+
+  /** A host with a seat decides; one without follows. */
+  #onEpoch(): void {
+    if (!this.#running) return
+    const { committee } = this.#chain
+    if (committee.includes(this.#ports.host.publicKey)) {
+      this.#follower.stop()
+      this.#ports.directory.publish()
+      this.#seat.take()
+    } else {
+      void this.#seat.leave()
+      this.#follower.start()
+    }
+    this.#attend()
+  }
+
+  #onBlock(): void {
+    this.#halted = undefined
+    if (this.#pool.size > 0) this.#pool.settle(this.#stateNow())
+    this.#chain.keepSnapshot().catch((error) => {
+      this.#env.log.warn('the state could not be kept', { reason: errorMessage(error) })
+    })
+  }
+
+  /** What is due is brought in; and bankers, and those whom nobody answers, look who is there. */
+  #round(): void {
+    if (!this.#running) return
+    this.#attend()
+    void this.#look()
+    this.#cancelRound = this.#env.clock.timer(ROUND_MS * (0.8 + 0.4 * this.#env.random.next()), () => this.#round())
+  }
+
+  #attend(): void {
+    const { state } = this.#chain
+    const banker = state.bankers.get(this.#ports.host.publicKey)
+    if (banker?.candidate) this.#ports.directory.publish()
+    const due = dutiesOf(state, this.#ports.host, this.#env.clock.now())
+    if (due.length > 0) this.#submissions.bring(due)
+  }
+
+  async #look(): Promise<void> {
+    const { committee, epoch, tip } = this.#chain
+    const mayWait = this.#submissions.size > 0 || this.#follower.failures > 1
+    if (!(this.#seat.member || mayWait) || committee.length === 1) {
+      if (committee.length > 1) this.#halted = undefined
+      if (this.#seat.member || !mayWait) return
+    }
+    const { answers, seats, quorum } = await this.#rollCall.call()
+    if (this.#chain.epoch !== epoch) return
+    const before = this.#halted
+    this.#halted = haltLine(answers.size, seats, quorum)
+    if (before !== undefined && this.#halted === undefined) this.#seat.member?.probe()
+    for (const [banker, answer] of answers) {
+      if (answer.epoch > epoch || (answer.height > tip.height && this.#chain.tip.height === tip.height)) {
+        await this.#follower.fetchFrom(banker)
+      }
+    }
+  }
+
+  /** A checked run of this epoch. */
+  #takeRun(run: FinalRun): boolean {
+    const { height } = this.#chain.tip
+    const { member } = this.#seat
+    // Its step must know what is final.
+    if (member) member.hear(member.committee.self, { type: 'answer', runs: [run], certificates: [], blocks: [] })
+    else this.#append(run)
+    return this.#chain.tip.height > height
+  }
+
+  #append(run: FinalRun): void {
+    try {
+      this.#chain.append(run)
+    } catch (error) {
+      this.#broken = errorMessage(error)
+      this.#env.log.error('the chain cannot go on', { reason: this.#broken })
+      void this.#seat.leave()
+      throw error
+    }
+  }
+
+  #onEvidence(evidence: Evidence): void {
+    this.#counters.evidence++
+    const host = this.#chain.committee[evidence.member]!
+    this.#env.log.warn('a banker has said two things of which it may say one', { host, view: evidence.view })
+    this.#chain.store.keepEvidence(this.#chain.epoch, host, evidence)
+  }
+
+  #stateNow() {
+    const { state } = this.#chain
+    const blockTimeMs = Math.max(state.timeMs, Math.floor(this.#env.clock.now()))
+    return atBlock(state, { height: state.height + 1, blockTimeMs })
+  }
+
+  #offer(bytes: Uint8Array): Handed {
+    const answer = this.#pool.offer(bytes, this.#stateNow())
+    if (answer === 'busy') this.#counters.fullQueues++
+    else if (answer !== 'waits') this.#counters.refusedOperations++
+    return answer
+  }
+
+  #runsFrom(height: number): FinalRun[] {
+    const limit = { maxRuns: MAX_ANSWER_RUNS, maxBytes: MAX_ANSWER_BYTES }
+    return this.#chain.store.runs(height, limit).flatMap(({ bytes }) => decodeRun(bytes) ?? [])
+  }
+
+  #asked(): Asked {
+    const { epoch, tip } = this.#chain
+    return { epoch, height: tip.height, ...this.#seat.shown() }
+  }
+
+  // ---- what others ask
+
+  #answer(): void {
+    const { transport } = this.#ports
+    const chain = this.#chain
+    transport.handle(Say, (said, { from }) => this.#onSaid(said, from))
+    transport.handle(SayBulk, (said, { from }) => this.#onSaid(said, from))
+    transport.handle(Hand, ({ network, operations }, { from }) => {
+      this.#require(network, from)
+      if (!this.#seat.member) throw new ChoraleError('busy', 'this host has no seat')
+      const answers = operations.map((bytes) => this.#offer(bytes))
+      if (answers.includes('waits')) this.#seat.member.refresh()
+      return { answers }
+    })
+    transport.handle(Ask, ({ network }, { from }) => {
+      this.#require(network, from)
+      return this.#asked()
+    })
+    transport.handle(Follow, async ({ network, above, waitMs }, { from }) => {
+      this.#require(network, from)
+      if (chain.tip.height <= above) await this.#waiters.wait(above, waitMs)
+      const limit = { maxRuns: MAX_ANSWER_RUNS, maxBytes: MAX_SMALL_BYTES }
+      const runs = chain.store.runs(above + 1, limit).map(({ bytes }) => bytes)
+      const fit = runs.every((bytes) => bytes.length <= MAX_SMALL_BYTES)
+      return { height: chain.tip.height, runs: fit ? runs : [] }
+    })
+    transport.handle(Runs, ({ network, above }, { from }) => {
+      this.#require(network, from)
+      const limit = { maxRuns: MAX_FETCHED_RUNS, maxBytes: MAX_BULK_BYTES }
+      return { runs: chain.store.runs(above + 1, limit).map(({ bytes }) => bytes) }
+    })
+    transport.handle(AskGenesis, () => ({ genesis: encodeGenesis(chain.genesis) }))
+  }
+
+  /** The host that asks, if it is of this ledger. */
+  #require(network: Key, { peer, contact }: Sender): PublicKey | undefined {
+    if (network === this.#chain.network) return this.#ports.directory.heard(peer, contact)
+    this.#counters.wrongLedgers++
+    throw new ChoraleError('wrong-network', `this host keeps the ledger ${this.#chain.network.slice(0, 16)}`)
+  }
+
+  #onSaid({ network, epoch, messages }: Said, from: Sender): Record<string, never> {
+    const host = this.#require(network, from)
+    const { committee, epoch: own } = this.#chain
+    if (host === undefined) return {}
+    if (epoch > own && from.contact) void this.#follower.fetch(from.contact)
+    const { member } = this.#seat
+    const index = epoch === own ? committee.indexOf(host) : -1
+    if (epoch === own && index < 0) this.#counters.strangers++
+    for (const bytes of messages) {
+      const message = decodeSaid(bytes)
+      if (!message) this.#counters.badMessages++
+      else if (epoch < own) this.#help(host, epoch, message)
+      else if (member && index >= 0 && !member.hear(index, message)) this.#counters.badSignatures++
+    }
+    return {}
+  }
+
+  /** A banker of an epoch that is over does not know that yet. */
+  #help(host: PublicKey, epoch: number, message: Message): void {
+    if (message.type !== 'fetch') return
+    const runs = this.#runsFrom(message.height)
+    if (runs.length > 0) this.#courier.say([host], epoch, [{ type: 'answer', runs, certificates: [], blocks: [] }])
+  }
+}

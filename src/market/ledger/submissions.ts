@@ -1,0 +1,245 @@
+/**
+ * Operations that were submitted at this host: brought to all bankers, brought again until they are final, and answered with
+ * their receipts. A host needs no seat for that.
+ */
+import type { Env } from '../../core/env.ts'
+import { ChoraleError } from '../../core/errors.ts'
+import { hashKey, type Key } from '../../core/ids.ts'
+import { MAX_WAITING_OPERATIONS, MAX_WAITING_PER_ACCOUNT } from '../../core/limits.ts'
+import { placeOf, receiptAt } from './archive.ts'
+import type { Chain, FinalBlock } from './chain.ts'
+import type { Courier } from './courier.ts'
+import type { PublicKey, Verify } from './keys.ts'
+import type { Outcome } from './ledger.ts'
+import { expectedIn } from './mempool.ts'
+import { Hand, type Handed, MAX_HANDED, MAX_SMALL_BYTES } from './messages.ts'
+import { receiptOf } from './receipt/receipt.ts'
+import { decodeOperation, type Operation, signaturesFault } from './state/operation.ts'
+import type { Refusal } from './state/refusal.ts'
+
+/** What comes within so short a time goes together. */
+const GATHER_MS = 3
+const AGAIN_MS = 1500
+const HAND_TIMEOUT_MS = 5000
+
+export interface SubmissionsPorts {
+  readonly env: Env
+  readonly chain: Chain
+  readonly courier: Courier
+  readonly verify: Verify
+  readonly host: PublicKey
+  /** Into this host's own queue, if it has a seat. */
+  offer(bytes: Uint8Array): Handed
+  /** Resolves when the chain here shows all that was final at the call. */
+  freshen(signal: AbortSignal): Promise<void>
+  /** A banker knows more of the chain than this host. */
+  behind(host: PublicKey): void
+}
+
+interface Pending {
+  readonly bytes: Uint8Array
+  readonly operation: Operation
+  readonly waiters: Set<(outcome: Outcome) => void>
+  sentAtMs: number
+  /** The best that a banker has said. */
+  answer: 'waits' | 'busy' | 'none'
+}
+
+export class Submissions {
+  readonly #ports: SubmissionsPorts
+  readonly #pending = new Map<Key, Pending>()
+  #gathering = false
+  #cancelAgain: (() => void) | undefined
+  readonly #forget: () => void
+
+  constructor(ports: SubmissionsPorts) {
+    this.#ports = ports
+    this.#forget = ports.chain.events.on('block', (block) => this.#onBlock(block))
+  }
+
+  get size(): number {
+    return this.#pending.size
+  }
+
+  stop(): void {
+    this.#forget()
+    this.#cancelAgain?.()
+  }
+
+  async submit(bytes: Uint8Array, signal: AbortSignal): Promise<Outcome> {
+    const { chain, verify } = this.#ports
+    const operation = decodeOperation(bytes)
+    if (typeof operation === 'string') return refused(operation)
+    if (operation.network !== chain.network) return refused('wrong-network')
+    if (signaturesFault(operation, verify)) return refused('bad-signature')
+    let known = this.#known(operation, bytes)
+    if (known === 'not-yet') {
+      await this.#ports.freshen(signal) // this copy may lag
+      known = this.#known(operation, bytes)
+    }
+    if (known === 'not-yet') return refused(hasAccount(chain, operation) ? 'nonce-gap' : 'no-account')
+    if (known) return known
+    if (this.#pending.size >= MAX_WAITING_OPERATIONS) {
+      throw new ChoraleError('busy', `${this.#pending.size} operations wait at this node: try again later`)
+    }
+    return this.#wait(operation, bytes, signal)
+  }
+
+  /** To all bankers once; nobody waits for it. */
+  bring(operations: readonly Uint8Array[]): void {
+    const { chain } = this.#ports
+    for (const host of chain.committee) for (const group of groups(operations)) void this.#hand(host, group)
+  }
+
+  /** What is known of it already. `not-yet`: it cannot come in yet. Undefined: it may. */
+  #known(operation: Operation, bytes: Uint8Array): Outcome | 'not-yet' | undefined {
+    const { chain } = this.#ports
+    const { account, nonce, action } = operation
+    const expected = expectedIn(chain.state, operation)
+    if (nonce < expected) {
+      const place = placeOf(chain, account, nonce, bytes)
+      const receipt = place && receiptAt(chain, place)
+      if (receipt) return { result: receipt.result, receipt }
+      return refused(action.kind === 'open' ? 'account-exists' : 'replayed')
+    }
+    if (nonce > expected && !this.#areWaiting(account, expected, nonce)) return 'not-yet'
+    if (nonce === expected && action.kind !== 'open' && !hasAccount(chain, operation)) return 'not-yet'
+    return undefined
+  }
+
+  /** Are all of an account's operations between these numbers on their way from here? */
+  #areWaiting(account: PublicKey, from: number, until: number): boolean {
+    if (until - from > MAX_WAITING_PER_ACCOUNT) return false
+    const waiting = new Set<number>()
+    for (const { operation } of this.#pending.values()) if (operation.account === account) waiting.add(operation.nonce)
+    for (let number = from; number < until; number++) if (!waiting.has(number)) return false
+    return true
+  }
+
+  #wait(operation: Operation, bytes: Uint8Array, signal: AbortSignal): Promise<Outcome> {
+    const hash = hashKey(bytes)
+    let pending = this.#pending.get(hash)
+    if (!pending) {
+      pending = { bytes, operation, waiters: new Set(), sentAtMs: Number.NEGATIVE_INFINITY, answer: 'none' }
+      this.#pending.set(hash, pending)
+      this.#gather()
+    }
+    const { waiters } = pending
+    return new Promise((resolve, reject) => {
+      const settle = (outcome: Outcome) => {
+        signal.removeEventListener('abort', giveUp)
+        resolve(outcome)
+      }
+      const giveUp = () => {
+        waiters.delete(settle)
+        const late = this.#pending.get(hash)
+        if (waiters.size === 0) this.#pending.delete(hash)
+        reject(lateError(late?.answer ?? 'none'))
+      }
+      waiters.add(settle)
+      if (signal.aborted) giveUp()
+      else signal.addEventListener('abort', giveUp, { once: true })
+    })
+  }
+
+  #gather(): void {
+    if (this.#gathering) return
+    this.#gathering = true
+    this.#ports.env.clock.timer(GATHER_MS, () => {
+      this.#gathering = false
+      this.#send()
+    })
+  }
+
+  /** What was not sent lately. */
+  #send(): void {
+    const { env, chain } = this.#ports
+    const nowMs = env.clock.now()
+    const due = [...this.#pending.values()].filter(({ sentAtMs }) => nowMs - sentAtMs >= AGAIN_MS)
+    for (const pending of due) pending.sentAtMs = nowMs
+    for (const host of chain.committee)
+      for (const group of groups(due.map(({ bytes }) => bytes))) void this.#hand(host, group)
+    if (this.#pending.size === 0) return
+    this.#cancelAgain ??= env.clock.timer(AGAIN_MS, () => {
+      this.#cancelAgain = undefined
+      this.#send()
+    })
+  }
+
+  async #hand(host: PublicKey, operations: readonly Uint8Array[]): Promise<void> {
+    const { chain, courier, offer, behind } = this.#ports
+    let answers: readonly Handed[]
+    try {
+      if (host === this.#ports.host) answers = operations.map(offer)
+      else {
+        const message = { network: chain.network, operations: [...operations] }
+        answers = (await courier.ask(host, Hand, message, { timeoutMs: HAND_TIMEOUT_MS })).answers
+      }
+    } catch {
+      return // it is brought again
+    }
+    for (const [index, answer] of answers.entries()) {
+      const pending = operations[index] && this.#pending.get(hashKey(operations[index]))
+      if (!pending) continue
+      if (answer === 'waits') pending.answer = 'waits'
+      else if (answer === 'busy') pending.answer = pending.answer === 'waits' ? 'waits' : 'busy'
+      else behind(host) // it was good as far as this host knew
+    }
+  }
+
+  #onBlock({ height, payload, sealed }: FinalBlock): void {
+    if (this.#pending.size === 0) return
+    const { network } = this.#ports.chain
+    for (const [index, bytes] of payload.operations.entries()) {
+      const hash = hashKey(bytes)
+      const pending = this.#pending.get(hash)
+      if (!pending) continue
+      const receipt = receiptOf(network, sealed(), payload, index)
+      this.#settle(hash, pending, { result: receipt.result, receipt })
+    }
+    const { state } = this.#ports.chain
+    if (state.height !== height) return // more blocks of the same run follow
+    for (const [hash, pending] of this.#pending) {
+      const { operation } = pending
+      if (operation.nonce >= expectedIn(state, operation)) continue
+      // Another one with its number was faster.
+      this.#settle(hash, pending, refused(operation.action.kind === 'open' ? 'account-exists' : 'replayed'))
+    }
+  }
+
+  #settle(hash: Key, { waiters }: Pending, outcome: Outcome): void {
+    this.#pending.delete(hash)
+    for (const settle of waiters) settle(outcome)
+  }
+}
+
+function refused(result: Refusal): Outcome {
+  return { result, receipt: undefined }
+}
+
+function hasAccount(chain: Chain, { account }: Operation): boolean {
+  return chain.state.accounts.get(account) !== undefined
+}
+
+function lateError(answer: Pending['answer']): ChoraleError {
+  if (answer === 'busy') return new ChoraleError('busy', 'the queues of the bankers are full: try again later')
+  if (answer === 'none') return new ChoraleError('unreachable', 'no banker can be reached: the operation is not in')
+  const what = 'it is not final yet: it may still come in, so only the same bytes are safe to submit again'
+  return new ChoraleError('timeout', what)
+}
+
+/** As many as one message holds. */
+function groups(operations: readonly Uint8Array[]): Uint8Array[][] {
+  const made: Uint8Array[][] = []
+  let room = 0
+  for (const bytes of operations) {
+    const last = made.at(-1)
+    if (last && bytes.length <= room && last.length < MAX_HANDED) last.push(bytes)
+    else {
+      made.push([bytes])
+      room = MAX_SMALL_BYTES
+    }
+    room -= bytes.length + 4
+  }
+  return made
+}

@@ -1,0 +1,88 @@
+/** What a host's own user sees of the ledger, and does with it. */
+import type { Key } from '../../core/ids.ts'
+import { historyOf, receiptFileAt } from './archive.ts'
+import type { Chain } from './chain.ts'
+import type { Genesis } from './genesis.ts'
+import type { PublicKey } from './keys.ts'
+import type { AccountView, HistoryEntry, Ledger, LedgerStatus, Outcome, Place } from './ledger.ts'
+import type { ReceiptFile } from './receipt/receipt.ts'
+import type { RollCall } from './roll-call.ts'
+import type { Escrow } from './state/state.ts'
+import type { Submissions } from './submissions.ts'
+
+export interface LedgerViewPorts {
+  readonly chain: Chain
+  readonly rollCall: RollCall
+  readonly submissions: Submissions
+  readonly host: PublicKey
+  consensusView(): number
+  pending(): number
+  heardHeight(): number
+  halted(): string | undefined
+}
+
+export class LedgerView implements Ledger {
+  readonly genesis: Genesis
+  readonly network: Key
+  readonly #ports: LedgerViewPorts
+
+  constructor(ports: LedgerViewPorts) {
+    this.#ports = ports
+    this.genesis = ports.chain.genesis
+    this.network = ports.chain.network
+  }
+
+  status(): LedgerStatus {
+    const { chain, host, consensusView, pending, heardHeight, halted } = this.#ports
+    const { state, tip } = chain
+    const { epoch, committee, minted, burnt, accounts } = state
+    const index = committee.indexOf(host)
+    return {
+      height: tip.height,
+      view: consensusView(),
+      epoch,
+      blockTimeMs: state.timeMs,
+      committee,
+      seat: index < 0 ? undefined : index,
+      minted,
+      burnt,
+      accounts: accounts.size,
+      pending: pending(),
+      lag: Math.max(0, heardHeight() - tip.height),
+      halted: halted(),
+    }
+  }
+
+  async account(account: PublicKey, { signal }: { readonly signal: AbortSignal }): Promise<AccountView | undefined> {
+    await this.#ports.rollCall.freshen(signal)
+    const { state } = this.#ports.chain
+    const known = state.accounts.get(account)
+    if (!known) return undefined
+    const hosts: PublicKey[] = []
+    for (const [host, owner] of state.hosts.entries()) if (owner === account) hosts.push(host)
+    return { ...known, hosts, height: state.height }
+  }
+
+  accountOf(host: PublicKey): PublicKey | undefined {
+    return this.#ports.chain.state.hosts.get(host)
+  }
+
+  escrow(id: Key): Escrow | undefined {
+    return this.#ports.chain.state.escrows.get(id)
+  }
+
+  submit(operation: Uint8Array, { signal }: { readonly signal: AbortSignal }): Promise<Outcome> {
+    return this.#ports.submissions.submit(operation, signal)
+  }
+
+  async history(
+    account: PublicKey,
+    options: { readonly limit: number; readonly before?: Place },
+  ): Promise<HistoryEntry[]> {
+    return historyOf(this.#ports.chain, account, options)
+  }
+
+  async receipt(place: Place): Promise<ReceiptFile | undefined> {
+    return receiptFileAt(this.#ports.chain, place)
+  }
+}
