@@ -31,6 +31,8 @@ export interface NetworkOptions {
   readonly reordering?: number
   /** Every message is encoded, checked and decoded, as on a wire. */
   readonly codec?: boolean
+  /** Peer ids of new hosts by their number. Default `p0`, `p1`, ... */
+  readonly peerName?: (number: number) => string
 }
 
 type AnyHandler = (message: never, delivery: Delivery) => unknown
@@ -55,6 +57,7 @@ export class SimNetwork {
       duplication: 0,
       reordering: 0,
       codec: false,
+      peerName: (number) => `p${number}`,
       ...options,
     }
     this.random = seededRandom(`${options.seed}/network`)
@@ -64,7 +67,7 @@ export class SimNetwork {
   host(address?: Address): SimHost {
     const number = this.#count++
     const fresh = {
-      peer: `p${number}`,
+      peer: this.options.peerName(number),
       ip: `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`,
       port: 4001,
       incarnation: 1,

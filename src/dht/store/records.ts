@@ -208,11 +208,13 @@ function checkName(name: string): void {
   throw new ChoraleError('usage', `the name of a record has 1 to ${MAX_RECORD_NAME_BYTES} bytes of text`)
 }
 
-function peerOf(publicKey: Uint8Array): string {
+/** The peer id of an Ed25519 key of 32 bytes. */
+export function peerOf(publicKey: Uint8Array): string {
   return base58btc.encode(new Uint8Array([...PEER_ID_PREFIX, ...publicKey])).slice(1)
 }
 
-function publicKeyOf(peer: string): Uint8Array {
+/** The 32 bytes of the key that a peer id names. Throws `usage` on what is no peer id of an Ed25519 key. */
+export function publicKeyOf(peer: string): Uint8Array {
   let bytes: Uint8Array | undefined
   try {
     bytes = base58btc.decode(`z${peer}`)

@@ -56,6 +56,8 @@ export class Chain {
   #deciding: Deciding
   /** Not final, by digest; and final ones until they are taken over. */
   readonly #ahead = new Map<Digest, Executed & { readonly height: number }>()
+  /** Blocks that were stored here had to be cut off: what this host has said may have gone with them. */
+  isCut = false
   #snapshotHeight = 0
   #snapshotting = false
 
@@ -86,13 +88,18 @@ export class Chain {
       for (const { bytes } of runs) {
         const run = decodeRun(bytes)
         if (!run || !this.#take(run, 'stored')) {
-          this.store.cut(this.tip.height)
+          this.#cut()
           return
         }
       }
       if (runs.length === 0) break
     }
-    if (this.store.height > this.tip.height) this.store.cut(this.tip.height)
+    if (this.store.height > this.tip.height) this.#cut()
+  }
+
+  #cut(): void {
+    this.store.cut(this.tip.height)
+    this.isCut = true
   }
 
   /** To the snapshot, if it is that of its block in the store. */

@@ -9,9 +9,10 @@ import { decode, encode } from '../../core/cbor.ts'
 import { checker } from '../../core/codec.ts'
 import type { Env } from '../../core/env.ts'
 import { errorMessage } from '../../core/errors.ts'
+import { keyFromBytes } from '../../core/ids.ts'
 import { MAX_KNOWN_PEERS } from '../../core/limits.ts'
 import type { Overlay } from '../../dht/overlay.ts'
-import type { Records } from '../../dht/store/records.ts'
+import { peerOf, publicKeyOf, type Records } from '../../dht/store/records.ts'
 import { CappedMap } from '../../net/capped-map.ts'
 import { type Contact, contactAt } from '../../net/contact.ts'
 import { isCanonicalIp } from '../../net/ip.ts'
@@ -32,23 +33,16 @@ const PlaceSchema = Type.Tuple([
 ])
 const placeChecker = checker(PlaceSchema)
 
-/** How host keys and peer ids belong together. */
-export interface Names {
-  /** Undefined: the peer has no key of the ledger's kind. */
-  hostOf(peer: string): PublicKey | undefined
-  peerOf(host: PublicKey): string
-}
-
 export interface DirectoryPorts {
   readonly env: Env
   readonly overlay: Pick<Overlay, 'self' | 'neighbours'>
   readonly records: Pick<Records, 'publish' | 'resolve'>
-  readonly names: Names
 }
 
 export class Directory {
   readonly #ports: DirectoryPorts
   readonly #heard = new CappedMap<PublicKey, Contact>(MAX_KNOWN_PEERS)
+  readonly #hosts = new CappedMap<string, PublicKey>(MAX_KNOWN_PEERS)
   readonly #searchedAtMs = new CappedMap<PublicKey, number>(MAX_KNOWN_PEERS)
   readonly #searching = new Map<PublicKey, Promise<Contact | undefined>>()
   /** Told to be gone: the neighbours may not know it yet. */
@@ -68,9 +62,22 @@ export class Directory {
 
   /** A host has spoken, over a connection that shows who it is. */
   heard(peer: string, contact: Contact | undefined): PublicKey | undefined {
-    const host = this.#ports.names.hostOf(peer)
+    const host = this.#hostOf(peer)
     if (host !== undefined && contact !== undefined) this.#heard.set(host, contact)
     return host
+  }
+
+  /** Undefined: the peer's key is none of the ledger's kind. */
+  #hostOf(peer: string): PublicKey | undefined {
+    const known = this.#hosts.get(peer)
+    if (known) return known
+    try {
+      const host = keyFromBytes(publicKeyOf(peer))
+      this.#hosts.set(peer, host)
+      return host
+    } catch {
+      return undefined
+    }
   }
 
   /** Nobody answered there, or somebody else. */
@@ -83,7 +90,7 @@ export class Directory {
   known(host: PublicKey): Contact | undefined {
     const heard = this.#heard.get(host)
     if (heard) return heard
-    const peer = this.#ports.names.peerOf(host)
+    const peer = peerOf(Buffer.from(host, 'hex'))
     return this.#ports.overlay.neighbours().find((one) => one.peer === peer && !this.#gone.get(lifeOf(one)))
   }
 
@@ -102,14 +109,14 @@ export class Directory {
   }
 
   async #search(host: PublicKey): Promise<Contact | undefined> {
-    const { records, names } = this.#ports
+    const { records } = this.#ports
     try {
       const found = await records.resolve(Buffer.from(host, 'hex'), NAME)
       const place = found && decode(found.value)
       if (!placeChecker.check(place)) return undefined
       const [ip, port, incarnation] = place
       if (!isCanonicalIp(ip)) return undefined
-      const contact = Object.freeze(contactAt({ peer: names.peerOf(host), ip, port, incarnation }, 0))
+      const contact = Object.freeze(contactAt({ peer: peerOf(Buffer.from(host, 'hex')), ip, port, incarnation }, 0))
       if (this.#gone.get(lifeOf(contact))) return undefined
       if (!this.#heard.get(host)) this.#heard.set(host, contact)
       return contact

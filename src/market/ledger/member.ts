@@ -37,7 +37,7 @@ export interface MemberPorts {
   /** A run became final by what this member knows. */
   finalized(run: FinalRun): void
   /** Whole runs from this height on. */
-  runsFrom(height: number): FinalRun[]
+  runsFrom(height: number): readonly FinalRun[]
   /** It cannot go on: its disk fails, or the committee has broken the rules. */
   failed(error: unknown): void
 }
@@ -72,9 +72,7 @@ export class Member {
     this.#ports = ports
     this.committee = committee
     this.#log = opened.log
-    const state = recover(committee, chain.tip, opened.records)
-    // It may have voted before the first view of its log, and must not do so again.
-    this.#state = { ...state, view: Math.max(state.view, opened.firstView) }
+    this.#state = recover(committee, chain.tip, opened.records)
   }
 
   get view(): number {
@@ -271,7 +269,7 @@ export class Member {
     this.refresh()
     if (!this.#log.isLong) return
     chain.store.sync()
-    this.#persist(this.#log.cut(recordsOf(this.committee, this.#state), this.#state.view))
+    this.#persist(this.#log.cut(recordsOf(this.committee, this.#state)))
   }
 
   #fail(error: unknown): void {

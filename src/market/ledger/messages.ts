@@ -8,7 +8,7 @@
 import { type Static, Type } from 'typebox'
 import { decode, encode } from '../../core/cbor.ts'
 import { type Checker, checker } from '../../core/codec.ts'
-import { MAX_COMMITTEE, MAX_OPERATION_BYTES } from '../../core/limits.ts'
+import { MAX_COMMITTEE, MAX_HEADERS_ABOVE, MAX_OPERATION_BYTES } from '../../core/limits.ts'
 import { BytesSchema, defineMessage, KeySchema, type ReplyOf, record } from '../../net/message.ts'
 import { MAX_ANSWER_CERTIFICATES, MAX_ANSWER_RUNS } from './consensus/catch-up.ts'
 import { MAX_PAYLOAD_BYTES } from './consensus/committee.ts'
@@ -52,6 +52,9 @@ const CertificateSchema = record({
 })
 const RunSchema = record({
   blocks: Type.Array(BlockSchema, { minItems: 1, maxItems: MAX_RUN_BLOCKS }),
+  above: Type.Array(record({ height: Count, view: Count, parent: KeySchema, timeMs: TimeSchema, payload: KeySchema }), {
+    maxItems: MAX_HEADERS_ABOVE,
+  }),
   certificate: CertificateSchema,
 })
 const MESSAGES = {
@@ -65,7 +68,7 @@ const MESSAGES = {
     signature: Signature,
   }),
   certificate: CertificateSchema,
-  fetch: record({ type: Type.Literal('fetch'), height: Count, since: Count }),
+  fetch: record({ type: Type.Literal('fetch'), height: Count, since: Count, block: DigestOrNull }),
   answer: record({
     type: Type.Literal('answer'),
     runs: Type.Array(RunSchema, { maxItems: MAX_ANSWER_RUNS }),

@@ -34,7 +34,7 @@ export interface SeatPorts {
   readonly viewMs: number
   /** `RollCall.highestView`. */
   highestView(): Promise<number | undefined>
-  runsFrom(height: number): FinalRun[]
+  runsFrom(height: number): readonly FinalRun[]
   finalized(run: FinalRun): void
   evidence(evidence: Evidence): void
   /** Why this host does not vote although it has a seat; undefined: it does. */
@@ -88,11 +88,12 @@ export class Seat {
     if (turn !== this.#turn) return
     const { network, epoch, committee: hosts, base } = chain
     const owner: LogOwner = { network, epoch, member: key.publicKey }
-    const opened = await this.#open(owner, turn)
-    if (turn !== this.#turn || !opened) {
-      await opened?.log.close()
+    const opened = await this.#open(owner)
+    if (turn !== this.#turn) {
+      await opened.log.close()
       return
     }
+    const isMute = opened.records.some((record) => record.type === 'silence' && record.view === Number.MAX_SAFE_INTEGER)
     const self = hosts.indexOf(key.publicKey)
     const committee = consensusCommittee({
       network,
@@ -119,30 +120,46 @@ export class Seat {
       failed: (error) => this.#fail(error),
     })
     this.member = member
-    ports.broken(undefined)
+    if (isMute) void this.#endSilence(owner, turn).catch((error) => this.#fail(error))
+    else ports.broken(undefined)
     member.start()
     if (epoch === 0) return
     chain.store.sync()
     await removeOldLogs(fs, dir, epoch)
   }
 
-  async #open(owner: LogOwner, turn: number): Promise<OpenedLog | undefined> {
-    const { env, fs, dir, chain, broken, highestView } = this.#ports
+  /** With a log that can be trusted; else one that begins with a silence. */
+  async #open(owner: LogOwner): Promise<OpenedLog> {
+    const { env, fs, dir, chain } = this.#ports
     const opened = await openVoteLog(fs, dir, owner)
-    if (opened !== 'rotten') return opened
+    if (opened !== 'rotten' && !chain.isCut) return opened
+    env.log.error('the log of this banker is damaged: it does not vote before it has caught up', { dir })
+    if (opened !== 'rotten') await opened.log.close()
+    chain.isCut = false
+    return beginVoteLog(fs, dir, owner, [{ type: 'silence', view: Number.MAX_SAFE_INTEGER }])
+  }
+
+  /** Finds out in which views it may have spoken, and sits down again with a silence that ends after these. */
+  async #endSilence(owner: LogOwner, turn: number): Promise<void> {
+    const { env, chain, fs, dir, broken, highestView } = this.#ports
     if (chain.committee.length === 1) {
-      broken(`the vote log in ${dir} is damaged, and there is no other banker: restore it, or move it away to go on`)
-      return undefined
+      broken(`the log of the only banker is damaged: restore ${dir} from a copy, or move its votes away to go on`)
+      return
     }
-    env.log.error('the vote log is damaged: this banker does not vote before it has caught up', { dir })
-    broken('the vote log of this banker is damaged: it does not vote before it has caught up with the others')
+    broken('the log of this banker is damaged: it does not vote before it has caught up with the others')
     while (turn === this.#turn) {
       const view = await highestView()
-      // It may have been in the view after that, and said something there.
-      if (view !== undefined && turn === this.#turn) return beginVoteLog(fs, dir, owner, view + 2)
-      await env.clock.sleep(ASK_AGAIN_MS)
+      if (turn !== this.#turn) return
+      if (view === undefined) {
+        await env.clock.sleep(ASK_AGAIN_MS)
+        continue
+      }
+      await this.#leave()
+      const { log } = await beginVoteLog(fs, dir, owner, [{ type: 'silence', view: view + 1 }])
+      await log.close()
+      if (turn === this.#turn) this.take()
+      return
     }
-    return undefined
   }
 
   #fail(error: unknown): void {

@@ -14,7 +14,7 @@ import type { DiskFs } from '../../dht/store/disk/fs.ts'
 import type { Sender, Transport } from '../../net/transport.ts'
 import { Chain } from './chain.ts'
 import type { ChainStore } from './chain-store.ts'
-import { MAX_ANSWER_BYTES, MAX_ANSWER_RUNS } from './consensus/catch-up.ts'
+import { MAX_ANSWER_BYTES, MAX_ANSWER_RUNS, runsFrom } from './consensus/catch-up.ts'
 import type { Evidence, FinalRun, Message } from './consensus/messages.ts'
 import { Courier } from './courier.ts'
 import type { Directory } from './directory.ts'
@@ -41,6 +41,7 @@ import {
   Say,
   SayBulk,
 } from './messages.ts'
+import { payloadDigest } from './payload.ts'
 import { haltLine, RollCall } from './roll-call.ts'
 import { Seat } from './seat.ts'
 import { atBlock } from './state/apply.ts'
@@ -135,7 +136,7 @@ class Service implements LedgerService {
     })
     this.#submissions = new Submissions({
       ...shared,
-      offer: (bytes) => this.#offer(bytes),
+      offer: (operations) => this.#offer(operations),
       freshen: (signal) => this.#rollCall.freshen(signal),
       behind: (from) => void fetchFrom(from),
     })
@@ -281,16 +282,23 @@ class Service implements LedgerService {
     return atBlock(state, { height: state.height + 1, blockTimeMs })
   }
 
-  #offer(bytes: Uint8Array): Handed {
-    const answer = this.#pool.offer(bytes, this.#stateNow())
-    if (answer === 'busy') this.#counters.fullQueues++
-    else if (answer !== 'waits') this.#counters.refusedOperations++
-    return answer
+  /** Into the queue of this banker. */
+  #offer(operations: readonly Uint8Array[]): Handed[] {
+    const state = this.#stateNow()
+    const answers = operations.map((bytes) => {
+      const answer = this.#pool.offer(bytes, state)
+      if (answer === 'busy') this.#counters.fullQueues++
+      else if (answer !== 'waits') this.#counters.refusedOperations++
+      return answer
+    })
+    this.#seat.member?.refresh()
+    return answers
   }
 
-  #runsFrom(height: number): FinalRun[] {
+  #runsFrom(height: number): readonly FinalRun[] {
     const limit = { maxRuns: MAX_ANSWER_RUNS, maxBytes: MAX_ANSWER_BYTES }
-    return this.#chain.store.runs(height, limit).flatMap(({ bytes }) => decodeRun(bytes) ?? [])
+    const runs = this.#chain.store.runs(height, limit).flatMap(({ bytes }) => decodeRun(bytes) ?? [])
+    return runsFrom({ payloadDigest }, runs, height).runs
   }
 
   #asked(): Asked {
@@ -308,9 +316,7 @@ class Service implements LedgerService {
     transport.handle(Hand, ({ network, operations }, { from }) => {
       this.#require(network, from)
       if (!this.#seat.member) throw new ChoraleError('busy', 'this host has no seat')
-      const answers = operations.map((bytes) => this.#offer(bytes))
-      if (answers.includes('waits')) this.#seat.member.refresh()
-      return { answers }
+      return { answers: this.#offer(operations) }
     })
     transport.handle(Ask, ({ network }, { from }) => {
       this.#require(network, from)

@@ -29,7 +29,7 @@ export interface SubmissionsPorts {
   readonly verify: Verify
   readonly host: PublicKey
   /** Into this host's own queue, if it has a seat. */
-  offer(bytes: Uint8Array): Handed
+  offer(operations: readonly Uint8Array[]): readonly Handed[]
   /** Resolves when the chain here shows all that was final at the call. */
   freshen(signal: AbortSignal): Promise<void>
   /** A banker knows more of the chain than this host. */
@@ -170,7 +170,7 @@ export class Submissions {
     const { chain, courier, offer, behind } = this.#ports
     let answers: readonly Handed[]
     try {
-      if (host === this.#ports.host) answers = operations.map(offer)
+      if (host === this.#ports.host) answers = offer(operations)
       else {
         const message = { network: chain.network, operations: [...operations] }
         answers = (await courier.ask(host, Hand, message, { timeoutMs: HAND_TIMEOUT_MS })).answers

@@ -5,8 +5,7 @@
  *   bytes   what
  *   0 - 3   length of the body
  *   4 - 7   CRC-32 of the body
- *   8 -     body, dag-cbor: the first of a file names network, epoch, member and the first view in which it may vote;
- *           each further one is an array of records
+ *   8 -     body, dag-cbor: an array of records; the first of a file begins with network, epoch and member
  *
  * A last record that ends too early, or has a gap of zeros, was torn when the machine went down: nothing that depended on
  * it was sent, and it is cut off. Anything else that is wrong is rot: the member cannot know what it said, and must not
@@ -30,8 +29,6 @@ export interface LogOwner {
 export interface OpenedLog {
   readonly log: VoteLog
   readonly records: readonly LogRecord[]
-  /** The member votes in no view before this one. */
-  readonly firstView: number
 }
 
 /** What a machine may write at once: a gap in a torn record is at least as long. */
@@ -50,7 +47,6 @@ export class VoteLog {
   readonly #fs: DiskFs
   readonly #dir: string
   readonly #owner: LogOwner
-  #firstView: number
   #name: string
   #file: DiskFile
   #endBytes: number
@@ -61,11 +57,10 @@ export class VoteLog {
   #writing: Promise<void> | undefined
   #failed: ChoraleError | undefined
 
-  constructor(fs: DiskFs, dir: string, owner: LogOwner, firstView: number, name: string, file: DiskFile, end: number) {
+  constructor(fs: DiskFs, dir: string, owner: LogOwner, name: string, file: DiskFile, end: number) {
     this.#fs = fs
     this.#dir = dir
     this.#owner = owner
-    this.#firstView = firstView
     this.#name = name
     this.#file = file
     this.#endBytes = end
@@ -84,10 +79,9 @@ export class VoteLog {
     })
   }
 
-  /** All that was appended so far is replaced by these, `recordsOf` the state then, in a new file; `view` is the state's. */
-  cut(records: readonly LogRecord[], view: number): Promise<void> {
+  /** All that was appended so far is replaced by these, `recordsOf` the state then, in a new file. */
+  cut(records: readonly LogRecord[]): Promise<void> {
     this.#cut = { records }
-    this.#firstView = view
     const waiting = this.#waiting
     this.#waiting = []
     return new Promise((resolve, reject) => {
@@ -150,7 +144,7 @@ export class VoteLog {
   async #replace(records: readonly LogRecord[]): Promise<void> {
     const before = { name: this.#name, file: this.#file }
     const name = nameOf(this.#owner.epoch, serialOf(before.name) + 1)
-    const made = await create(this.#fs, this.#dir, name, this.#owner, this.#firstView, records)
+    const made = await create(this.#fs, this.#dir, name, this.#owner, records)
     this.#name = name
     this.#file = made.file
     this.#endBytes = made.endBytes
@@ -160,8 +154,8 @@ export class VoteLog {
 }
 
 /**
- * Opens the log of a member for an epoch, or begins it. `rotten`: there is one that cannot be trusted; the member may begin
- * anew by `beginVoteLog`, once it knows from which view on. Logs of other epochs stay as they are. Rejects with `io`, and
+ * Opens the log of a member for an epoch, or begins it. `rotten`: there is one that cannot be trusted; the member begins
+ * anew by `beginVoteLog`, with a silence. Logs of other epochs stay as they are. Rejects with `io`, and
  * with `config` when the log is somebody else's.
  */
 export async function openVoteLog(fs: DiskFs, dir: string, owner: LogOwner): Promise<OpenedLog | 'rotten'> {
@@ -181,7 +175,7 @@ export async function openVoteLog(fs: DiskFs, dir: string, owner: LogOwner): Pro
         await file.close()
         return 'rotten'
       }
-      const { firstView, records, endBytes, ...found } = read
+      const { records, endBytes, ...found } = read
       if (found.network !== owner.network || found.epoch !== owner.epoch || found.member !== owner.member) {
         await file.close()
         throw new ChoraleError('config', `${join(dir, name)} is the log of another banker or network: move it away`)
@@ -189,23 +183,28 @@ export async function openVoteLog(fs: DiskFs, dir: string, owner: LogOwner): Pro
       await file.truncate(endBytes)
       await file.sync()
       for (const other of names) if (other < name) await fs.remove(join(dir, other))
-      return { log: new VoteLog(fs, dir, owner, firstView, name, file, endBytes), records, firstView }
+      return { log: new VoteLog(fs, dir, owner, name, file, endBytes), records }
     }
-    return await beginVoteLog(fs, dir, owner, 1)
+    return await beginVoteLog(fs, dir, owner, [])
   } catch (error) {
     throw diskError(error, dir)
   }
 }
 
-/** A new log, from this view on, in place of whatever there is for the epoch. */
-export async function beginVoteLog(fs: DiskFs, dir: string, owner: LogOwner, firstView: number): Promise<OpenedLog> {
+/** A new log with these records, in place of whatever there is for the epoch. */
+export async function beginVoteLog(
+  fs: DiskFs,
+  dir: string,
+  owner: LogOwner,
+  records: readonly LogRecord[],
+): Promise<OpenedLog> {
   try {
     const names = await logNames(fs, dir, owner.epoch)
     const last = names.at(-1)
     const name = nameOf(owner.epoch, last === undefined ? 0 : serialOf(last) + 1)
-    const { file, endBytes } = await create(fs, dir, name, owner, firstView, [])
+    const { file, endBytes } = await create(fs, dir, name, owner, records)
     for (const other of names) await fs.remove(join(dir, other))
-    return { log: new VoteLog(fs, dir, owner, firstView, name, file, endBytes), records: [], firstView }
+    return { log: new VoteLog(fs, dir, owner, name, file, endBytes), records }
   } catch (error) {
     throw diskError(error, dir)
   }
@@ -234,16 +233,9 @@ async function logNames(fs: DiskFs, dir: string, epoch: number): Promise<string[
 }
 
 /** The head and the records are one record, so a file is whole or not there. */
-async function create(
-  fs: DiskFs,
-  dir: string,
-  name: string,
-  owner: LogOwner,
-  firstView: number,
-  records: readonly LogRecord[],
-) {
+async function create(fs: DiskFs, dir: string, name: string, owner: LogOwner, records: readonly LogRecord[]) {
   const file = await fs.create(join(dir, name))
-  const bytes = frame([{ ...owner, firstView }, ...records])
+  const bytes = frame([owner, ...records])
   await file.write(0, [bytes])
   await file.sync()
   await fs.syncDirectory(dir)
@@ -260,7 +252,6 @@ function frame(value: unknown): Uint8Array {
 }
 
 interface ReadLog extends LogOwner {
-  readonly firstView: number
   readonly records: LogRecord[]
   readonly endBytes: number
 }
@@ -283,7 +274,7 @@ async function readLog(file: DiskFile): Promise<ReadLog | 'unborn' | 'rotten'> {
   }
   const [first, ...others] = bodies
   if (first === undefined) return 'unborn'
-  const [head, ...records] = first as [LogOwner & { firstView: number }, ...LogRecord[]]
+  const [head, ...records] = first as [LogOwner, ...LogRecord[]]
   return { ...head, records: [...records, ...(others.flat() as LogRecord[])], endBytes: at }
 }
 

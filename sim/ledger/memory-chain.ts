@@ -1,0 +1,105 @@
+/** A chain store in memory, for the simulator: at a crash it loses any number of the runs that were not synced. */
+import { decode, encode } from '../../src/core/cbor.ts'
+import type { Random } from '../../src/core/env.ts'
+import type { ChainStore, KeptEvidence, Posting, StoredRun } from '../../src/market/ledger/chain-store.ts'
+import type { Evidence } from '../../src/market/ledger/consensus/messages.ts'
+import type { PublicKey } from '../../src/market/ledger/keys.ts'
+import type { Place } from '../../src/market/ledger/ledger.ts'
+
+interface Kept extends StoredRun {
+  readonly postings: readonly Posting[]
+  readonly epochHeader: Uint8Array | undefined
+}
+
+export class MemoryChain implements ChainStore {
+  #runs: Kept[] = []
+  #synced = 0
+  #snapshot: { readonly height: number; readonly chunks: readonly Uint8Array[] } | undefined
+  readonly #evidence = new Map<string, Uint8Array>()
+
+  get height(): number {
+    return this.#runs.at(-1)?.lastHeight ?? 0
+  }
+
+  /** What a machine that lost power finds. */
+  crash(random: Random): void {
+    this.#runs.length -= random.int(this.#runs.length - this.#synced + 1)
+  }
+
+  append(run: StoredRun, postings: readonly Posting[], epochHeader: Uint8Array | undefined): void {
+    this.#runs.push({ ...run, postings, epochHeader })
+  }
+
+  cut(height: number): void {
+    this.#runs = this.#runs.filter(({ lastHeight }) => lastHeight <= height)
+    this.#synced = Math.min(this.#synced, this.#runs.length)
+  }
+
+  runs(height: number, { maxRuns, maxBytes }: { maxRuns: number; maxBytes: number }): StoredRun[] {
+    const found: StoredRun[] = []
+    let bytes = 0
+    for (let at = this.#indexOf(height); at < this.#runs.length && found.length < maxRuns; at++) {
+      bytes += this.#runs[at]!.bytes.length
+      if (found.length > 0 && bytes > maxBytes) break
+      found.push(this.#runs[at]!)
+    }
+    return found
+  }
+
+  /** Of the run with this height. */
+  #indexOf(height: number): number {
+    let low = 0
+    let high = this.#runs.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.#runs[middle]!.lastHeight < height) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  postings(account: PublicKey, { limit, before }: { limit: number; before?: Place | undefined }): Posting[] {
+    return this.#newestFirst()
+      .filter((posting) => posting.account === account && (!before || isBefore(posting, before)))
+      .slice(0, limit)
+  }
+
+  askedWith(account: PublicKey, nonce: number): Place[] {
+    return this.#newestFirst().filter((posting) => posting.account === account && posting.nonce === nonce)
+  }
+
+  #newestFirst(): Posting[] {
+    return this.#runs.flatMap(({ postings }) => postings).sort((a, b) => (isBefore(a, b) ? 1 : -1))
+  }
+
+  epochHeaders(until: number): Uint8Array[] {
+    return this.#runs.flatMap(({ epochHeader }) => epochHeader ?? []).slice(0, until)
+  }
+
+  async keepSnapshot(height: number, chunks: Iterable<Uint8Array>): Promise<void> {
+    this.#snapshot = { height, chunks: [...chunks] }
+  }
+
+  snapshot(): { height: number; chunks: Iterable<Uint8Array> } | undefined {
+    return this.#snapshot && this.#snapshot.height <= this.height ? this.#snapshot : undefined
+  }
+
+  keepEvidence(epoch: number, host: PublicKey, evidence: Evidence): void {
+    const name = `${epoch} ${host}`
+    if (!this.#evidence.has(name)) this.#evidence.set(name, encode({ epoch, host, evidence }))
+  }
+
+  evidence(): KeptEvidence[] {
+    return [...this.#evidence.values()].map((bytes) => decode(bytes) as KeptEvidence)
+  }
+
+  sync(): void {
+    this.#synced = this.#runs.length
+  }
+
+  close(): void {}
+}
+
+function isBefore(a: Place, b: Place): boolean {
+  return a.height < b.height || (a.height === b.height && a.index < b.index)
+}
