@@ -20,6 +20,7 @@ const BENCHES: Readonly<Record<string, string>> = {
   put: 'a file added to 4 nodes, 3 replicas, against a plain stream       --bytes 1GiB --nodes 4',
   get: 'the same file read from a node that does not hold all of it      --bytes 1GiB --nodes 4',
   smallput: 'blocks of 1 KiB put and got, 64 in flight, against hyperdht     --nodes 4 --seconds 10',
+  ledger: 'operations a second made final by 7 members on loopback        --members 7 --clients 12 --seconds 10',
 }
 
 const [name, ...args] = process.argv.slice(2)
