@@ -6,8 +6,10 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { ChoraleError } from '../src/core/errors.ts'
 import { UNPRIVILEGED_PORTS } from '../src/market/sybil.ts'
 import { spaceNamed } from '../src/vhash/spaces.ts'
+import { CONSENSUS_FAULTS } from './ledger/consensus-model.ts'
 import { FAULTS } from './model.ts'
 import { BALANCE_DEFAULTS, type BalanceOptions, runBalance } from './scenarios/balance.ts'
+import { runConsensusModel } from './scenarios/consensus.ts'
 import { JOBS_DEFAULTS, type JobsOptions, runJobs } from './scenarios/jobs.ts'
 import { LOCALITY_DEFAULTS, runLocality } from './scenarios/locality.ts'
 import { runModel } from './scenarios/model.ts'
@@ -57,6 +59,25 @@ program
       for (const line of example.trace) console.log(`  ${line}`)
     }
     if (result.violations > 0 && options.fault === undefined) fail('the invariant does not hold')
+    if (result.violations === 0 && options.fault !== undefined) fail('the planted fault was not caught')
+  })
+
+program
+  .command('consensus')
+  .description('visit every state that a committee of four with one liar can reach in a few views, and judge each')
+  .option('--views <n>', 'views', number(1, 3, true), 2)
+  .addOption(new Option('--fault <name>', 'plant a fault, to see that it is caught').choices(CONSENSUS_FAULTS))
+  .option('--json', 'one JSON object on stdout')
+  .option('-q, --quiet', 'no progress')
+  .action((options) => {
+    const result = runConsensusModel(options, progress(options))
+    const { example, ...figures } = result
+    report(options, 'consensus', figures)
+    if (example !== undefined && !options.json) {
+      console.log(`\n${example.violation}:`)
+      for (const line of example.trace) console.log(`  ${line}`)
+    }
+    if (result.violations > 0 && options.fault === undefined) fail('two blocks may be final that exclude each other')
     if (result.violations === 0 && options.fault !== undefined) fail('the planted fault was not caught')
   })
 
