@@ -238,11 +238,12 @@ export class Member {
     this.#take({ type: 'built', view, parent: parent.digest, timeMs, payload })
   }
 
-  /** Undefined: the chain has gone on, and nobody wants this any more. */
+  /** Some of the ancestors may be final by now. Undefined: the chain has gone elsewhere, and nobody wants this any more. */
   #stateAt(parent: Tip, ancestors: readonly Block[]) {
     const { chain } = this.#ports
-    if ((ancestors[0]?.parent ?? parent.digest) !== chain.tip.digest) return undefined
-    const state = chain.stateAfter(ancestors)
+    const { digest } = chain.tip
+    const from = parent.digest === digest ? ancestors.length : ancestors.findIndex((block) => block.parent === digest)
+    const state = from < 0 ? undefined : chain.stateAfter(ancestors.slice(from))
     return typeof state === 'string' ? undefined : state
   }
 
