@@ -5,6 +5,7 @@
  * submission to the receipt. There is no peer to compare with: the bare sync of the disk is printed beside it.
  */
 import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -121,6 +122,7 @@ try {
     console.log(`a bare sync of this disk takes ${result.diskSyncMs} ms`)
   }
 } finally {
-  for (const child of children) child.kill('SIGKILL')
+  for (const child of children) if (child.connected) child.disconnect() // they end with it
+  await Promise.all(children.map((child) => (child.exitCode === null ? once(child, 'exit') : undefined)))
   rmSync(directory, { recursive: true, force: true })
 }

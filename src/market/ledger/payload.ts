@@ -162,7 +162,9 @@ function encodePayload(
     next: committeeDigest(after.committee),
     last: after.epoch !== epoch,
   }
-  return encode(payload)
+  const bytes = encode(payload)
+  known.set(bytes, payload)
+  return bytes
 }
 
 /** One for each end of an epoch, whatever its height and time. Not `last`: only one block is. */

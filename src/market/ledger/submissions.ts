@@ -18,7 +18,7 @@ import { decodeOperation, type Operation, signaturesFault } from './state/operat
 import type { Refusal } from './state/refusal.ts'
 
 /** What comes within so short a time goes together. */
-const GATHER_MS = 3
+const GATHER_MS = 6
 const AGAIN_MS = 1500
 const HAND_TIMEOUT_MS = 5000
 

@@ -105,9 +105,7 @@ export class VoteLog {
   }
 
   #write(): void {
-    this.#writing ??= this.#writeAll().finally(() => {
-      this.#writing = undefined
-    })
+    this.#writing ??= this.#writeAll()
   }
 
   async #writeAll(): Promise<void> {
@@ -132,6 +130,7 @@ export class VoteLog {
       this.#cutting = false
       for (const { resolve } of group) resolve()
     }
+    this.#writing = undefined // in this turn: whoever has just been told may append at once
   }
 
   async #append(records: readonly LogRecord[]): Promise<void> {
@@ -265,7 +264,7 @@ async function readLog(file: DiskFile): Promise<ReadLog | 'unborn' | 'rotten'> {
   while (at < bytes.length) {
     const end = at + HEAD_BYTES <= bytes.length ? at + HEAD_BYTES + bytes.readUInt32LE(at) : Number.POSITIVE_INFINITY
     const body = end <= bytes.length ? bytes.subarray(at + HEAD_BYTES, end) : undefined
-    if (body === undefined || crc32(body) !== bytes.readUInt32LE(at + 4)) {
+    if (!body?.length || crc32(body) !== bytes.readUInt32LE(at + 4)) {
       if (!isTorn(bytes, at, end)) return 'rotten'
       break
     }

@@ -50,8 +50,15 @@ function climb(leaf: Key, index: number, count: number, path: readonly Key[]): K
   return own && nodeOf(beside, own)
 }
 
+/** By list of operations, and whether the results were these: a block's root and its receipts need the same leaves. */
+const known = new WeakMap<readonly Uint8Array[], { readonly results: readonly Result[]; readonly leaves: Key[] }>()
+
 function leavesOf(operations: readonly Uint8Array[], results: readonly Result[]): Key[] {
-  return operations.map((operation, index) => leafOf(operation, results[index]!))
+  const seen = known.get(operations)
+  if (seen?.results === results && seen.leaves.length === operations.length) return seen.leaves
+  const leaves = operations.map((operation, index) => leafOf(operation, results[index]!))
+  known.set(operations, { results, leaves })
+  return leaves
 }
 
 /** An array of dag-cbor; a node is a text that begins with 'node'. */

@@ -9,6 +9,7 @@ import { encode } from '../../../core/cbor.ts'
 import { type Checker, checker } from '../../../core/codec.ts'
 import { hashKey, type Key } from '../../../core/ids.ts'
 import { MAX_ESCROW_PAYEES, MAX_OPERATION_BYTES } from '../../../core/limits.ts'
+import { CappedMap } from '../../../net/capped-map.ts'
 import { BytesSchema, KeySchema, record } from '../../../net/message.ts'
 import { decodeCanonical } from '../canonical.ts'
 import { TimeSchema } from '../genesis.ts'
@@ -134,9 +135,24 @@ export function signOperation(unsigned: Unsigned, keys: readonly KeyPair[]): Uin
   return encode({ network, account, nonce, action, signatures: keys.map((key) => key.sign(bytes)) })
 }
 
+/**
+ * Seen lately, by hash: an operation is looked at when it comes in and when its block is tried. A function of its argument,
+ * so sharing it is safe.
+ */
+const seen = new CappedMap<Key, Operation>(4096)
+
 /** Never throws. */
 export function decodeOperation(bytes: Uint8Array): Operation | 'malformed' | 'bad-amount' {
   if (bytes.length > MAX_OPERATION_BYTES) return 'malformed'
+  const hash = hashKey(bytes)
+  const known = seen.get(hash)
+  if (known) return known
+  const operation = decodeAnew(bytes)
+  if (typeof operation === 'object') seen.set(hash, Object.freeze(operation))
+  return operation
+}
+
+function decodeAnew(bytes: Uint8Array): Operation | 'malformed' | 'bad-amount' {
   const value = decodeCanonical(bytes)
   if (!envelopeChecker.check(value)) return 'malformed'
   const raw = value.action as { kind?: unknown } | null
