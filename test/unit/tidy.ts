@@ -78,6 +78,7 @@ const PROTOCOL = /^(src\/(core|net|dht|vhash|mapreduce|market)|jobs)\//
 const AMBIENT: ReadonlyArray<readonly [file: RegExp, why: string]> = [
   [/^src\/core\/system\.ts$/, 'is the real clock and randomness behind Env'],
   [LIBP2P_ADAPTER, 'carries messages over real sockets; the simulator has its own transport'],
+  [/^src\/market\/ledger\/chain-db\.ts$/, 'is the real disk behind the chain; the simulator keeps it in memory'],
   [/^src\/dht\/store\/disk\/fs\.ts$/, 'is the real disk behind the disk store; the tests have one that loses power'],
   [/^src\/mapreduce\/(bundle|sandbox\/(guest\/)?[\w-]+)\.ts$/, 'makes and runs foreign code, in processes of its own'],
   [/^src\/mapreduce\/local-store\.ts$/, 'reads the input of a job that runs without an overlay'],

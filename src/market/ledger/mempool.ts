@@ -41,7 +41,12 @@ export class Mempool {
     if (operation.network !== state.network) return 'wrong-network'
     const { lane, number, ofHost } = queueOf(operation)
     const expected = expectedIn(state, operation)
-    if (number < expected) return operation.action.kind === 'open' ? 'account-exists' : 'replayed'
+    if (operation.action.kind === 'open') {
+      // With another number it would fit one day and change nothing, and be wanted for ever.
+      if (state.accounts.get(operation.account)) return 'account-exists'
+      if (number > 0) return 'nonce-gap'
+    }
+    if (number < expected) return 'replayed'
     const queue = this.#lanes.get(lane)
     if (queue?.has(number)) return 'replayed'
     if (number - expected >= MAX_WAITING_PER_ACCOUNT || (ofHost && number > expected)) return 'nonce-gap'

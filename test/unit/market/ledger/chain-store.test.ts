@@ -1,0 +1,119 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { expect, onTestFinished, test } from 'vitest'
+import { MemoryChain } from '../../../../sim/ledger/memory-chain.ts'
+import { hashKey } from '../../../../src/core/ids.ts'
+import { openChainDb } from '../../../../src/market/ledger/chain-db.ts'
+import type { ChainStore, Posting } from '../../../../src/market/ledger/chain-store.ts'
+import type { Evidence } from '../../../../src/market/ledger/consensus/messages.ts'
+
+function temporaryFile(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'chain-'))
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+  return join(directory, 'chain.db')
+}
+
+const [ANNA, BEN] = [hashKey('anna'), hashKey('ben')]
+const bytesOf = (height: number) => new Uint8Array(100).fill(height)
+const all = { maxRuns: 100, maxBytes: 1e6 }
+
+/** Runs of one, two, one, two ... blocks; in each block anna pays ben. */
+function filled(store: ChainStore, runs: number): ChainStore {
+  for (let run = 0, height = 0; run < runs; run++) {
+    const firstHeight = height + 1
+    height += 1 + (run % 2)
+    const postings: Posting[] = []
+    for (let at = firstHeight; at <= height; at++) {
+      const place = { height: at, index: 0, granted: 0n }
+      postings.push(
+        { ...place, account: ANNA, nonce: at, free: -(2n ** 62n) },
+        { ...place, account: BEN, nonce: undefined, free: 2n ** 62n },
+      )
+    }
+    const header = run % 3 === 2 ? bytesOf(200 + run) : undefined
+    store.append({ firstHeight, lastHeight: height, bytes: bytesOf(height) }, postings, header)
+  }
+  return store
+}
+
+const stores = [
+  { name: 'on disk', open: () => openChainDb(temporaryFile()) },
+  { name: 'in memory', open: () => new MemoryChain() },
+]
+
+test.each(stores)('a chain $name gives back runs, postings, headers and evidence', ({ open }) => {
+  const store = filled(open(), 10)
+  expect(store.height).toBe(15)
+  expect(store.runs(1, all).map(({ lastHeight }) => lastHeight)).toEqual([1, 3, 4, 6, 7, 9, 10, 12, 13, 15])
+  expect(store.runs(5, { maxRuns: 2, maxBytes: 1e6 })).toMatchObject([
+    { firstHeight: 5, lastHeight: 6, bytes: bytesOf(6) },
+    { firstHeight: 7, lastHeight: 7, bytes: bytesOf(7) },
+  ])
+  expect(store.runs(5, { maxRuns: 9, maxBytes: 250 })).toHaveLength(2)
+  expect(store.runs(5, { maxRuns: 9, maxBytes: 0 })).toHaveLength(1)
+  expect(store.runs(16, all)).toEqual([])
+
+  const last = store.postings(ANNA, { limit: 3 })
+  expect(last).toMatchObject([
+    { account: ANNA, height: 15, index: 0, nonce: 15, free: -(2n ** 62n), granted: 0n },
+    { height: 14 },
+    { height: 13 },
+  ])
+  expect(store.postings(BEN, { limit: 2, before: { height: 3, index: 0 } })).toMatchObject([
+    { height: 2, nonce: undefined, free: 2n ** 62n },
+    { height: 1 },
+  ])
+  expect(store.askedWith(ANNA, 4)).toMatchObject([{ height: 4, index: 0 }])
+  expect(store.askedWith(BEN, 4)).toEqual([])
+  expect(store.epochHeaders(2)).toEqual([bytesOf(202), bytesOf(205)])
+  expect(store.epochHeaders(9)).toHaveLength(3)
+
+  store.cut(7)
+  expect(store.height).toBe(7)
+  expect(store.postings(ANNA, { limit: 1 })).toMatchObject([{ height: 7 }])
+  expect(store.epochHeaders(9)).toHaveLength(1)
+
+  const evidence = { member: 2, view: 7 } as unknown as Evidence
+  store.keepEvidence(3, BEN, evidence)
+  store.keepEvidence(3, BEN, { ...evidence, view: 8 })
+  expect(store.evidence()).toMatchObject([{ epoch: 3, host: BEN, evidence: { view: 7 } }])
+  store.close()
+})
+
+test.each(stores)('a snapshot $name replaces the one before, and is none before it is whole', async ({ open }) => {
+  const store = filled(open(), 10)
+  expect(store.snapshot()).toBeUndefined()
+  await store.keepSnapshot(3, [bytesOf(1), bytesOf(2)])
+  await store.keepSnapshot(9, [bytesOf(3)])
+  const broken = (function* () {
+    yield bytesOf(4)
+    throw new Error('power')
+  })()
+  await expect(store.keepSnapshot(12, broken)).rejects.toThrow('power')
+  const found = store.snapshot()!
+  expect([found.height, [...found.chunks]]).toEqual([9, [bytesOf(3)]])
+  store.cut(7)
+  expect(store.snapshot(), 'of a chain that is not there any more').toBeUndefined()
+  store.close()
+})
+
+test('a chain on disk is there after a restart, up to what is rotten', () => {
+  const file = temporaryFile()
+  filled(openChainDb(file), 10).close()
+  const again = openChainDb(file)
+  expect(again.height).toBe(15)
+  expect(again.runs(1, all)).toHaveLength(10)
+  again.close()
+  const database = new DatabaseSync(file)
+  database.exec(`UPDATE runs SET bytes = x'${'00'.repeat(100)}' WHERE last = 7`)
+  database.close()
+  const rotten = openChainDb(file)
+  expect(rotten.runs(1, all).map(({ lastHeight }) => lastHeight)).toEqual([1, 3, 4, 6])
+  rotten.close()
+})
+
+test('a directory that is not there is an error with a remedy', () => {
+  expect(() => openChainDb(join(temporaryFile(), 'nowhere', 'chain.db'))).toThrow('check the disk')
+})
