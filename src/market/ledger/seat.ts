@@ -1,7 +1,7 @@
 /**
  * A host's seat in the committee: one member for each epoch that it sits in, with its vote log. When that log is rotten the
  * host does not know what it has said, so it does not vote before it has asked the others how far they are, and then in later
- * views only.
+ * views only: until these come it is missed as if it were down.
  */
 
 import { encode } from '../../core/cbor.ts'

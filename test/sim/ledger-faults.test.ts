@@ -1,0 +1,132 @@
+/** The ledger's driver in the simulator: damaged disks, bad lines, bad messages; and reads that must be as of now. */
+import { expect, test } from 'vitest'
+import { CrashDisk } from '../../sim/crash-disk.ts'
+import { LedgerCluster, type LedgerClusterOptions } from '../../sim/ledger/ledger-cluster.ts'
+import { hashKey } from '../../src/core/ids.ts'
+import { Follow, Hand, Say } from '../../src/market/ledger/messages.ts'
+import { seeds } from '../nightly.ts'
+
+const clusterOf = (options: Partial<LedgerClusterOptions> = {}) =>
+  new LedgerCluster({ seed: 1, hosts: 5, bankers: 4, codec: true, viewMs: 600, ...options })
+
+const open = (cluster: LedgerCluster, number: number, name: string, ms?: number) =>
+  cluster.submit(number, cluster.operation(name, 0, { kind: 'open' }), ms)
+
+async function opens(cluster: LedgerCluster, number: number, name: string): Promise<void> {
+  expect((await cluster.schedule.until(open(cluster, number, name))).result).toBe('applied')
+}
+
+test('a banker whose vote log is rotten does not vote before it has caught up, and then does', async () => {
+  const cluster = clusterOf()
+  for (let i = 0; i < 4; i++) await opens(cluster, i, `early ${i}`)
+  cluster.kill(1)
+  await opens(cluster, 0, 'while it is down')
+  const machine = cluster.machines[1]!
+  const files = new Map(machine.disk.files())
+  for (const [path, bytes] of files) {
+    const flipped = bytes.slice()
+    flipped[40]! ^= 1
+    files.set(path, flipped)
+  }
+  expect(files.size).toBe(1)
+  machine.disk = new CrashDisk(files)
+  // Two of the others are gone, so nobody can tell it how far they are: it keeps silent, and two of four decide nothing.
+  cluster.kill(2)
+  cluster.kill(3)
+  await cluster.schedule.until(cluster.restart(1))
+  const waiting = open(cluster, 4, 'patient', 300_000)
+  await cluster.run(20_000)
+  expect(cluster.ledger(1).status().halted).toContain('does not vote before it has caught up')
+  await cluster.schedule.until(cluster.restart(2))
+  await cluster.run(20_000)
+  expect(cluster.ledger(1).status().halted, 'two others are no quorum').toContain('damaged')
+  await cluster.schedule.until(cluster.restart(3))
+  expect((await cluster.schedule.until(waiting)).result).toBe('applied')
+  // The views in which it may have spoken pass without it. Then its vote is needed again.
+  await cluster.run(10_000)
+  for (let i = 0; i < 3; i++) await opens(cluster, 4, `meanwhile ${i}`)
+  cluster.kill(0)
+  for (let i = 0; i < 3; i++) await opens(cluster, 4, `late ${i}`)
+  expect(cluster.ledger(1).status().halted).toBeUndefined()
+  for (const { chain } of cluster.machines) expect(chain.evidence(), 'nobody has said two things').toEqual([])
+})
+
+test.each(seeds(2))('lost, late and doubled messages lose no operation: seed %i', async (seed) => {
+  const faults = { loss: 0.05, duplication: 0.02, reordering: 0.05 }
+  const cluster = clusterOf({ seed, ...faults })
+  const outcomes: string[] = []
+  for (let i = 0; i < 30; i++) {
+    open(cluster, i % 5, `payer ${i}`).then(
+      ({ result }) => outcomes.push(result),
+      (error) => outcomes.push(String(error)),
+    )
+    await cluster.run(500)
+  }
+  await cluster.run(60_000)
+  expect(outcomes).toEqual(Array.from({ length: 30 }, () => 'applied'))
+  for (const { chain } of cluster.machines) expect(chain.evidence()).toEqual([])
+})
+
+test.each(seeds(2))('a read shows all that was final before it, at every host: seed %i', async (seed) => {
+  const cluster = clusterOf({ seed, hosts: 8 })
+  const { random } = cluster.cluster
+  for (let i = 0; i < 20; i++) {
+    const name = `payer ${i}`
+    // One banker is cut off, and so is one that follows: they read when they are back.
+    const cut = [random.int(4), 4 + random.int(4)]
+    cluster.cluster.network.partition((host) => (cut.includes(host.number) ? 1 : 0))
+    const at = [0, 1, 2, 3, 4, 5, 6, 7].find((number) => !cut.includes(number))!
+    await opens(cluster, at, name)
+    cluster.cluster.network.partition(undefined)
+    for (const reader of [...cut, random.int(8)]) {
+      const seen = await cluster.schedule.until(cluster.account(reader, name))
+      expect(seen, `${name} at host ${reader}`).toMatchObject({ nonce: 1 })
+    }
+  }
+})
+
+test('what is no message of this ledger is refused and counted, and does no harm', async () => {
+  const cluster = clusterOf()
+  await opens(cluster, 0, 'early')
+  const { host } = cluster.machines[3]!.node
+  const { random } = cluster.cluster
+  const target = cluster.machines[0]!
+  const to = target.node.host.contact()
+  const { network } = target.service.ledger
+  const ask = (promise: Promise<unknown>) => cluster.schedule.until(promise.catch((error) => error.code))
+  for (let i = 0; i < 200; i++) {
+    const messages = [random.bytes(1 + random.int(200))]
+    expect(await ask(host.request(to, Say, { network, epoch: random.int(3), messages }))).toEqual({})
+  }
+  const { answers } = (await ask(host.request(to, Hand, { network, operations: [random.bytes(99)] }))) as {
+    answers: string[]
+  }
+  expect(answers).toEqual(['malformed'])
+  const other = hashKey('another genesis')
+  expect(await ask(host.request(to, Follow, { network: other, above: 0, waitMs: 0 }))).toBe('wrong-network')
+  expect(await ask(host.request(to, Say, { network: other, epoch: 0, messages: [random.bytes(9)] }))).toBe(
+    'wrong-network',
+  )
+  const stranger = cluster.machines[4]!.node.host
+  expect(await ask(stranger.request(to, Say, { network, epoch: 0, messages: [random.bytes(9)] }))).toEqual({})
+  const counters = target.service.counters()
+  expect(counters).toMatchObject({ refusedOperations: 1, wrongLedgers: 2, strangers: 1 })
+  expect(counters.badMessages).toBe(201)
+  await opens(cluster, 0, 'late')
+})
+
+test('the same bytes may be submitted again, and give the same receipt; another use of a number is told', async () => {
+  const cluster = clusterOf()
+  const bytes = cluster.operation('anna', 0, { kind: 'open' })
+  const [first, again] = await cluster.schedule.until(Promise.all([cluster.submit(0, bytes), cluster.submit(4, bytes)]))
+  expect(again).toMatchObject({ result: 'applied', receipt: { header: { height: first.receipt!.header.height } } })
+  expect((await cluster.schedule.until(cluster.submit(2, bytes))).receipt?.index).toBe(first.receipt!.index)
+  const late = await cluster.schedule.until(
+    cluster.submit(3, cluster.operation('anna', 0, { kind: 'unlink', host: hashKey('x') })),
+  )
+  expect(late).toEqual({ result: 'replayed', receipt: undefined })
+  const early = cluster.submit(3, cluster.operation('anna', 5, { kind: 'unlink', host: hashKey('x') }))
+  expect(await cluster.schedule.until(early)).toEqual({ result: 'nonce-gap', receipt: undefined })
+  const nobody = cluster.submit(3, cluster.operation('ben', 0, { kind: 'unlink', host: hashKey('x') }))
+  expect(await cluster.schedule.until(nobody)).toEqual({ result: 'no-account', receipt: undefined })
+})
