@@ -17,18 +17,40 @@ import { MAX_BULK_BYTES, MAX_SAID, MAX_SMALL_BYTES, Say, SayBulk } from './messa
 
 /** An answer to what is said tells nothing, so it may come late. */
 const SAY_TIMEOUT_MS = 10_000
+/** How long what nobody waits for, waits for company. */
+const COMPANY_MS = 40
 
 export class Courier {
   readonly #env: Env
   readonly #transport: Transport
   readonly directory: Directory
   readonly #network: Key
+  #company: PromiseWithResolvers<void> | undefined
+  #cancelCompany = () => {}
 
   constructor(env: Env, transport: Transport, directory: Directory, network: Key) {
     this.#env = env
     this.#transport = transport
     this.directory = directory
     this.#network = network
+  }
+
+  /**
+   * Resolves when something is said to others, or soon. What is sent then, in that turn, leaves in the same packet: an answer
+   * that tells nothing is worth no packet of its own.
+   */
+  company(): Promise<void> {
+    if (!this.#company) {
+      this.#company = Promise.withResolvers()
+      this.#cancelCompany = this.#env.clock.timer(COMPANY_MS, () => this.#gather())
+    }
+    return this.#company.promise
+  }
+
+  #gather(): void {
+    this.#cancelCompany()
+    this.#company?.resolve()
+    this.#company = undefined
   }
 
   /** To each of these hosts, in one message where it fits. */
@@ -41,6 +63,7 @@ export class Courier {
         })
       }
     }
+    this.#gather()
   }
 
   /** Rejects as `Transport.request` does, and with `unreachable` when nobody knows where the host is. */

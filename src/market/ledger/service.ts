@@ -11,7 +11,7 @@ import type { Env } from '../../core/env.ts'
 import { ChoraleError, errorMessage } from '../../core/errors.ts'
 import type { Key } from '../../core/ids.ts'
 import type { DiskFs } from '../../dht/store/disk/fs.ts'
-import type { Sender, Transport } from '../../net/transport.ts'
+import type { Delivery, Sender, Transport } from '../../net/transport.ts'
 import { Chain } from './chain.ts'
 import type { ChainStore } from './chain-store.ts'
 import { MAX_ANSWER_BYTES, MAX_ANSWER_RUNS, runsFrom } from './consensus/catch-up.ts'
@@ -311,12 +311,19 @@ class Service implements LedgerService {
   #answer(): void {
     const { transport } = this.#ports
     const chain = this.#chain
-    transport.handle(Say, (said, { from }) => this.#onSaid(said, from))
-    transport.handle(SayBulk, (said, { from }) => this.#onSaid(said, from))
-    transport.handle(Hand, ({ network, operations }, { from }) => {
+    const onSaid = async (said: Said, { from }: Delivery) => {
+      this.#onSaid(said, from)
+      await this.#courier.company()
+      return {}
+    }
+    transport.handle(Say, onSaid)
+    transport.handle(SayBulk, onSaid)
+    transport.handle(Hand, async ({ network, operations }, { from }) => {
       this.#require(network, from)
       if (!this.#seat.member) throw new ChoraleError('busy', 'this host has no seat')
-      return { answers: this.#offer(operations) }
+      const answers = this.#offer(operations)
+      await this.#courier.company()
+      return { answers }
     })
     transport.handle(Ask, ({ network }, { from }) => {
       this.#require(network, from)
@@ -345,10 +352,10 @@ class Service implements LedgerService {
     throw new ChoraleError('wrong-network', `this host keeps the ledger ${this.#chain.network.slice(0, 16)}`)
   }
 
-  #onSaid({ network, epoch, messages }: Said, from: Sender): Record<string, never> {
+  #onSaid({ network, epoch, messages }: Said, from: Sender): void {
     const host = this.#require(network, from)
     const { committee, epoch: own } = this.#chain
-    if (host === undefined) return {}
+    if (host === undefined) return
     if (epoch > own && from.contact) void this.#follower.fetch(from.contact)
     const { member } = this.#seat
     const index = epoch === own ? committee.indexOf(host) : -1
@@ -359,7 +366,6 @@ class Service implements LedgerService {
       else if (epoch < own) this.#help(host, epoch, message)
       else if (member && index >= 0 && !member.hear(index, message)) this.#counters.badSignatures++
     }
-    return {}
   }
 
   /** A banker of an epoch that is over does not know that yet. */

@@ -145,10 +145,14 @@ export class Submissions {
   #gather(): void {
     if (this.#gathering) return
     this.#gathering = true
-    this.#ports.env.clock.timer(GATHER_MS, () => {
+    const send = () => {
+      cancel()
+      if (!this.#gathering) return
       this.#gathering = false
       this.#send()
-    })
+    }
+    const cancel = this.#ports.env.clock.timer(GATHER_MS, send)
+    void this.#ports.courier.company().then(send)
   }
 
   /** What was not sent lately. */
