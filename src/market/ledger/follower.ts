@@ -76,7 +76,7 @@ export class Follower {
         const answer = await this.#ports.courier.request(source, Follow, message, options)
         this.failures = 0
         pauseMs = FIRST_PAUSE_MS
-        this.#heard(answer.height)
+        this.heard(answer.height)
         const taken = this.#takeAll(answer.runs)
         if (!taken && answer.height > height) await this.fetch(source)
         if (chain.tip.height > height || answer.height <= height) continue
@@ -131,8 +131,8 @@ export class Follower {
     }
   }
 
-  #heard(height: number): void {
-    // A lie about it would show as a lag; it is forgotten when nobody can make it good.
+  /** A lie about it shows as a lag until the next answer. */
+  heard(height: number): void {
     this.heardHeight = Math.max(this.#ports.chain.tip.height, height)
   }
 

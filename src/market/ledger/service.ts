@@ -30,6 +30,7 @@ import {
   AskGenesis,
   decodeRun,
   decodeSaid,
+  encodeRun,
   Follow,
   Hand,
   type Handed,
@@ -53,7 +54,7 @@ import { Waiters } from './waiters.ts'
 export const VIEW_MS = 1500
 /** How often a host looks whether anything is due, and who answers. */
 const ROUND_MS = 5000
-/** What was brought in and is not final is brought again by others after so long. */
+/** Hosts that may wait at this one for news. */
 const MAX_FOLLOWERS = 256
 
 export interface LedgerPorts {
@@ -229,20 +230,25 @@ class Service implements LedgerService {
     if (due.length > 0) this.#submissions.bring(due)
   }
 
+  /** Who is there: bankers always look, others when nobody brings them news or somebody waits here for an operation. */
   async #look(): Promise<void> {
-    const { committee, epoch, tip } = this.#chain
-    const mayWait = this.#submissions.size > 0 || this.#follower.failures > 1
-    if (!(this.#seat.member || mayWait) || committee.length === 1) {
-      if (committee.length > 1) this.#halted = undefined
-      if (this.#seat.member || !mayWait) return
+    const { committee, epoch } = this.#chain
+    const hasSeat = committee.includes(this.#ports.host.publicKey)
+    const isStuck = this.#submissions.size > 0 || this.#follower.failures > 1
+    if (hasSeat ? committee.length === 1 : !isStuck) {
+      this.#halted = undefined
+      return
     }
     const { answers, seats, quorum } = await this.#rollCall.call()
     if (this.#chain.epoch !== epoch) return
     const before = this.#halted
     this.#halted = haltLine(answers.size, seats, quorum)
     if (before !== undefined && this.#halted === undefined) this.#seat.member?.probe()
-    for (const [banker, answer] of answers) {
-      if (answer.epoch > epoch || (answer.height > tip.height && this.#chain.tip.height === tip.height)) {
+    for (const [banker, { height }] of answers) {
+      const { tip } = this.#chain
+      this.#follower.heard(height)
+      // Members learn of blocks by themselves, but not of the end of an epoch that they have slept through.
+      if (height > tip.height && (!this.#seat.member || answers.get(banker)!.epoch > epoch)) {
         await this.#follower.fetchFrom(banker)
       }
     }
@@ -340,7 +346,9 @@ class Service implements LedgerService {
     transport.handle(Runs, ({ network, above }, { from }) => {
       this.#require(network, from)
       const limit = { maxRuns: MAX_FETCHED_RUNS, maxBytes: MAX_BULK_BYTES }
-      return { runs: chain.store.runs(above + 1, limit).map(({ bytes }) => bytes) }
+      const runs = chain.store.runs(above + 1, limit).map(({ bytes }) => bytes)
+      const tooLong = (runs[0]?.length ?? 0) > MAX_BULK_BYTES
+      return { runs: tooLong ? this.#runsFrom(above + 1).map(encodeRun) : runs }
     })
     transport.handle(AskGenesis, () => ({ genesis: encodeGenesis(chain.genesis) }))
   }
