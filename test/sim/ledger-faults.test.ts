@@ -1,9 +1,12 @@
 /** The ledger's driver in the simulator: damaged disks, bad lines, bad messages; and reads that must be as of now. */
 import { expect, test } from 'vitest'
 import { CrashDisk } from '../../sim/crash-disk.ts'
+import { fakeVerify } from '../../sim/fake-keys.ts'
 import { LedgerCluster, type LedgerClusterOptions } from '../../sim/ledger/ledger-cluster.ts'
 import { hashKey } from '../../src/core/ids.ts'
+import { Chain } from '../../src/market/ledger/chain.ts'
 import { Follow, Hand, Say } from '../../src/market/ledger/messages.ts'
+import { snapshotChunks } from '../../src/market/ledger/state/snapshot.ts'
 import { seeds } from '../nightly.ts'
 
 const clusterOf = (options: Partial<LedgerClusterOptions> = {}) =>
@@ -129,4 +132,34 @@ test('the same bytes may be submitted again, and give the same receipt; another 
   expect(await cluster.schedule.until(early)).toEqual({ result: 'nonce-gap', receipt: undefined })
   const nobody = cluster.submit(3, cluster.operation('ben', 0, { kind: 'unlink', host: hashKey('x') }))
   expect(await cluster.schedule.until(nobody)).toEqual({ result: 'no-account', receipt: undefined })
+})
+
+test('a chain restarts from a snapshot of its state as from its first block, also in the middle of an epoch', async () => {
+  const cluster = clusterOf({ hosts: 1, bankers: 1, settings: { epochMs: 5000 } })
+  for (let i = 0; i < 20; i++) {
+    await opens(cluster, 0, `early ${i}`)
+    await cluster.run(1200)
+  }
+  const { chain: store } = cluster.machines[0]!
+  const replayed = () => {
+    const chain = new Chain(cluster.genesis, store, fakeVerify)
+    chain.replay()
+    return chain
+  }
+  const whole = replayed()
+  expect(whole.epoch).toBeGreaterThan(0)
+  expect(whole.base.height).toBeLessThan(whole.tip.height)
+  await store.keepSnapshot(whole.tip.height, snapshotChunks(whole.state))
+  for (let i = 0; i < 5; i++) await opens(cluster, 0, `late ${i}`)
+  let executed = 0
+  const again = new Chain(cluster.genesis, store, fakeVerify)
+  again.events.on('block', () => executed++)
+  again.replay()
+  expect(executed, 'only what came after the snapshot').toBe(again.tip.height - whole.tip.height)
+  expect([again.tip.height, again.base]).toEqual([store.height, whole.base])
+  expect(again.isCut).toBe(false)
+
+  // One that is not that of its block is passed over.
+  await store.keepSnapshot(whole.tip.height - 1, snapshotChunks(whole.state))
+  expect(replayed().tip).toEqual(again.tip)
 })
