@@ -5,7 +5,7 @@ import { fakeVerify } from '../../sim/fake-keys.ts'
 import { LedgerCluster, type LedgerClusterOptions } from '../../sim/ledger/ledger-cluster.ts'
 import { hashKey } from '../../src/core/ids.ts'
 import { Chain } from '../../src/market/ledger/chain.ts'
-import { Follow, Hand, Say } from '../../src/market/ledger/messages.ts'
+import { decodeRun, encodeRun, Follow, Hand, Runs, Say } from '../../src/market/ledger/messages.ts'
 import { snapshotChunks } from '../../src/market/ledger/state/snapshot.ts'
 import { seeds } from '../nightly.ts'
 
@@ -116,6 +116,31 @@ test('what is no message of this ledger is refused and counted, and does no harm
   expect(counters).toMatchObject({ refusedOperations: 1, wrongLedgers: 2, strangers: 1 })
   expect(counters.badMessages).toBe(201)
   await opens(cluster, 0, 'late')
+})
+
+test('a follower takes no block without the signatures of a quorum, whoever tells it of one', async () => {
+  const cluster = clusterOf()
+  await opens(cluster, 0, 'early')
+  await cluster.run(30_000)
+  cluster.kill(4)
+  await opens(cluster, 0, 'meanwhile')
+  const { height } = cluster.ledger(0).status()
+  const forge = (bytes: Uint8Array) => {
+    const run = decodeRun(bytes)!
+    const [first, ...others] = run.certificate.signatures
+    const signatures = [first!.map((byte) => byte ^ 1), ...others]
+    return encodeRun({ ...run, certificate: { ...run.certificate, signatures } })
+  }
+  for (const { node, chain } of cluster.machines.slice(0, 4)) {
+    const runs = (above: number) =>
+      chain.runs(above + 1, { maxRuns: 9, maxBytes: 9999 }).map(({ bytes }) => forge(bytes))
+    node.host.handle(Follow, ({ above }) => ({ height: height + 100, runs: runs(above) }))
+    node.host.handle(Runs, ({ above }) => ({ runs: runs(above) }))
+  }
+  await cluster.schedule.until(cluster.restart(4))
+  await cluster.run(30_000)
+  expect(cluster.ledger(4).status().height).toBeLessThan(height)
+  expect(cluster.machines[4]!.service.counters().refusedRuns).toBeGreaterThan(0)
 })
 
 test('the same bytes may be submitted again, and give the same receipt; another use of a number is told', async () => {
