@@ -17,6 +17,8 @@ const LONG = [
   'sim/studies',
   'sim/jobs',
   'sim/balance',
+  'sim/consensus',
+  'sim/ledger-liars',
   'net/fuzz',
   'e2e/demo',
   'sandbox/code',

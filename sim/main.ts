@@ -2,6 +2,7 @@
  * `npm run sim -- SCENARIO --seed N ... [--json]`: runs one scenario of the simulator. Progress goes to stderr, the result
  * to stdout. Exit code 1 when what must hold did not hold, with the command that replays it.
  */
+import { spawnSync } from 'node:child_process'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { ChoraleError } from '../src/core/errors.ts'
 import { UNPRIVILEGED_PORTS } from '../src/market/sybil.ts'
@@ -11,12 +12,15 @@ import { FAULTS } from './model.ts'
 import { BALANCE_DEFAULTS, type BalanceOptions, runBalance } from './scenarios/balance.ts'
 import { runConsensusModel } from './scenarios/consensus.ts'
 import { JOBS_DEFAULTS, type JobsOptions, runJobs } from './scenarios/jobs.ts'
+import { LEDGER_DEFAULTS, type LedgerOptions, runLedger } from './scenarios/ledger.ts'
+import { runLedgerSeeds } from './scenarios/ledger-seeds.ts'
 import { LOCALITY_DEFAULTS, runLocality } from './scenarios/locality.ts'
 import { runModel } from './scenarios/model.ts'
 import { RING_DEFAULTS, type RingOptions, runRing } from './scenarios/ring.ts'
 import { runStore, STORE_DEFAULTS, type StoreOptions } from './scenarios/store.ts'
 import { ATTACKS, runSybil, SYBIL_DEFAULTS, type SybilOptions } from './scenarios/sybil.ts'
 import { runVHash, VHASH_DEFAULTS, type VHashOptions } from './scenarios/vhash.ts'
+import { parseSeeds } from './studies/runner/seeds.ts'
 import type { Recorder } from './watch/recorder.ts'
 import { openWatch } from './watch/watch.ts'
 
@@ -32,6 +36,8 @@ function number(min: number, max: number, whole: boolean): (text: string) => num
     return value
   }
 }
+
+const PLANT = 'plant-quorum.ts'
 
 const count = (max: number) => number(0, max, true)
 const share = number(0, 1, false)
@@ -199,6 +205,38 @@ program
     report(options, 'jobs', result)
     if (result.ended < result.jobs) fail(`${result.jobs - result.ended} jobs did not end`)
     if (result.different > 0) fail(`${result.different} jobs have another value than without churn`)
+  })
+
+program
+  .command('ledger')
+  .description(
+    'a committee with liars keeps the books under loss, partitions, crashes and torn logs; judged from outside',
+  )
+  .option('--members <n>', 'bankers', number(1, 31, true), LEDGER_DEFAULTS.members)
+  .option('--faulty <n>', 'of these, liars', count(10), LEDGER_DEFAULTS.faulty)
+  .option('--ops <n>', 'operations of clients', number(1, 1e7, true), LEDGER_DEFAULTS.ops)
+  .option('--loss <share>', 'messages lost, while there are faults', share, LEDGER_DEFAULTS.loss)
+  .option('--seed <n>', 'all randomness derives from it', count(2 ** 32), LEDGER_DEFAULTS.seed)
+  .option('--seeds <list>', 'instead: many, as 1..1000, on all cores')
+  .addOption(new Option('--fault <name>', 'plant a fault, to see that it is caught').choices(['quorum']))
+  .option('--json', 'one JSON object on stdout')
+  .option('-q, --quiet', 'no progress')
+  .action(async (options: LedgerOptions & { seeds?: string; fault?: string; json?: boolean; quiet?: boolean }) => {
+    const { seeds, fault, json, quiet, ...run } = options
+    if (fault !== undefined && !process.execArgv.some((arg) => arg.endsWith(PLANT))) {
+      const plant = new URL(`ledger/${PLANT}`, import.meta.url).href
+      const args = [...process.execArgv, '--import', plant, ...process.argv.slice(1)]
+      process.exitCode = spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1
+      return
+    }
+    const result =
+      seeds === undefined
+        ? await runLedger(run, progress(options))
+        : await runLedgerSeeds(run, parseSeeds(seeds), progress(options))
+    report(options, 'ledger', result)
+    const isBad = 'failed' in result ? result.failed.length > 0 : result.violations.length > 0
+    if (isBad && fault === undefined) fail('what must hold did not hold')
+    if (!isBad && fault !== undefined) fail('the planted fault was not caught')
   })
 
 program
