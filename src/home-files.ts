@@ -16,7 +16,7 @@ export function makeDirectory(path: string, mode = 0o700): void {
   }
 }
 
-export function writeAtomically(file: string, text: string, mode = 0o600): void {
+export function writeAtomically(file: string, text: string | Uint8Array, mode = 0o600): void {
   const draft = `${file}.${process.pid}.new`
   try {
     writeFileSync(draft, text, { mode, flush: true })

@@ -6,6 +6,8 @@
  *   host.json  incarnation of the last start, peer id and port to keep
  *   peers.json the network that the host was in, and the addresses of its last neighbours there
  *   pins.json  the files that this host keeps alive in its network (dht/store/pins.ts)
+ *   wallet     the key of the account that the host works for, mode 0600 (ledger-wallet.ts)
+ *   genesis    the beginning of the ledger that the host is in (ledger-genesis.ts)
  *   blocks/    the blocks that it keeps for others and itself (dht/store/disk/)
  *   pid        the running host: process id, then what tells this process from a later one with the same id. It is the
  *              lock of the home
@@ -18,6 +20,7 @@
 import { randomInt } from 'node:crypto'
 import {
   chmodSync,
+  existsSync,
   linkSync,
   mkdtempSync,
   readdirSync,
@@ -153,10 +156,13 @@ export function removeHome(path: string): void {
   rmSync(path, { recursive: true, force: true, maxRetries: 3 })
 }
 
-/** Deletes a home in which no host has ever had a place, as a first start that failed leaves it. Spares all others. */
+/**
+ * Deletes a home in which no host has ever had a place, as a first start that failed leaves it. Spares all others, and
+ * every wallet.
+ */
 export function removeUnusedHome(path: string): void {
   const view = inspectHome(path)
-  if (view && view.peer === '' && view.pid === undefined) removeHome(path)
+  if (view && view.peer === '' && view.pid === undefined && !existsSync(join(path, 'wallet'))) removeHome(path)
 }
 
 /** Creates the directory if need be, and checks that it is a home of a format that we know. */

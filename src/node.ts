@@ -13,8 +13,9 @@ import { type FileService, lazyFiles } from './dht/store/files/lazy.ts'
 import { MemoryBlocks } from './dht/store/memory-blocks.ts'
 import { type Pin, Pins } from './dht/store/pins.ts'
 import { Records, type SignedRecord } from './dht/store/records.ts'
-import { createRegisters, DEFAULT_REPLICAS } from './dht/store/registers.ts'
+import { createRegisters } from './dht/store/registers.ts'
 import { type Home, openHome } from './home.ts'
+import { hostKeyOf } from './host-identity.ts'
 import { codeOf } from './job-code.ts'
 import { builtinModule } from './job-modules.ts'
 import { keepMembers } from './leaf.ts'
@@ -26,16 +27,10 @@ import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
 import { createJobsService } from './mapreduce/service.ts'
 import type { Jobs } from './mapreduce/types.ts'
 import type { Contact } from './net/contact.ts'
-import {
-  decodeHostKey,
-  encodeHostKey,
-  generateHostKey,
-  type HostKey,
-  signerOf,
-  verifySignature,
-} from './net/host-key.ts'
+import { type HostKey, signerOf, verifySignature } from './net/host-key.ts'
 import { createLibp2pTransport, type Libp2pTransport } from './net/libp2p.ts'
 import { networkId } from './net/network-id.ts'
+import { networkSettings } from './network-settings.ts'
 import { createOverlay, type OverlayHost, overlayView, placeName, type RingView } from './overlay-host.ts'
 import { findSeeds, seekRemembered } from './seeds.ts'
 
@@ -172,15 +167,9 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   // Takes a while, in a process of its own. Where it fails, the status says it once it is known.
   const inspected = foreign.inspect().catch(() => {})
   const { space = 'ring', successors = 4, slots = 1 } = options
-  const most = space === 'ring' ? successors + 1 : Number.POSITIVE_INFINITY
-  const { replicas: copies = Math.min(DEFAULT_BLOCK_REPLICAS, most) } = options
-  const replicas = Math.min(Math.max(DEFAULT_REPLICAS, copies), most)
-  if (copies > most) {
-    throw new ChoraleError('config', `${copies} replicas need ${copies - 1} successors: add --successors ${copies - 1}`)
-  }
-  const own = copies === DEFAULT_BLOCK_REPLICAS ? undefined : copies
-  const shape = space === 'ring' ? { successors } : { space }
-  const network = networkId({ name: options.network, placement: 'ip-port', ...shape, replicas, copies: own })
+  const settings = networkSettings({ ...options, space, successors })
+  const { replicas, copies = DEFAULT_BLOCK_REPLICAS } = settings
+  const network = networkId(settings)
   const transport = parts.adopt(await listen(env, key, home, network, options.listen), (open) => open.stop())
   signal?.throwIfAborted()
   const places = { given: options.bootstrap, remembered: home.peersOf(network) }
@@ -277,13 +266,6 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     },
     stop: () => (leaving ??= started.disposeAsync()),
   }
-}
-
-async function hostKeyOf(home: Home): Promise<HostKey> {
-  if (home.key) return decodeHostKey(home.key)
-  const key = await generateHostKey()
-  home.keepKey(encodeHostKey(key))
-  return key
 }
 
 /** A leaf keeps nothing: what it kept as a member waits on its disk. */

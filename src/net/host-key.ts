@@ -1,9 +1,10 @@
 /** A host's identity: its Ed25519 libp2p key (DESIGN 4), as bytes for whoever keeps the home directory. */
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
-import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
+import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf, publicKeyFromRaw } from '@libp2p/crypto/keys'
 import type { Ed25519PrivateKey } from '@libp2p/interface'
-import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
+import { peerIdFromPrivateKey, peerIdFromPublicKey, peerIdFromString } from '@libp2p/peer-id'
 import { ChoraleError, errorMessage } from '../core/errors.ts'
+import { type Key, keyFromBytes } from '../core/ids.ts'
 
 export interface HostKey {
   readonly privateKey: Ed25519PrivateKey
@@ -29,6 +30,26 @@ export function decodeHostKey(bytes: Uint8Array): HostKey {
     throw new ChoraleError('config', `the host key cannot be read: ${errorMessage(error)}`, { cause: error })
   }
   throw new ChoraleError('config', 'the host key is not an Ed25519 key')
+}
+
+/** The 32 bytes of its public key as 64 hex digits: what the ledger calls the host. */
+export function publicKeyOfHost({ privateKey }: HostKey): Key {
+  return keyFromBytes(privateKey.publicKey.raw)
+}
+
+/** The same from a peer id; undefined for whatever is no Ed25519 peer id. Never throws. */
+export function publicKeyOfPeer(peer: string): Key | undefined {
+  try {
+    const id = peerIdFromString(peer)
+    return id.type === 'Ed25519' ? keyFromBytes(id.publicKey.raw) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The peer id of the host with this public key. */
+export function peerOfPublicKey(key: Key): string {
+  return peerIdFromPublicKey(publicKeyFromRaw(Buffer.from(key, 'hex'))).toString()
 }
 
 function hostKey(privateKey: Ed25519PrivateKey): HostKey {

@@ -23,6 +23,9 @@ interface AstNode {
 
 // --- Import arrows (DESIGN 2) ---
 
+/** Of the ledger: what it offers, and how its addresses, amounts and refusals are written. */
+const LEDGER_FACE = ['ledger', 'address', 'credits', 'state/refusal'].map((name) => `src/market/ledger/${name}.ts`)
+
 /** What each part of src may import besides itself. A file's part is the first entry whose prefix fits its path. */
 const ARROWS: ReadonlyArray<readonly [prefix: string, mayImport: readonly string[]]> = [
   ['src/core/', []],
@@ -35,10 +38,28 @@ const ARROWS: ReadonlyArray<readonly [prefix: string, mayImport: readonly string
   ['src/leaf.ts', ['src/dht/', 'src/net/', 'src/core/']],
   ['src/seeds.ts', ['src/net/', 'src/core/']],
   ['src/overlay-host.ts', ['src/vhash/', 'src/dht/', 'src/net/', 'src/core/']],
+  ['src/host-identity.ts', ['src/home', 'src/net/', 'src/core/']],
+  ['src/network-settings.ts', ['src/dht/', 'src/net/', 'src/core/']],
+  [
+    'src/ledger-',
+    ['src/market/', 'src/home', 'src/host-identity.ts', 'src/network-settings.ts', 'src/net/', 'src/core/'],
+  ],
   ['src/node.ts', ['src/']],
   ['src/job-', ['src/mapreduce/', 'src/dht/', 'src/core/']],
-  ['src/api/', ['src/node.ts', 'src/home', 'src/mapreduce/types.ts', 'src/core/']],
-  ['src/cli/', ['src/node.ts', 'src/job-', 'src/home', 'src/api/', 'src/mapreduce/types.ts', 'src/core/']],
+  ['src/api/', ['src/node.ts', 'src/home', 'src/mapreduce/types.ts', ...LEDGER_FACE, 'src/core/']],
+  [
+    'src/cli/',
+    [
+      'src/node.ts',
+      'src/job-',
+      'src/ledger-',
+      'src/home',
+      'src/api/',
+      'src/mapreduce/types.ts',
+      ...LEDGER_FACE,
+      'src/core/',
+    ],
+  ],
   ['src/main.ts', ['src/cli/', 'src/core/']],
   ['src/index.ts', ['src/']],
   ['jobs/', ['src/mapreduce/types.ts', 'src/mapreduce/define.ts', 'src/core/']],
