@@ -2,13 +2,18 @@
 import { fakeKeyPair, fakeVerify } from '../../sim/fake-keys.ts'
 import { ChoraleError } from '../../src/core/errors.ts'
 import type { Key } from '../../src/core/ids.ts'
+import { committeeDigest } from '../../src/market/ledger/committee.ts'
+import { digestOf } from '../../src/market/ledger/consensus/block.ts'
+import { type FinalRun, statement } from '../../src/market/ledger/consensus/messages.ts'
 import { encodeGenesis, type Genesis, networkOf } from '../../src/market/ledger/genesis.ts'
 import type { KeyPair, PublicKey, Verify } from '../../src/market/ledger/keys.ts'
 import type { AccountView, HistoryEntry, Ledger, LedgerStatus, Outcome, Place } from '../../src/market/ledger/ledger.ts'
-import { certificateOf, finalizeBytes, headerDigest, headerOf } from '../../src/market/ledger/receipt/header.ts'
+import { buildPayload, decodePayload, payloadDigest } from '../../src/market/ledger/payload.ts'
+import { sealedIn } from '../../src/market/ledger/receipt/header.ts'
 import { type Receipt, type ReceiptFile, receiptOf } from '../../src/market/ledger/receipt/receipt.ts'
-import { apply } from '../../src/market/ledger/state/apply.ts'
+import { applyOperation, atBlock } from '../../src/market/ledger/state/apply.ts'
 import { decodeOperation, type Operation } from '../../src/market/ledger/state/operation.ts'
+import type { Refusal } from '../../src/market/ledger/state/refusal.ts'
 import { genesisState, type State } from '../../src/market/ledger/state/state.ts'
 
 interface Entry {
@@ -29,11 +34,14 @@ export class SoleLedger implements Ledger {
   /** What a call of `submit` is preceded by, once each. */
   readonly before: Array<() => Promise<unknown>> = []
   halted: string | undefined
+  /** The chain. */
+  readonly runs: FinalRun[] = []
   nowMs: number
   readonly #banker: KeyPair
   readonly #verify: Verify
   readonly #entries: Entry[] = []
   #parent: Key
+  #view = 0
 
   constructor(genesis: Genesis, banker: KeyPair = fakeKeyPair('banker 1'), verify: Verify = fakeVerify) {
     this.genesis = genesis
@@ -81,23 +89,32 @@ export class SoleLedger implements Ledger {
   #submit(bytes: Uint8Array): Outcome {
     const known = this.#entries.find(({ receipt }) => Buffer.compare(receipt.operation, bytes) === 0)
     if (known) return { result: known.receipt.result, receipt: known.receipt }
-    const { state: before } = this
-    const block = { height: before.height + 1, epoch: before.epoch, blockTimeMs: this.nowMs, operations: [bytes] }
-    const applied = apply(before, block, this.#verify)
-    const [result] = applied.results
-    const counted = ['wrong-network', 'no-account', 'account-exists', 'replayed', 'nonce-gap', 'bad-signature']
-    const operation = decodeOperation(bytes)
-    if (typeof operation === 'string') return { result: operation, receipt: undefined }
-    if (result !== 'applied' && counted.includes(result!)) return { result: result!, receipt: undefined }
-    const header = headerOf(before, block, applied, this.#parent)
-    this.#parent = headerDigest(this.network, header)
-    const signature = this.#banker.sign(finalizeBytes(this.network, block.height, this.#parent))
-    const certificate = certificateOf(block.height, [{ signer: this.#banker.publicKey, signature }])
-    const receipt = receiptOf(this.network, { header, certificate }, block, applied, 0)
-    this.state = applied.state
+    const { state: before, nowMs: timeMs, network } = this
+    const { epoch, committee, height } = before
+    const deciding = { epoch, committee: committeeDigest(committee) }
+    const { payload, state } = buildPayload(before, deciding, timeMs, [bytes], this.#verify)
+    const said = decodePayload(payload)!
+    if (said.operations.length === 0) {
+      const { result } = applyOperation(
+        atBlock(before, { height: height + 1, blockTimeMs: timeMs }),
+        bytes,
+        this.#verify,
+      )
+      return { result: result as Refusal, receipt: undefined }
+    }
+    const block = { height: height + 1, view: ++this.#view, parent: this.#parent, timeMs, payload }
+    this.#parent = digestOf(block, payloadDigest)
+    const signature = this.#banker.sign(statement({ network, epoch }, 'finalize', block.view, this.#parent))
+    const vote = { type: 'certificate', kind: 'finalize', view: block.view, digest: this.#parent } as const
+    const run = { blocks: [block], certificate: { ...vote, members: [0], signatures: [signature] } }
+    this.runs.push(run)
+    const receipt = receiptOf(network, sealedIn(run, 0, committee), said, 0)
+    this.state = state
+    if (state.epoch !== epoch) this.#view = 0
+    const operation = decodeOperation(bytes) as Operation
     const place = { height: block.height, index: 0 }
-    this.#entries.push({ place, timeMs: this.nowMs, operation, receipt, before, after: this.state })
-    return { result: result!, receipt }
+    this.#entries.push({ place, timeMs, operation, receipt, before, after: this.state })
+    return { result: receipt.result, receipt }
   }
 
   async history(account: PublicKey, { limit, before }: { limit: number; before?: Place }): Promise<HistoryEntry[]> {
