@@ -26,6 +26,8 @@ import type { SandboxState } from './mapreduce/sandbox/admission.ts'
 import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
 import { createJobsService } from './mapreduce/service.ts'
 import type { Jobs } from './mapreduce/types.ts'
+import type { Ledger } from './market/ledger/ledger.ts'
+import type { Wallet } from './market/ledger/wallet.ts'
 import type { Contact } from './net/contact.ts'
 import { type HostKey, signerOf, verifySignature } from './net/host-key.ts'
 import { createLibp2pTransport, type Libp2pTransport } from './net/libp2p.ts'
@@ -124,6 +126,11 @@ export interface PeerView {
   readonly rttMs: number | undefined
 }
 
+export interface HostLedger {
+  readonly ledger: Ledger
+  readonly wallet: Pick<Wallet, 'account' | 'send'>
+}
+
 export interface Host {
   readonly jobs: Jobs
   /** Files and directories in the overlay. Their code is loaded at the first call. */
@@ -131,6 +138,8 @@ export interface Host {
   readonly blocks: Blocks
   /** Small signed values that change: this host's, and those of others. */
   readonly records: Pick<Records, 'publish' | 'resolve'>
+  /** The ledger, and what this host does for its account. */
+  readonly books?: HostLedger
   /** What this host keeps alive beyond its lease of 7 days. */
   readonly pins: Pick<Pins, 'add' | 'remove' | 'list' | 'requireRoom'>
   status(): HostStatus

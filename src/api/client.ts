@@ -9,12 +9,14 @@ import { ChoraleError } from '../core/errors.ts'
 import type { JobLogLine, JobRequest, JobSpec, Jobs, JobView } from '../mapreduce/types.ts'
 import type { HostStatus, PeerView } from '../node.ts'
 import { type CallOptions, caller, lines } from './calls.ts'
+import { type RemoteLedger, remoteLedger } from './ledger-client.ts'
 import type { SpecBody } from './routes.ts'
 import { type RemoteStore, remoteStore } from './store-client.ts'
 
 export interface RemoteHost {
   readonly jobs: Jobs
   readonly store: RemoteStore
+  readonly ledger: RemoteLedger
   status(options?: CallOptions): Promise<HostStatus>
   peers(options?: CallOptions): Promise<PeerView[]>
   ping(target: string, options?: CallOptions): Promise<number>
@@ -28,6 +30,7 @@ export function connectHost(socketPath: string): RemoteHost {
   const job = (id: string, verb = '') => `/v1/jobs/${encodeURIComponent(id)}${verb}`
   return {
     store: remoteStore(socketPath),
+    ledger: remoteLedger(socketPath),
     status: (options) => call('GET', '/v1/status', undefined, options),
     peers: (options) => call('GET', '/v1/peers', undefined, options),
     ping: async (target, options) => (await call<{ rttMs: number }>('POST', '/v1/ping', { target }, options)).rttMs,

@@ -33,6 +33,12 @@
  *   GET  /v1/records?peer=P&name=N RecordView
  *   GET  /v1/store                 StoreView
  *
+ *   GET  /v1/ledger                LedgerBody     as this host's copy has it
+ *   GET  /v1/accounts/ADDRESS      AccountBody    as of now; ADDRESS may be `mine`, here and below
+ *   GET  /v1/accounts/ADDRESS/history EntryBody[] newest first; ?limit=N, at most 1000; ?before=HEIGHT/INDEX
+ *   POST /v1/payments  PaymentBody OutcomeBody    from this host's wallet; answers when it is final
+ *   GET  /v1/receipts/HEIGHT/INDEX ReceiptBody
+ *
  * What is added answers while it is read: a line of `{progress: AddProgress}` now and then, and the view as the last.
  *
  * Errors are `{ error: { code, message } }` with the codes of core/errors.ts; in a stream of lines, such a line is the

@@ -10,6 +10,7 @@ import type { Logger } from '../core/env.ts'
 import { ChoraleError, errorMessage } from '../core/errors.ts'
 import type { Host } from '../node.ts'
 import { answerJobs } from './job-routes.ts'
+import { answerLedger } from './ledger-routes.ts'
 import { parse } from './parse.ts'
 import { httpStatus, MAX_API_CONNECTIONS } from './routes.ts'
 import { answerStore } from './store-routes.ts'
@@ -84,6 +85,9 @@ export async function serveApi(host: Host, options: ApiServerOptions): Promise<A
         const ref = segments.slice(2).join('/')
         const call = { request, response, route: `${request.method} ${noun}${ref && '/REF'}`, ref, query, signal }
         if (version === 'v1' && (await answerStore(host, call))) return
+        const { method = '' } = request
+        const account = { request, response, method, segments: segments.slice(1), query, signal }
+        if (version === 'v1' && host.books && (await answerLedger(host.books, account))) return
         throw new ChoraleError('not-found', `no such route: ${request.method} ${path}`)
       }
     }

@@ -17,15 +17,19 @@ import { examples } from './help.ts'
 import { idCommand } from './id.ts'
 import { importCommand } from './import.ts'
 import { jobCommand } from './job/job.ts'
+import { ledgerCommand } from './ledger.ts'
 import { lsCommand } from './ls.ts'
+import { networkCommand } from './network.ts'
 import { peerCommand } from './peer.ts'
 import { pinCommand } from './pin.ts'
+import { receiptCommand } from './receipt.ts'
 import { recordCommand } from './record.ts'
 import { ringCommand } from './ring.ts'
 import { statusCommand } from './status.ts'
 import { storeCommand } from './store.ts'
 import { unpinCommand } from './unpin.ts'
 import { upCommand } from './up.ts'
+import { walletCommand } from './wallet.ts'
 
 /** Runs one command line and returns the exit code. Never throws. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -82,7 +86,7 @@ function createProgram(cli: Cli): Command {
     .addHelpText(
       'after',
       examples('chorale demo', 'four nodes compute pi on this machine', 'chorale up -d', 'start a node') +
-        '\n\nExit codes: 0 ok, 1 internal, 2 usage, 3 no node, 4 not allowed, 5 job failed, 6 not placed, 8 wait timed out, 9 results differ, 130 interrupted',
+        '\n\nExit codes: 0 ok, 1 internal, 2 usage, 3 no node, 4 not allowed, 5 job failed, 6 not placed, 7 credits, 8 wait timed out, 9 results differ or a receipt is bad, 130 interrupted',
     )
   const commands = [
     demoCommand,
@@ -105,6 +109,10 @@ function createProgram(cli: Cli): Command {
     storeCommand,
     peerCommand,
     ringCommand,
+    walletCommand,
+    receiptCommand,
+    ledgerCommand,
+    networkCommand,
   ]
   for (const create of commands) program.addCommand(create(cli))
   program.helpCommand('help [command]', 'show help for a command')

@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net'
 import { ChoraleError } from '../core/errors.ts'
+import type { Key } from '../core/ids.ts'
 import type { Json } from '../mapreduce/types.ts'
 
 function usage(message: string): ChoraleError {
@@ -155,5 +156,22 @@ export function parameter(text: string): [string, Json] {
     return [name, JSON.parse(value) as Json]
   } catch {
     return [name, value]
+  }
+}
+
+/** `12/0`: height and index of an operation in the ledger. */
+export function place(flag: string): (text: string) => { readonly height: number; readonly index: number } {
+  return (text) => {
+    const match = /^(\d{1,15})\/(\d{1,4})$/.exec(text)
+    if (match) return { height: Number(match[1]), index: Number(match[2]) }
+    throw usage(`${flag} must be HEIGHT/INDEX, not '${text}': try ${flag} 12/0`)
+  }
+}
+
+/** The id of a network's ledger: 64 hex digits. */
+export function networkKey(flag: string): (text: string) => Key {
+  return (text) => {
+    if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase() as Key
+    throw usage(`${flag} must be 64 hex digits, as chorale network show prints them, not '${text}'`)
   }
 }

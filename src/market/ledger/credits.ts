@@ -6,7 +6,7 @@ import { type Amount, MAX_AMOUNT } from './state/amount.ts'
 
 /** `1.5` is 1500 millicredits; 0 too is an amount, for settings. Throws `usage`. */
 export function parseCredits(text: string): Amount {
-  const match = /^(\d{1,40})(?:\.(\d{1,3}))?$/.exec(text)
+  const match = /^(\d{1,100})(?:\.(\d{1,3}))?$/.exec(text)
   if (!match)
     throw new ChoraleError('usage', `'${text}' is no amount: write credits, with at most three decimals, as 1.5`)
   const millicredits = BigInt(match[1]!) * 1000n + BigInt((match[2] ?? '').padEnd(3, '0'))

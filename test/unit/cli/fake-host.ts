@@ -16,6 +16,7 @@ import type { JobSpec } from '../../../src/mapreduce/spec.ts'
 import type { JobLogLine, JobPlacement, JobView } from '../../../src/mapreduce/types.ts'
 import type { Host, HostStatus, RingView } from '../../../src/node.ts'
 import { MemoryIo } from '../../fakes/block-io.ts'
+import { FakeBooks } from '../../fakes/host-ledger.ts'
 
 export function jobView(change: Partial<JobView> = {}): JobView {
   return {
@@ -81,6 +82,7 @@ export class FakeHost implements Host {
     lending: { asked: 2, hosts: 1, cores: 2, busy: 1 },
   }
   stopped = false
+  books = new FakeBooks()
   ring: RingView = fakeStatus.ring
   /** Real files and pins, over blocks in memory. */
   readonly io = new MemoryIo()

@@ -1,0 +1,42 @@
+/** The ledger of a running host, from the other end of the control API. */
+import type { Place } from '../market/ledger/ledger.ts'
+import { type CallOptions, caller } from './calls.ts'
+import type { AccountBody, EntryBody, LedgerBody, OutcomeBody, PaymentBody, ReceiptBody } from './ledger-views.ts'
+
+export interface RemoteLedger {
+  status(options?: CallOptions): Promise<LedgerBody>
+  /** `mine`: that of the host's wallet. */
+  account(address: string | 'mine', options?: CallOptions): Promise<AccountBody>
+  /** Newest first. */
+  history(
+    address: string | 'mine',
+    query: { readonly limit: number; readonly before?: Place | undefined },
+    options?: CallOptions,
+  ): Promise<EntryBody[]>
+  /** From the host's wallet. */
+  send(payment: PaymentBody, options?: CallOptions): Promise<OutcomeBody>
+  /** The file of a receipt. */
+  receipt(place: Place, options?: CallOptions): Promise<Uint8Array>
+}
+
+export function remoteLedger(socketPath: string): RemoteLedger {
+  const call = caller(socketPath)
+  const of = (address: string) => `/v1/accounts/${encodeURIComponent(address)}`
+  return {
+    status: (options) => call('GET', '/v1/ledger', undefined, options),
+    account: (address, options) => call('GET', of(address), undefined, options),
+    history(address, { limit, before }, options) {
+      const query = new URLSearchParams({
+        limit: `${limit}`,
+        ...(before && { before: `${before.height}/${before.index}` }),
+      })
+      return call('GET', `${of(address)}/history?${query}`, undefined, options)
+    },
+    send: (payment, options) => call('POST', '/v1/payments', payment, options),
+    async receipt({ height, index }, options) {
+      const path = `/v1/receipts/${height}/${index}`
+      const { receipt } = await call<ReceiptBody>('GET', path, undefined, options)
+      return Buffer.from(receipt, 'base64')
+    },
+  }
+}

@@ -1,0 +1,81 @@
+/** The routes of the ledger (routes.ts), at the node's end. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Type } from 'typebox'
+import { type Checker, checker } from '../core/codec.ts'
+import { ChoraleError } from '../core/errors.ts'
+import { parseAddress } from '../market/ledger/address.ts'
+import { parseMillicredits } from '../market/ledger/credits.ts'
+import type { Place } from '../market/ledger/ledger.ts'
+import { encodeReceiptFile } from '../market/ledger/receipt/receipt.ts'
+import type { HostLedger } from '../node.ts'
+import { accountBody, entryBody, ledgerBody, outcomeBody, type PaymentBody } from './ledger-views.ts'
+import { parse } from './parse.ts'
+import { readJson, sendJson } from './streams.ts'
+
+/** Entries of a history in one answer. */
+export const MAX_ENTRIES = 1000
+
+const Text = Type.String({ minLength: 1, maxLength: 256 })
+const paymentBody: Checker<PaymentBody> = checker(
+  Type.Object({ to: Text, amount: Text }, { additionalProperties: false }),
+)
+
+export interface LedgerCall {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly method: string
+  /** After the version. */
+  readonly segments: readonly string[]
+  readonly query: URLSearchParams
+  readonly signal: AbortSignal
+}
+
+/** False: there is no such route. */
+export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<boolean> {
+  const { request, response, segments, query, signal } = call
+  const { ledger, wallet } = host
+  const [noun, id = '', verb] = segments
+  const answer = (value: unknown) => {
+    sendJson(response, 200, value)
+    return true
+  }
+  const account = () => (id === 'mine' ? wallet.account : parseAddress(id))
+  switch (`${call.method} ${noun}/${segments.length}`) {
+    case 'GET ledger/1':
+      return answer(ledgerBody(ledger.network, ledger.status()))
+    case 'GET accounts/2': {
+      const wanted = account()
+      return answer(accountBody(wanted, await ledger.account(wanted, { signal })))
+    }
+    case 'GET accounts/3': {
+      if (verb !== 'history') return false
+      const before = query.get('before')
+      const options = { limit: limitOf(query.get('limit')), ...(before !== null && { before: placeOf(before) }) }
+      return answer((await ledger.history(account(), options)).map(entryBody))
+    }
+    case 'POST payments/1': {
+      const { to, amount } = parse(paymentBody, await readJson(request))
+      return answer(outcomeBody(await wallet.send(parseAddress(to), parseMillicredits(amount), { signal })))
+    }
+    case 'GET receipts/3': {
+      const place = placeOf(`${id}/${verb}`)
+      const receipt = await ledger.receipt(place)
+      if (receipt) return answer({ receipt: Buffer.from(encodeReceiptFile(receipt)).toString('base64') })
+      throw new ChoraleError('not-found', `the ledger of this node has no operation ${id}/${verb}`)
+    }
+    default:
+      return false
+  }
+}
+
+function limitOf(text: string | null): number {
+  const limit = text === null ? 20 : /^\d{1,4}$/.test(text) ? Number(text) : 0
+  if (limit >= 1 && limit <= MAX_ENTRIES) return limit
+  throw new ChoraleError('usage', `a limit is 1 to ${MAX_ENTRIES}, not ${JSON.stringify(text)}`)
+}
+
+function placeOf(text: string): Place {
+  const match = /^(\d{1,15})\/(\d{1,4})$/.exec(text)
+  if (match) return { height: Number(match[1]), index: Number(match[2]) }
+  throw new ChoraleError('usage', `not a place in the ledger: ${JSON.stringify(text)}: it is HEIGHT/INDEX, as 12/0`)
+}

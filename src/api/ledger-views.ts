@@ -1,0 +1,95 @@
+/**
+ * What the ledger says, as JSON: amounts are millicredits as decimal strings (DESIGN 1), accounts addresses with their
+ * checksum, hosts their public keys.
+ */
+import { addressOf } from '../market/ledger/address.ts'
+import type { AccountView, HistoryEntry, LedgerStatus, Outcome, Place } from '../market/ledger/ledger.ts'
+import { sentenceOf } from '../market/ledger/state/refusal.ts'
+
+export interface LedgerBody extends Omit<LedgerStatus, 'minted' | 'burnt' | 'seat' | 'halted'> {
+  readonly network: string
+  readonly seat: number | null
+  readonly halted: string | null
+  readonly minted: string
+  readonly burnt: string
+  readonly supply: string
+}
+
+export interface AccountBody {
+  readonly account: string
+  readonly address: string
+  /** False: nobody has opened it, and the rest is empty. */
+  readonly opened: boolean
+  readonly free: string
+  readonly granted: string
+  /** Earned, and not used yet to free what was granted. */
+  readonly earned: string
+  /** Number of its next operation. */
+  readonly nonce: number
+  readonly hosts: readonly string[]
+  /** Of the block that this is the state after; null if it is not opened. */
+  readonly height: number | null
+}
+
+export interface EntryBody extends Place {
+  readonly timeMs: number
+  /** Who asked for it. */
+  readonly by: string
+  readonly action: { readonly kind: string; readonly [field: string]: unknown }
+  readonly result: string
+  /** What the account has more, or less. */
+  readonly free: string
+  readonly granted: string
+}
+
+export interface PaymentBody {
+  /** An address. */
+  readonly to: string
+  /** Millicredits. */
+  readonly amount: string
+}
+
+export interface OutcomeBody {
+  /** `applied`, or why not. */
+  readonly result: string
+  /** The same for people. */
+  readonly message: string
+  /** Where it is in the ledger; null: it is in no block. */
+  readonly place: Place | null
+}
+
+export interface ReceiptBody {
+  /** The file of a receipt, in base64. */
+  readonly receipt: string
+}
+
+export function ledgerBody(network: string, status: LedgerStatus): LedgerBody {
+  const { minted, burnt, seat, halted, ...rest } = status
+  const totals = { minted: `${minted}`, burnt: `${burnt}`, supply: `${minted - burnt}` }
+  return { network, ...rest, seat: seat ?? null, halted: halted ?? null, ...totals }
+}
+
+export function accountBody(account: AccountView['hosts'][number], view: AccountView | undefined): AccountBody {
+  const { free = 0n, granted = 0n, earned = 0n, nonce = 0, hosts = [], height = null } = view ?? {}
+  const purse = { free: `${free}`, granted: `${granted}`, earned: `${earned}` }
+  return { account, address: addressOf(account), opened: view !== undefined, ...purse, nonce, hosts, height }
+}
+
+export function entryBody({ height, index, timeMs, operation, result, effect }: HistoryEntry): EntryBody {
+  const action = plainly(operation.action) as EntryBody['action']
+  const purse = { free: `${effect.free}`, granted: `${effect.granted}` }
+  return { height, index, timeMs, by: addressOf(operation.account), action, result, ...purse }
+}
+
+/** Amounts as strings. */
+function plainly(value: unknown): unknown {
+  if (typeof value === 'bigint') return `${value}`
+  if (Array.isArray(value)) return value.map(plainly)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, plainly(part)]))
+}
+
+export function outcomeBody({ result, receipt }: Outcome): OutcomeBody {
+  const place = receipt ? { height: receipt.header.height, index: receipt.index } : null
+  return { result, message: sentenceOf(result), place }
+}

@@ -1,0 +1,166 @@
+/** `chorale network create|show`: the genesis of a network, which says how its ledger begins and by what rules. */
+import { writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { Command, Option } from 'commander'
+import { ChoraleError, errorMessage } from '../core/errors.ts'
+import type { GenesisFacts } from '../ledger-network.ts'
+import { parseCredits } from '../market/ledger/credits.ts'
+import type { Cli } from './cli.ts'
+import * as format from './format.ts'
+import { examples } from './help.ts'
+import { credits } from './ledger-text.ts'
+import { duration, integer, liveSpace, networkName } from './values.ts'
+
+interface Options {
+  readonly out: string
+  readonly network: string
+  readonly space: string
+  readonly successors: number
+  readonly replicas: number
+  readonly epoch: number
+  readonly committee: number
+  readonly bond: bigint
+  readonly unbonding: number
+  readonly grant: bigint
+  readonly mintCap?: bigint
+  readonly banker: readonly string[]
+}
+
+export function networkCommand(cli: Cli): Command {
+  return new Command('network')
+    .description('how a network begins, and by what rules: create, show')
+    .addHelpText(
+      'after',
+      examples(
+        'chorale network create --out lab.genesis',
+        '',
+        'chorale up --genesis lab.genesis',
+        'on each of its nodes',
+      ),
+    )
+    .addCommand(createCommand(cli))
+    .addCommand(showCommand(cli))
+}
+
+function createCommand(cli: Cli): Command {
+  const amount = (flags: string, description: string, usual: bigint) =>
+    new Option(flags, description).argParser(parseCredits).default(usual, credits(usual))
+  const time = (flags: string, description: string, usualMs: number, usual: string) =>
+    new Option(flags, description)
+      .argParser(duration(flags.split(' ')[0]!, { minMs: 1000, maxDays: 3660, example: usual }))
+      .default(usualMs, usual)
+  return new Command('create')
+    .description('write the genesis of a new network; without one, the first chorale up makes it')
+    .requiredOption('-o, --out <file>', 'a name that is free')
+    .addOption(new Option('-n, --network <name>', 'its name').argParser(networkName('--network')).default('private'))
+    .addOption(
+      new Option('--space <name>', 'what its overlay lives in: ring, torus2..5 or cube2..5')
+        .argParser(liveSpace('--space'))
+        .default('ring'),
+    )
+    .addOption(
+      new Option('--successors <r>', 'length of successor lists, on the ring')
+        .argParser(integer('--successors', { min: 2, max: 32, example: '4' }))
+        .default(4),
+    )
+    .addOption(
+      new Option('--replicas <n>', 'copies of each block')
+        .argParser(integer('--replicas', { min: 1, max: 16, example: '3' }))
+        .default(3),
+    )
+    .addOption(
+      new Option(
+        '--banker <peer=address>',
+        'a first banker, by its peer id (chorale id) and the address of its account; 1, 4, 7, ... of them (default: this home)',
+      )
+        .argParser((text: string, before: string[]) => [...before, text])
+        .default([], 'this home'),
+    )
+    .addOption(time('--epoch <time>', 'from one choice of the committee to the next', 3_600_000, '1h'))
+    .addOption(
+      new Option('--committee <n>', 'seats of the committee at most: 1, 4, 7, ... 64')
+        .argParser(integer('--committee', { min: 1, max: 64, example: '31' }))
+        .default(31),
+    )
+    .addOption(amount('--bond <credits>', 'what a banker has at stake', 10_000n))
+    .addOption(time('--unbonding <time>', 'how long a bond stays after notice was given', 86_400_000, '1d'))
+    .addOption(amount('--grant <credits>', 'what each new account is granted', 50_000n))
+    .addOption(
+      new Option(
+        '--mint-cap <credits>',
+        'nothing is granted beyond so many credits in all (default: no limit)',
+      ).argParser(parseCredits),
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'chorale network create --out lab.genesis --network lab --epoch 1d',
+        '',
+        'chorale network create --out lab.genesis --banker PEER=ADDRESS --banker ...',
+        'four first bankers, or seven, ...',
+      ),
+    )
+    .action(
+      cli.action(async (options: Options) => {
+        const { createNetwork } = await import('../ledger-network.ts')
+        const { out, network, space, successors, replicas, banker: bankers, mintCap } = options
+        const { epoch: epochMs, committee: committeeCap, bond, unbonding: unbondingMs, grant } = options
+        const settings = { epochMs, committeeCap, bond, unbondingMs, grant, mintCap }
+        const overlay = { network, space, successors, replicas }
+        const { bytes, facts } = await createNetwork({
+          home: cli.flags.home,
+          overlay,
+          settings,
+          bankers,
+          nowMs: Date.now(),
+        })
+        const file = resolve(out)
+        write(file, bytes)
+        cli.print('network', { file, ...facts }, `network ${facts.network} in ${file}`)
+        cli.note(`start its nodes with\n  chorale up --genesis ${out}`)
+        return 0
+      }),
+    )
+}
+
+function showCommand(cli: Cli): Command {
+  return new Command('show')
+    .description('show id, settings and first bankers of a network')
+    .argument('[file]', 'a genesis (default: that of the ledger of this home)')
+    .addHelpText('after', examples('chorale network show', '', 'chorale network show lab.genesis', ''))
+    .action(
+      cli.action(async (file: string | undefined) => {
+        const { networkFacts } = await import('../ledger-network.ts')
+        const facts = networkFacts(cli.flags.home, file)
+        if (!facts) {
+          const remedy = 'it gets one with its first chorale up'
+          throw new ChoraleError('not-found', `home ${cli.flags.home} is in no network yet: ${remedy}`)
+        }
+        cli.print('network', facts, describe(facts))
+        return 0
+      }),
+    )
+}
+
+function write(file: string, bytes: Uint8Array): void {
+  try {
+    writeFileSync(file, bytes, { flag: 'wx' })
+  } catch (error) {
+    throw new ChoraleError('io', `cannot write ${file}: ${errorMessage(error)}`, { cause: error })
+  }
+}
+
+function describe({ network, createdAtMs, settings, bankers }: GenesisFacts): string {
+  const { name, space, successors, replicas, copies } = settings
+  const { epochMs, committeeCap, bond, unbondingMs, grant, mintCap } = settings
+  return format.facts([
+    ['network', network],
+    ['name', `${name}, ${space ?? `ring of ${successors} successors`}, ${copies ?? 3} copies, ${replicas} replicas`],
+    ['since', format.instant(createdAtMs)],
+    ['epoch', format.span(epochMs)],
+    ['committee', `at most ${format.some(committeeCap, 'seat')}`],
+    ['bond', `${credits(bond)}, for ${format.span(unbondingMs)} after notice`],
+    ['grant', `${credits(grant)} to each new account${mintCap === null ? '' : `, up to ${credits(mintCap)} in all`}`],
+    ...bankers.map(({ peer, address }, i): [string, string] => [i === 0 ? 'bankers' : '', `${peer} for ${address}`]),
+  ])
+}

@@ -1,0 +1,90 @@
+/** The genesis of a network as people make it and see it. */
+import { ChoraleError, errorMessage } from './core/errors.ts'
+import { peerIn } from './host-identity.ts'
+import { type Banker, keptGenesis, newGenesis, readGenesis } from './ledger-genesis.ts'
+import { openWallet } from './ledger-wallet.ts'
+import { addressOf, parseAddress } from './market/ledger/address.ts'
+import { encodeGenesis, type Genesis, networkOf, PRIVATE_LEDGER, type Settings } from './market/ledger/genesis.ts'
+import { type Amount, MAX_AMOUNT } from './market/ledger/state/amount.ts'
+import { peerOfPublicKey, publicKeyOfPeer } from './net/host-key.ts'
+import { type NetworkOptions, networkSettings } from './network-settings.ts'
+
+/** Amounts are millicredits as decimal strings. */
+export interface GenesisFacts {
+  readonly network: string
+  readonly createdAtMs: number
+  readonly settings: Omit<Settings, 'bond' | 'grant' | 'mintCap'> & {
+    readonly bond: string
+    readonly grant: string
+    /** Null: there is no limit. */
+    readonly mintCap: string | null
+  }
+  readonly bankers: ReadonlyArray<{ readonly peer: string; readonly host: string; readonly address: string }>
+}
+
+export interface NewNetwork {
+  readonly home: string
+  readonly overlay: NetworkOptions
+  readonly settings: {
+    readonly epochMs: number
+    readonly committeeCap: number
+    readonly bond: bigint
+    readonly unbondingMs: number
+    readonly grant: bigint
+    readonly mintCap: bigint | undefined
+  }
+  /** PEER=ADDRESS each; none: the host of the home alone, with the account of its wallet. */
+  readonly bankers: readonly string[]
+  readonly nowMs: number
+}
+
+/** Throws `usage` with what is wrong with the settings or the bankers. */
+export async function createNetwork(wanted: NewNetwork): Promise<{ bytes: Uint8Array; facts: GenesisFacts }> {
+  const { home, overlay, settings, bankers, nowMs } = wanted
+  const { mintCap = MAX_AMOUNT, bond, grant, epochMs, ...rest } = settings
+  const whole = { ...rest, epochMs: Math.ceil(epochMs), unbondingMs: Math.ceil(rest.unbondingMs) }
+  const amounts = { bond: bond as Amount, grant: grant as Amount, mintCap: mintCap as Amount }
+  const first = bankers.length > 0 ? bankers.map(parseBanker) : [await ownBanker(home, nowMs)]
+  try {
+    const genesis = newGenesis(networkSettings(overlay), first, nowMs, { ...PRIVATE_LEDGER, ...whole, ...amounts })
+    return { bytes: encodeGenesis(genesis), facts: factsOf(genesis) }
+  } catch (error) {
+    throw new ChoraleError('usage', errorMessage(error), { cause: error })
+  }
+}
+
+/** Of a file, else of the ledger of the home; undefined: it is in none yet. */
+export function networkFacts(home: string, file: string | undefined): GenesisFacts | undefined {
+  const genesis = file === undefined ? keptGenesis(home) : readGenesis(file)
+  return genesis && factsOf(genesis)
+}
+
+async function ownBanker(home: string, nowMs: number): Promise<Banker> {
+  const host = publicKeyOfPeer(await peerIn(home, nowMs))
+  if (host === undefined) throw new ChoraleError('config', `the host key of ${home} is not an Ed25519 key`)
+  return { host, account: openWallet(home).keys.publicKey }
+}
+
+function parseBanker(text: string): Banker {
+  const at = text.indexOf('=')
+  const host = publicKeyOfPeer(text.slice(0, at))
+  if (at < 1 || host === undefined) {
+    throw new ChoraleError(
+      'usage',
+      `--banker must be PEER=ADDRESS, with a peer id as chorale id prints it, not '${text}'`,
+    )
+  }
+  return { host, account: parseAddress(text.slice(at + 1)) }
+}
+
+function factsOf(genesis: Genesis): GenesisFacts {
+  const { settings, createdAtMs, bankers } = genesis
+  const { bond, grant, mintCap } = settings
+  const amounts = { bond: `${bond}`, grant: `${grant}`, mintCap: mintCap === MAX_AMOUNT ? null : `${mintCap}` }
+  return {
+    network: networkOf(genesis),
+    createdAtMs,
+    settings: { ...settings, ...amounts },
+    bankers: bankers.map(({ host, account }) => ({ peer: peerOfPublicKey(host), host, address: addressOf(account) })),
+  }
+}
