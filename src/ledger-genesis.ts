@@ -144,7 +144,7 @@ export function settingsFault(genesis: Genesis, network: NetworkSettings): strin
 function otherLedger(home: string, kept: Genesis, other: string): ChoraleError {
   return new ChoraleError(
     'config',
-    `home ${home} keeps the ledger of network ${shown(networkOf(kept))}, but ${other}: choose another home with --home DIR`,
+    `home ${home} is for the ledger of network ${shown(networkOf(kept))}, but ${other}: choose another home with --home DIR`,
   )
 }
 

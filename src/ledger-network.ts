@@ -1,5 +1,6 @@
 /** The genesis of a network as people make it and see it. */
 import { ChoraleError, errorMessage } from './core/errors.ts'
+import { DEFAULT_BLOCK_REPLICAS } from './dht/store/blocks/service.ts'
 import { peerIn } from './host-identity.ts'
 import { type Banker, keptGenesis, newGenesis, readGenesis } from './ledger-genesis.ts'
 import { openWallet } from './ledger-wallet.ts'
@@ -57,6 +58,12 @@ export async function createNetwork(wanted: NewNetwork): Promise<{ bytes: Uint8A
 export function networkFacts(home: string, file: string | undefined): GenesisFacts | undefined {
   const genesis = file === undefined ? keptGenesis(home) : readGenesis(file)
   return genesis && factsOf(genesis)
+}
+
+/** What a node of this network must be started with. */
+export function overlayOf(file: string): Required<NetworkOptions> {
+  const { name: network, space = 'ring', successors = 4, copies = DEFAULT_BLOCK_REPLICAS } = readGenesis(file).settings
+  return { network, space, successors, replicas: copies }
 }
 
 async function ownBanker(home: string, nowMs: number): Promise<Banker> {

@@ -36,7 +36,7 @@ export function walletFile(home: string): string {
  */
 export function openWallet(home: string): WalletFile {
   const file = walletFile(home)
-  const known = guarded(home, () => readWallet(file))
+  const known = walletIn(home)
   if (known) return { keys: known, file, made: false }
   prepareHome(home)
   const made = guarded(home, () => create(file, textOf(randomBytes(SEED_BYTES))))
@@ -44,7 +44,11 @@ export function openWallet(home: string): WalletFile {
   return { keys: readWallet(file)!, file, made }
 }
 
-/** Undefined when there is none. */
+/** Undefined when there is none; throws as `openWallet` does. */
+export function walletIn(home: string): KeyPair | undefined {
+  return guarded(home, () => readWallet(walletFile(home)))
+}
+
 function readWallet(file: string): KeyPair | undefined {
   const mode = statSync(file, { throwIfNoEntry: false })?.mode
   if (mode === undefined) return undefined

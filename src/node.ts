@@ -19,6 +19,9 @@ import { hostKeyOf } from './host-identity.ts'
 import { codeOf } from './job-code.ts'
 import { builtinModule } from './job-modules.ts'
 import { keepMembers } from './leaf.ts'
+import { pinnedGenesis } from './ledger-genesis.ts'
+import { type HostLedger, openLedger } from './ledger-host.ts'
+import { walletIn } from './ledger-wallet.ts'
 import { chooseExecutor, createThreadExecutor } from './mapreduce/executor.ts'
 import { createJobStore } from './mapreduce/job-store.ts'
 import { isOwnJob } from './mapreduce/own-job.ts'
@@ -26,8 +29,6 @@ import type { SandboxState } from './mapreduce/sandbox/admission.ts'
 import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
 import { createJobsService } from './mapreduce/service.ts'
 import type { Jobs } from './mapreduce/types.ts'
-import type { Ledger } from './market/ledger/ledger.ts'
-import type { Wallet } from './market/ledger/wallet.ts'
 import type { Contact } from './net/contact.ts'
 import { type HostKey, signerOf, verifySignature } from './net/host-key.ts'
 import { createLibp2pTransport, type Libp2pTransport } from './net/libp2p.ts'
@@ -37,7 +38,7 @@ import { createOverlay, type OverlayHost, overlayView, placeName, type RingView 
 import { findSeeds, seekRemembered } from './seeds.ts'
 
 export type { ChordView, PeerPlace, RingView, VoronoiView } from './overlay-host.ts'
-export type { FileService, Pin, SignedRecord }
+export type { FileService, HostLedger, Pin, SignedRecord }
 
 /** What a host keeps of others' blocks and its own, unless told otherwise, bytes. */
 export const DEFAULT_STORE_BYTES = 10 * 1024 ** 3
@@ -64,6 +65,8 @@ export interface HostOptions {
   readonly successors?: number
   /** Copies that the network keeps of each block; on the ring at most one more than successors. Default 3. */
   readonly replicas?: number
+  /** File with the genesis of the network's ledger. Default: that of the home, else what the members have, else a new one. */
+  readonly genesis?: string | undefined
   /** Virtual nodes. Default 1. */
   readonly slots?: number
   /** CPU cores lent to jobs; 0: none. */
@@ -96,6 +99,15 @@ export interface HostStatus {
     readonly sandbox?: SandboxState
   }
   readonly store: StoreStatus
+  readonly ledger: {
+    readonly height: number
+    readonly epoch: number
+    /** Seats of the committee; whether one is this host's. */
+    readonly seats: number
+    readonly seated: boolean
+    /** Why nothing is decided; null when all is well. */
+    readonly halted: string | null
+  }
   readonly memoryBytes: { readonly rss: number; readonly heapUsed: number; readonly external: number }
   /** Counters of bad input and refusals, by name. */
   readonly counters: Readonly<Record<string, number>>
@@ -126,11 +138,6 @@ export interface PeerView {
   readonly rttMs: number | undefined
 }
 
-export interface HostLedger {
-  readonly ledger: Ledger
-  readonly wallet: Pick<Wallet, 'account' | 'send'>
-}
-
 export interface Host {
   readonly jobs: Jobs
   /** Files and directories in the overlay. Their code is loaded at the first call. */
@@ -139,7 +146,7 @@ export interface Host {
   /** Small signed values that change: this host's, and those of others. */
   readonly records: Pick<Records, 'publish' | 'resolve'>
   /** The ledger, and what this host does for its account. */
-  readonly books?: HostLedger
+  readonly books: HostLedger
   /** What this host keeps alive beyond its lease of 7 days. */
   readonly pins: Pick<Pins, 'add' | 'remove' | 'list' | 'requireRoom'>
   status(): HostStatus
@@ -179,6 +186,8 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const settings = networkSettings({ ...options, space, successors })
   const { replicas, copies = DEFAULT_BLOCK_REPLICAS } = settings
   const network = networkId(settings)
+  const pinned = pinnedGenesis(home.path, options.genesis, settings)
+  walletIn(home.path) // what is wrong with it is told before anybody hears of this host
   const transport = parts.adopt(await listen(env, key, home, network, options.listen), (open) => open.stop())
   signal?.throwIfAborted()
   const places = { given: options.bootstrap, remembered: home.peersOf(network) }
@@ -225,6 +234,10 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   parts.defer(() => service.stop())
   // Those of last time may all be starting too.
   await overlay.join(seeds, { signal, orFound: options.bootstrap.length === 0 })
+  const alone = overlay.neighbours().every(({ peer }) => peer === key.peer)
+  const first = options.bootstrap.length === 0 && alone && transport.self !== undefined
+  const ledgerOptions = { env, home: home.path, key, transport, overlay, records, network: settings, pinned, first }
+  const books = parts.adopt(await openLedger({ ...ledgerOptions, members: seeds }, signal), (open) => open.stop())
   pins.start()
   parts.defer(() => pins.stop())
   if (transport.self) {
@@ -249,10 +262,12 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     files,
     blocks,
     records,
+    books,
     pins,
     status: () => {
       const { blocks: count, bytes, capacityBytes, full, pins: pinned } = storeStat()
       const { rss, heapUsed, external } = process.memoryUsage()
+      const { height, epoch, committee, seat, halted = null } = books.ledger.status()
       return {
         pid: process.pid,
         peer: key.peer,
@@ -264,8 +279,9 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
         connections: transport.peers().length,
         lend: { ...service.lend(), ...(foreign.state && { sandbox: foreign.state }) },
         store: { blocks: count, bytes, capacityBytes, full, pins: pinned },
+        ledger: { height, epoch, seats: committee.length, seated: seat !== undefined, halted },
         memoryBytes: { rss, heapUsed, external },
-        counters: { ...transport.counters, ...registers.refused, ...service.counters() },
+        counters: { ...transport.counters, ...registers.refused, ...service.counters(), ...books.counters() },
       }
     },
     storeStat,

@@ -1,16 +1,19 @@
 /** `chorale ledger status|verify`: how the ledger is, and an audit of all that this node has of it. */
 import { Command } from 'commander'
 import type { LedgerBody } from '../api/ledger-views.ts'
+import type { Audit } from '../ledger-audit.ts'
 import type { Cli } from './cli.ts'
+import { EXIT } from './exit.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
 import { credits, short } from './ledger-text.ts'
 
 export function ledgerCommand(cli: Cli): Command {
   return new Command('ledger')
-    .description('the books of the network: status')
-    .addHelpText('after', examples('chorale ledger status', ''))
+    .description('the books of the network: status, verify')
+    .addHelpText('after', examples('chorale ledger status', '', 'chorale ledger verify', ''))
     .addCommand(statusCommand(cli))
+    .addCommand(verifyCommand(cli))
 }
 
 function statusCommand(cli: Cli): Command {
@@ -25,6 +28,47 @@ function statusCommand(cli: Cli): Command {
         return 0
       }),
     )
+}
+
+function verifyCommand(cli: Cli): Command {
+  return new Command('verify')
+    .description(
+      'replay the chain that this home keeps: every signature, every operation, the supply; exit code 9 if not',
+    )
+    .addHelpText('after', examples('chorale ledger verify', '', 'chorale ledger verify --home ./node2', ''))
+    .action(
+      cli.action(async () => {
+        const { auditHome } = await import('../ledger-audit.ts')
+        const found = await auditHome(cli.flags.home, (height, of) => {
+          if (cli.live && height % 1000 === 0) cli.terminal.err(`\rblock ${height} of ${of}`)
+        })
+        if (cli.live && found.height >= 1000) cli.terminal.err('\r\u001b[K')
+        const { minted, burnt, held, fault = null, ...rest } = found
+        const totals = { minted: `${minted}`, burnt: `${burnt}`, held: `${held}` }
+        if (fault === null) cli.print('audit', { good: true, fault, ...rest, ...totals }, audited(found))
+        else {
+          if (cli.flags.json) cli.emit('audit', { good: false, fault, ...rest, ...totals })
+          cli.terminal.err(`${cli.paint('red', 'chorale:')} the chain is bad from here on: ${format.plain(fault)}\n`)
+        }
+        return fault === null ? EXIT.ok : EXIT.mismatch
+      }),
+    )
+}
+
+function audited(found: Audit): string {
+  const { network, height, epoch, blockTimeMs, operations, signatures, accounts, minted, burnt, held } = found
+  return format.facts([
+    [
+      'good',
+      `${format.some(height, 'block')} from the genesis on, to epoch ${format.count(epoch)}, ${format.instant(blockTimeMs)}`,
+    ],
+    ['checked', `${format.some(operations, 'operation')}, ${format.some(signatures, 'signature')}`],
+    [
+      'supply',
+      `${credits(held)} in ${format.some(accounts, 'account')}, escrows and bonds = ${credits(minted)} made - ${credits(burnt)} burnt`,
+    ],
+    ['network', network],
+  ])
 }
 
 function describe(cli: Cli, status: LedgerBody): string {

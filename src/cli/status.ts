@@ -31,6 +31,13 @@ function keeps(cli: Cli, role: HostStatus['role'], store: HostStatus['store']): 
   return `${format.some(blocks, 'block')}, ${format.bytes(bytes)} of ${format.bytes(capacityBytes)}${state}; ${pinned}`
 }
 
+/** Of the network's books, in one line. */
+function ledgerLine(cli: Cli, { height, epoch, seats, seated, halted }: HostStatus['ledger']): string {
+  const place = `block ${format.count(height)}, epoch ${format.count(epoch)}, committee of ${seats}`
+  const line = `${place}${seated ? ', of which this node is one' : ''}`
+  return halted === null ? line : `${line}; ${cli.paint('red', `stands still: ${format.plain(halted)}`)}`
+}
+
 /** Undefined for a leaf. */
 function neighbourhood(ring: RingView): string | undefined {
   if (ring.overlay === 'chord') {
@@ -58,6 +65,7 @@ function describe(cli: Cli, status: HostStatus): string {
         : 'nothing',
     ],
     ['code', lend.sandbox && sandboxLine(lend.sandbox)],
+    ['ledger', ledgerLine(cli, status.ledger)],
     ['keeps', keeps(cli, status.role, store)],
     ['memory', `${format.bytes(memoryBytes.rss)}, ${format.bytes(memoryBytes.heapUsed)} of it objects`],
     [

@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram'
 import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { Command, Option } from 'commander'
 import { ChoraleError, errorCode } from '../core/errors.ts'
@@ -48,6 +48,7 @@ interface Options {
   readonly successors: number
   readonly replicas: number
   readonly slots: number
+  readonly genesis?: string
   readonly detach?: boolean
   readonly tied?: string
 }
@@ -130,6 +131,13 @@ export function upCommand(cli: Cli): Command {
         .argParser(integer('--slots', { min: 1, max: 16, example: '1' }))
         .default(1),
     )
+    .addOption(
+      option(
+        '--genesis <file>',
+        'GENESIS',
+        'the genesis of the network (default: that of the home, else that of the members, else a new one)',
+      ).argParser((text: string) => resolve(text)),
+    )
     .option('-d, --detach', 'run in the background; returns when the node is ready')
     .addOption(new Option('--tied <dir>', 'leave when stdin closes, and remove this directory').hideHelp())
     .addHelpText(
@@ -150,9 +158,20 @@ export function upCommand(cli: Cli): Command {
         if (options.space !== 'ring' && command.getOptionValueSource('successors') === 'cli') {
           throw new ChoraleError('usage', `--successors is of the ring: leave it out with --space ${options.space}`)
         }
-        return options.detach ? upInBackground(cli, options) : upHere(cli, options)
+        return withGenesis(options, command).then((all) =>
+          options.detach ? upInBackground(cli, all) : upHere(cli, all),
+        )
       }),
     )
+}
+
+/** What a genesis says of the overlay holds where nothing else was said. */
+async function withGenesis(options: Options, command: Command): Promise<Options> {
+  if (options.genesis === undefined) return options
+  const { overlayOf } = await import('../ledger-network.ts')
+  const said = Object.entries(overlayOf(options.genesis))
+  const unsaid = said.filter(([name]) => command.getOptionValueSource(name) === 'default')
+  return { ...options, ...Object.fromEntries(unsaid) }
 }
 
 async function upHere(cli: Cli, options: Options): Promise<number> {
@@ -201,6 +220,7 @@ async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo>
       successors,
       replicas,
       slots,
+      genesis,
       lend,
       store,
       allowNative = false,
@@ -208,7 +228,7 @@ async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo>
     } = options
     const lent = { lendCores: lend, allowNative, lendAsRoot, storeBytes: store }
     const running = await startHost(
-      { home, listen, bootstrap, network, space, successors, replicas, slots, ...lent, log },
+      { home, listen, bootstrap, network, space, successors, replicas, slots, genesis, ...lent, log },
       { signal: stop.signal },
     )
     host = running
@@ -292,6 +312,7 @@ async function upInBackground(cli: Cli, options: Options): Promise<number> {
   ]
   if (space === 'ring') args.push('--successors', `${successors}`)
   args.push('--slots', `${slots}`, '--store', `${options.store}`)
+  if (options.genesis !== undefined) args.push('--genesis', options.genesis)
   if (options.allowNative) args.push('--allow-native')
   if (options.lendAsRoot) args.push('--lend-as-root')
   if (listen) args.push('--listen', formatEndpoint(listen))

@@ -106,7 +106,7 @@ export class SoleLedger implements Ledger {
     this.#parent = digestOf(block, payloadDigest)
     const signature = this.#banker.sign(statement({ network, epoch }, 'finalize', block.view, this.#parent))
     const vote = { type: 'certificate', kind: 'finalize', view: block.view, digest: this.#parent } as const
-    const run = { blocks: [block], certificate: { ...vote, members: [0], signatures: [signature] } }
+    const run = { blocks: [block], above: [], certificate: { ...vote, members: [0], signatures: [signature] } }
     this.runs.push(run)
     const receipt = receiptOf(network, sealedIn(run, 0, committee), said, 0)
     this.state = state

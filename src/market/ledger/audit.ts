@@ -6,11 +6,12 @@
  */
 import { errorMessage } from '../../core/errors.ts'
 import type { Key } from '../../core/ids.ts'
+import { type Deciders, isCertified } from './certified.ts'
 import { committeeDigest, quorumOf } from './committee.ts'
-import { type Block, digestOf, type Tip, tipAt } from './consensus/block.ts'
-import { type FinalRun, statement } from './consensus/messages.ts'
+import { type Block, type BlockHeader, digestOf, digestOfHeader, type Tip, tipAt } from './consensus/block.ts'
+import type { FinalRun } from './consensus/messages.ts'
 import { type Genesis, networkOf } from './genesis.ts'
-import type { PublicKey, Verify } from './keys.ts'
+import type { Verify } from './keys.ts'
 import { type Deciding, decodePayload, judgePayload, payloadDigest } from './payload.ts'
 import type { Amount } from './state/amount.ts'
 import { genesisState, recount, type State, supplyOf } from './state/state.ts'
@@ -87,12 +88,12 @@ function follow(chain: Chain, run: FinalRun, network: Key, verify: Verify): Chai
     tip = tipAt(block, digestOf(block, payloadDigest))
     if (state.epoch !== epoch) end ??= { ...tip, view: 0 }
   }
-  const fault = certificateFault(run, tip, { network, epoch, committee }, verify)
+  const fault = runFault(run, tip, { network, epoch, committee }, verify)
   if (fault !== undefined) return `block ${tip.height}: ${fault}`
   return { state, tip: end ?? tip, operations }
 }
 
-function orderFault(tip: Tip, { height, view, parent, timeMs }: Block): string | undefined {
+function orderFault(tip: Tip, { height, view, parent, timeMs }: Block | BlockHeader): string | undefined {
   if (height !== tip.height + 1) return `it follows block ${tip.height}`
   if (parent !== tip.digest) return 'it does not name the block before it as its parent'
   if (view <= tip.view) return `its view ${view} is not after ${tip.view}`
@@ -107,20 +108,21 @@ function executed(state: State, deciding: Deciding, block: Block, verify: Verify
   }
 }
 
-function certificateFault(
-  { blocks, certificate }: FinalRun,
-  tip: Tip,
-  { network, epoch, committee }: { network: Key; epoch: number; committee: readonly PublicKey[] },
+/** `last`: of its blocks. */
+function runFault(
+  { blocks, above, certificate }: FinalRun,
+  last: Tip,
+  deciders: Deciders,
   verify: Verify,
 ): string | undefined {
-  const { kind, view, digest, members, signatures } = certificate
   if (blocks.length === 0) return 'a run has no block'
+  let tip = last
+  for (const header of above) {
+    if (orderFault(tip, header) !== undefined) return 'what stands on it does not lead to what was voted for'
+    tip = tipAt(header, digestOfHeader(header))
+  }
+  const { kind, view, digest } = certificate
   if (kind !== 'finalize' || digest !== tip.digest || view !== tip.view) return 'its certificate is for something else'
-  const inOrder = members.every((member, i) => member < committee.length && member > (members[i - 1] ?? -1))
-  if (!inOrder || signatures.length !== members.length) return 'a vote is counted twice, or of nobody in the committee'
-  const quorum = quorumOf(committee.length)
-  if (members.length < quorum) return `${members.length} votes, where ${quorum} bind ${committee.length}`
-  const said = statement({ network, epoch }, 'finalize', view, digest)
-  const forged = members.find((member, i) => !verify(committee[member]!, said, signatures[i]!))
-  return forged === undefined ? undefined : `banker ${forged} has not voted for it`
+  if (isCertified(deciders, certificate, verify)) return undefined
+  return `it is not signed by ${quorumOf(deciders.committee.length)} of the ${deciders.committee.length} bankers`
 }

@@ -60,6 +60,7 @@ export const fakeStatus: HostStatus = {
   connections: 1,
   lend: { cores: 2, busy: 1, tasksDone: 12 },
   store: { blocks: 3, bytes: 5 * 2 ** 20, capacityBytes: 10 * 2 ** 30, full: false, pins: 1 },
+  ledger: { height: 12, epoch: 0, seats: 4, seated: true, halted: null },
   memoryBytes: { rss: 100 * 2 ** 20, heapUsed: 30 * 2 ** 20, external: 0 },
   counters: { malformedFrames: 0 },
 }

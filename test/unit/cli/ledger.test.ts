@@ -68,7 +68,7 @@ describe('which genesis a host has', () => {
   test('another one than the home keeps is refused, whoever has it', async () => {
     const home = freshHome()
     keepGenesis(home, newGenesis(lab, [self], 1))
-    const line = /keeps the ledger of network [0-9a-f]{16}, but .* [0-9a-f]{16}: choose another home with --home DIR$/
+    const line = /is for the ledger of network [0-9a-f]{16}, but .* [0-9a-f]{16}: choose another home with --home DIR$/
     await expect(choose(home, theirs, false)).rejects.toThrow(line)
     const file = fresh('genesis')
     writeFileSync(file, encodeGenesis(theirs))

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { fakeKeyPair, fakeVerify } from '../../../../sim/fake-keys.ts'
+import type { Key } from '../../../../src/core/ids.ts'
 import { audit } from '../../../../src/market/ledger/audit.ts'
 import type { Block } from '../../../../src/market/ledger/consensus/block.ts'
 import type { Certificate, FinalRun } from '../../../../src/market/ledger/consensus/messages.ts'
@@ -50,30 +51,32 @@ test('a good chain is good to its end, across epochs, and says what it holds', a
   expect(await check([])).toMatchObject({ height: 0, accounts: 1, fault: undefined })
 })
 
-const withBlock =
-  (change: Partial<Block>) =>
-  ({ blocks, certificate }: FinalRun) => ({
-    blocks: [{ ...blocks[0]!, ...change }],
-    certificate,
-  })
-const withVotes =
-  (change: Partial<Certificate>) =>
-  ({ blocks, certificate }: FinalRun) => ({
-    blocks,
-    certificate: { ...certificate, ...change },
-  })
+const withBlock = (change: Partial<Block>) => (run: FinalRun) => ({
+  ...run,
+  blocks: [{ ...run.blocks[0]!, ...change }],
+})
+const withVotes = (change: Partial<Certificate>) => (run: FinalRun) => ({
+  ...run,
+  certificate: { ...run.certificate, ...change },
+})
+const under = (run: FinalRun) => ({ ...run, above: [{ ...run.blocks[0]!, payload: 'cd'.repeat(32) as Key }] })
 
 test.each<[string, (run: FinalRun) => FinalRun, RegExp]>([
   ['a height', withBlock({ height: 7 }), /^block 7: it follows block 2$/],
-  ['a parent', withBlock({ parent: 'ab'.repeat(32) as never }), /^block 3: it does not name the block before/],
+  ['a parent', withBlock({ parent: 'ab'.repeat(32) as Key }), /^block 3: it does not name the block before/],
   ['a view', withBlock({ view: 0 }), /^block 3: its view 0 is not after 0/],
   ['a time', withBlock({ timeMs: 5 }), /^block 3: its time is before/],
   ['a payload', withBlock({ payload: new Uint8Array(3) }), /^block 3: its bytes are no payload/],
   ['an outcome', withBlock({ payload: ledger.runs[3]!.blocks[0]!.payload }), /^block 3: /],
-  ['no vote', withVotes({ members: [], signatures: [] }), /^block 3: 0 votes, where 1 bind 1$/],
-  ['a vote of a stranger', withVotes({ members: [1] }), /^block 3: .* of nobody in the committee$/],
-  ['a forged vote', withVotes({ signatures: [new Uint8Array(64)] }), /^block 3: banker 0 has not voted for it$/],
+  ['no vote', withVotes({ members: [], signatures: [] }), /^block 3: it is not signed by 1 of the 1 bankers$/],
+  ['a vote of a stranger', withVotes({ members: [1] }), /^block 3: it is not signed by 1 of the 1 bankers$/],
+  [
+    'a forged vote',
+    withVotes({ signatures: [new Uint8Array(64)] }),
+    /^block 3: it is not signed by 1 of the 1 bankers$/,
+  ],
   ['a vote for something else', withVotes({ kind: 'notarize' }), /^block 3: its certificate is for something else$/],
+  ['a header above', under, /^block 3: what stands on it does not lead to what was voted for$/],
 ])('the audit names %s that is wrong, and where', async (_, spoil, message) => {
   const runs = ledger.runs.map((run, i) => (i === 2 ? spoil(run) : run))
   const { fault, height } = await check(runs)

@@ -1,0 +1,52 @@
+/** The audit of the chain that a home keeps (market/ledger/audit.ts); its host may be running. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { ChoraleError } from './core/errors.ts'
+import { keptGenesis } from './ledger-genesis.ts'
+import { type Audit, audit } from './market/ledger/audit.ts'
+import { openChainDb } from './market/ledger/chain-db.ts'
+import type { ChainStore } from './market/ledger/chain-store.ts'
+import type { FinalRun } from './market/ledger/consensus/messages.ts'
+import { verifyEd25519 } from './market/ledger/ed25519.ts'
+import { decodeRun } from './market/ledger/messages.ts'
+
+export type { Audit }
+
+/** Runs that are read at once. */
+const LIMIT = { maxRuns: 256, maxBytes: 4 * 1024 * 1024 }
+
+export function chainFile(home: string): string {
+  return join(home, 'ledger', 'chain.db')
+}
+
+/** Throws `not-found` when the home keeps no chain, and `io`. `onHeight` hears how far it is. */
+export async function auditHome(home: string, onHeight: (height: number, of: number) => void): Promise<Audit> {
+  const genesis = keptGenesis(home)
+  if (!genesis || !existsSync(chainFile(home))) {
+    throw new ChoraleError('not-found', `home ${home} keeps no ledger yet: it gets one with its first chorale up`)
+  }
+  const store = openChainDb(chainFile(home))
+  try {
+    const stored = store.height // what comes meanwhile is of another audit
+    const found = await audit(genesis, runsIn(store, stored, onHeight), verifyEd25519)
+    if (found.fault !== undefined || found.height >= stored) return found
+    return { ...found, fault: `block ${found.height + 1}: it is stored, and cannot be read` }
+  } finally {
+    store.close()
+  }
+}
+
+async function* runsIn(store: ChainStore, until: number, onHeight: (height: number, of: number) => void) {
+  let height = 0
+  while (height < until) {
+    const stored = store.runs(height + 1, LIMIT)
+    for (const { bytes, lastHeight } of stored) {
+      const run: FinalRun | undefined = decodeRun(bytes)
+      if (!run || lastHeight > until) return
+      yield run
+      height = lastHeight
+      onHeight(height, until)
+    }
+    if (stored.length === 0) return
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * The ledger of a host, put together: which one it is, the chain on its disk, and the wallet of its account, which is opened
+ * and linked while the host runs.
+ */
+import { join } from 'node:path'
+import type { Env } from './core/env.ts'
+import { ChoraleError } from './core/errors.ts'
+import type { Overlay } from './dht/overlay.ts'
+import { nodeFs } from './dht/store/disk/fs.ts'
+import type { Records } from './dht/store/records.ts'
+import { guarded, makeDirectory } from './home-files.ts'
+import { chainFile } from './ledger-audit.ts'
+import { chooseGenesis } from './ledger-genesis.ts'
+import { openWallet } from './ledger-wallet.ts'
+import { openChainDb } from './market/ledger/chain-db.ts'
+import { Directory } from './market/ledger/directory.ts'
+import { verifyEd25519 } from './market/ledger/ed25519.ts'
+import { genesisFetcher } from './market/ledger/fetch-genesis.ts'
+import type { Genesis } from './market/ledger/genesis.ts'
+import { type KeyPair, rememberingVerify } from './market/ledger/keys.ts'
+import type { Ledger } from './market/ledger/ledger.ts'
+import { createLedger, type LedgerCounter } from './market/ledger/service.ts'
+import { Wallet } from './market/ledger/wallet.ts'
+import type { Contact } from './net/contact.ts'
+import { type HostKey, publicKeyOfHost, signerOf } from './net/host-key.ts'
+import type { NetworkSettings } from './net/network-id.ts'
+import type { Transport } from './net/transport.ts'
+
+/** Good signatures that are remembered. */
+const REMEMBERED = 65_536
+/** Those who start with this host may not have the ledger's beginning yet. */
+const GENESIS_PATIENCE_MS = 20_000
+const GENESIS_RETRY_MS = 250
+
+export interface HostLedger {
+  readonly ledger: Ledger
+  readonly wallet: Pick<Wallet, 'account' | 'send'>
+}
+
+export interface OpenLedger extends HostLedger {
+  counters(): Readonly<Record<LedgerCounter, number>>
+  stop(): Promise<void>
+}
+
+export interface LedgerHostOptions {
+  readonly env: Env
+  readonly home: string
+  readonly key: HostKey
+  readonly transport: Transport
+  /** Joined. */
+  readonly overlay: Pick<Overlay, 'self' | 'neighbours'>
+  readonly records: Pick<Records, 'publish' | 'resolve'>
+  readonly network: NetworkSettings
+  /** What `pinnedGenesis` said. */
+  readonly pinned: Genesis | undefined
+  /** Nobody was there to join. */
+  readonly first: boolean
+  /** Whom to ask besides the neighbours. */
+  readonly members: readonly Contact[]
+}
+
+/** Starts it. Rejects with `config` (another ledger), `unreachable` (nobody tells the genesis), `auth` (wallet) or `io`. */
+export async function openLedger(options: LedgerHostOptions, signal: AbortSignal | undefined): Promise<OpenLedger> {
+  const { env, home, transport, overlay, records } = options
+  const { keys } = openWallet(home)
+  const host: KeyPair = { publicKey: publicKeyOfHost(options.key), sign: signerOf(options.key) }
+  const genesis = await genesisFor(options, { host, keys }, signal)
+  guarded(home, () => makeDirectory(join(home, 'ledger')))
+  const store = openChainDb(chainFile(home))
+  const directory = new Directory({ env, overlay, records })
+  const verify = rememberingVerify(verifyEd25519, REMEMBERED)
+  const votes = { fs: nodeFs, dir: join(home, 'ledger', 'votes') }
+  const service = createLedger({ env, transport, directory, genesis, host, verify, store, ...votes })
+  const wallet = new Wallet({ env, ledger: service.ledger, keys, host })
+  service.start()
+  const leaving = new AbortController()
+  const settled = wallet.settleIn(leaving)
+  return {
+    ledger: service.ledger,
+    wallet,
+    counters: () => service.counters(),
+    async stop() {
+      leaving.abort(new ChoraleError('aborted', 'the host leaves'))
+      await settled
+      await service.stop()
+      directory.stop()
+      store.close()
+    },
+  }
+}
+
+async function genesisFor(
+  { env, home, transport, overlay, network, pinned, first, members }: LedgerHostOptions,
+  { host, keys }: { readonly host: KeyPair; readonly keys: KeyPair },
+  signal: AbortSignal | undefined,
+): Promise<Genesis> {
+  const ask = genesisFetcher(transport, () => [...overlay.neighbours(), ...members])
+  using deadline = env.clock.deadline(GENESIS_PATIENCE_MS, signal)
+  const fetch = async (call: { readonly signal: AbortSignal }): Promise<Uint8Array> => {
+    for (;;) {
+      try {
+        return await ask(call)
+      } catch (error) {
+        signal?.throwIfAborted()
+        if (call.signal.aborted || pinned) throw error
+      }
+      await env.clock.sleep(GENESIS_RETRY_MS, call).catch(() => {})
+    }
+  }
+  const self = { host: host.publicKey, account: keys.publicKey }
+  const choice = { home, pinned, network, first, fetch, self, nowMs: Math.floor(env.clock.now()) }
+  return await chooseGenesis(choice, deadline)
+}
