@@ -29,6 +29,7 @@ import { segmentCount } from './segments.ts'
 import { encodeSpec, jobIdOf, jobKey, parseSpec, rootSpec, tasksBefore } from './spec.ts'
 import { summarize } from './summary.ts'
 import { type HostStanding, surveyHosts } from './survey.ts'
+import { addTallies } from './tally.ts'
 import type { JobView, Json } from './types.ts'
 import { viewOf, views } from './view.ts'
 
@@ -251,12 +252,13 @@ export class Coordinator {
   }
 
   /** To the next pass, once a majority of the record's group knows of it. */
-  async #advance(coordination: Coordination, stage: Omit<RecordStage, 'reassigned'>): Promise<void> {
+  async #advance(coordination: Coordination, stage: Omit<RecordStage, 'reassigned' | 'doneBy'>): Promise<void> {
     if (coordination.concluding) return
     coordination.concluding = true
     const { job, summary } = coordination
     const progress = progressOf(summary)
-    await this.#record(job, { started: true, progress, stage: { ...stage, reassigned: summary.reassigned } })
+    const before = { reassigned: summary.reassigned, ...(summary.doneBy && { doneBy: summary.doneBy }) }
+    await this.#record(job, { started: true, progress, stage: { ...stage, ...before } })
     void this.#forest.router.end(job)
     this.#host.table.end(job.id)
   }
@@ -386,9 +388,11 @@ export class Coordinator {
 
 /** What is known of one pass, with what the passes before came to. */
 function inAll({ job, stage }: Coordination, summary: Summary): Summary {
+  const doneBy = addTallies(stage?.doneBy ?? [], summary.doneBy ?? [])
   return {
     ...summary,
     done: tasksBefore(rootSpec(job.spec), stage) + summary.done,
     reassigned: (stage?.reassigned ?? 0) + summary.reassigned,
+    ...(doneBy.length > 0 && { doneBy: doneBy.map(([host, tasks]) => [host, tasks]) }),
   }
 }

@@ -9,6 +9,7 @@ import { Alarms } from './alarm.ts'
 import { FailureSchema, FailureText } from './failure.ts'
 import { SKETCH_SIZE } from './sketch.ts'
 import { FAN_IN, JobId } from './spec.ts'
+import { TallySchema } from './tally.ts'
 
 /** What a message's items may add up to, so that a frame is never exceeded. */
 export const MAX_ITEMS_BYTES = MAX_FRAME_BYTES - MAX_SPEC_BYTES - 4096
@@ -44,6 +45,8 @@ export const PROGRESS = {
   reassigned: Count,
   /** Sketch of the hosts that worked. */
   workers: Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 }), { maxItems: SKETCH_SIZE }),
+  /** Who did how many of them. */
+  doneBy: Type.Optional(TallySchema),
   /** Segments for which two different results came. */
   alarms: Count,
   /** The first of them. */

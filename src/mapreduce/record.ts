@@ -15,6 +15,7 @@ import { Digest, PROGRESS, type Summary } from './messages.ts'
 import type { Signer } from './ports.ts'
 import { mergeSketches } from './sketch.ts'
 import { isStageOf, type JobSpec, jobIdOf, jobKey, parseSpec, StageSchema, stageSpec } from './spec.ts'
+import { mergeTallies, TallySchema } from './tally.ts'
 import type { JobState } from './types.ts'
 
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
@@ -49,6 +50,8 @@ const RecordStageSchema = record({
   carry: StageSchema.properties.carry,
   /** Tasks that were reassigned in the passes before. */
   reassigned: Count,
+  /** Who did how many tasks in the passes before. */
+  doneBy: Type.Optional(TallySchema),
 })
 export type RecordStage = Static<typeof RecordStageSchema>
 
@@ -73,13 +76,14 @@ export function newRecord(spec: Uint8Array): JobRecord {
 }
 
 /** What of a summary goes into the record. */
-export function progressOf({ done, reassigned, workers, alarms, named }: Summary): JobRecord['progress'] {
-  return { done, reassigned, workers, alarms, ...(named && { named }) }
+export function progressOf({ done, reassigned, workers, doneBy, alarms, named }: Summary): JobRecord['progress'] {
+  return { done, reassigned, workers, alarms, ...(doneBy && { doneBy }), ...(named && { named }) }
 }
 
 export function mergeRecords(a: JobRecord, b: JobRecord): JobRecord {
   const end = mergeEnds(a.end, b.end)
   const named = mergeAlarms(a.progress.named, b.progress.named)
+  const doneBy = mergeTallies(a.progress.doneBy ?? [], b.progress.doneBy ?? [])
   const control = mergeControls(a.control, b.control)
   const stage = mergeStages(a.stage, b.stage)
   return {
@@ -92,6 +96,7 @@ export function mergeRecords(a: JobRecord, b: JobRecord): JobRecord {
       reassigned: Math.max(a.progress.reassigned, b.progress.reassigned),
       workers: [...mergeSketches(a.progress.workers, b.progress.workers)],
       alarms: Math.max(a.progress.alarms, b.progress.alarms),
+      ...(doneBy.length > 0 && { doneBy: doneBy.map(([host, tasks]) => [host, tasks]) }),
       ...(named.length > 0 && { named }),
     },
     ...(end && { end }),
@@ -129,7 +134,7 @@ function mergeControls(a: JobControl | undefined, b: JobControl | undefined): Jo
 /** The spec of the pass that the job is in. `job`: its own spec. */
 export function currentSpec(job: JobSpec, { stage }: Pick<JobRecord, 'stage'>): JobSpec {
   if (!stage) return job
-  const { reassigned: _, ...pass } = stage
+  const { reassigned: _, doneBy: _by, ...pass } = stage
   return stageSpec(job, pass)
 }
 

@@ -2,10 +2,11 @@
 
 import { mergeAlarms } from './alarm.ts'
 import { failureBytes } from './failure.ts'
-import type { Segment } from './job-table.ts'
+import { placeName, type Segment } from './job-table.ts'
 import type { Summary } from './messages.ts'
 import { countBits, firstChild, taskCount } from './segments.ts'
 import { mergeSketches, type Sketch } from './sketch.ts'
+import { addTallies, type Tally, tallyOf } from './tally.ts'
 
 /** Of a segment by its owner, from what its children reported; without the estimate. */
 export function summarize(segment: Segment): Summary {
@@ -14,6 +15,8 @@ export function summarize(segment: Segment): Summary {
   let reassigned = segment.reassigned
   let alarms = segment.alarms
   let workers: Sketch = segment.workers
+  const name = placeName(segment.level, segment.index)
+  let doneBy: Tally = segment.level === 1 ? tallyOf(segment, segment.job.commits.get(name)?.by) : []
   let failure = segment.failure
   let named = segment.named
   let queued = countBits(segment.todo)
@@ -38,6 +41,7 @@ export function summarize(segment: Segment): Summary {
     failure ??= child.summary?.failure
     named = mergeAlarms(named, child.summary?.named)
     if (!child.bytes && !child.digest) waits ??= child.summary?.waits
+    if (child.summary?.doneBy) doneBy = addTallies(doneBy, child.summary.doneBy)
     if (child.summary) workers = mergeSketches(workers, child.summary.workers)
   })
   if (segment.total) done = segment.level > segment.job.top ? tree.tasks : taskCount(tree, segment.level, segment.index)
@@ -52,6 +56,7 @@ export function summarize(segment: Segment): Summary {
     reassigned,
     alarms,
     workers: [...workers],
+    ...(doneBy.length > 0 && { doneBy: doneBy.map(([host, tasks]) => [host, tasks]) }),
     ...(partly > 0 && { partly }),
     ...(named.length > 0 && { named: [...named] }),
     ...(failure && { failure }),
@@ -60,7 +65,7 @@ export function summarize(segment: Segment): Summary {
 }
 
 /** Upper bound of its encoding, bytes. */
-export function summaryBytes({ workers, estimate, failure, named, waits }: Summary): number {
+export function summaryBytes({ workers, doneBy, estimate, failure, named, waits }: Summary): number {
   const rest = (failure ? failureBytes(failure) : 0) + 512 * (named?.length ?? 0) + 3 * (waits?.length ?? 0)
-  return 192 + workers.length * 5 + (estimate?.length ?? 0) + rest
+  return 192 + workers.length * 5 + (doneBy?.length ?? 0) * 15 + (estimate?.length ?? 0) + rest
 }

@@ -55,6 +55,8 @@ export interface JobView {
   }
   /** Hosts that have done work for it. */
   readonly workers: number
+  /** Which of them did how many tasks, as far as that is known: 32 bits of the hash of the peer id (tally.ts), tasks. */
+  readonly doneBy?: ReadonlyArray<readonly [host: number, tasks: number]>
   /** `finish` over what is folded so far; while the job runs only. */
   readonly estimate?: Json
   /** `finish` over everything; once it has succeeded. */

@@ -11,6 +11,7 @@ import { currentSpec, type JobRecord, type RecordStage, terminalState } from './
 import { tasksOf } from './segments.ts'
 import { countSketch, mergeSketches } from './sketch.ts'
 import { type JobSpec, jobIdOf, parseSpec, tasksInAll } from './spec.ts'
+import { mergeTallies, TallySchema } from './tally.ts'
 import { JOB_STATES, type JobAlarm, type JobView, type Json } from './types.ts'
 
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
@@ -45,6 +46,7 @@ export const views = checker(
       input: Type.Optional(Type.String({ maxLength: 128 })),
       round: Type.Optional(Count),
       workers: Count,
+      doneBy: Type.Optional(TallySchema),
       estimate: Type.Optional(JsonSchema),
       value: Type.Optional(JsonSchema),
       digest: Type.Optional(Digest),
@@ -76,8 +78,10 @@ export function viewOf(job: JobRecord, heard?: News): JobView {
   const reassigned = Math.max(job.progress.reassigned, now.reassigned)
   const alarms = Math.max(job.progress.alarms, now.alarms)
   const named = mergeAlarms(job.progress.named, now.named)
+  const doneBy = mergeTallies(job.progress.doneBy ?? [], now.doneBy ?? [])
   const base = {
     ...{ id, module, name, params, seed, submitter, workers, submittedAtMs },
+    ...(doneBy.length > 0 && { doneBy }),
     ...(spec.input && { input: spec.input.cid }),
     ...(spec.rounds && { round: job.stage?.number ?? 0 }),
     ...(named.length > 0 && { alarms: named.map((alarm) => alarmOf(currentSpec(spec, job), alarm)) }),

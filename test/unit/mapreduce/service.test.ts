@@ -5,6 +5,7 @@ import { ChoraleError, errorCode } from '../../../src/core/errors.ts'
 import { encodeCover, rangeCover } from '../../../src/mapreduce/cover.ts'
 import { JobDispatch, JobEnd, JobResults, type Result } from '../../../src/mapreduce/messages.ts'
 import { jobKey, segmentKey } from '../../../src/mapreduce/spec.ts'
+import { markOf } from '../../../src/mapreduce/tally.ts'
 import type { JobModule } from '../../../src/mapreduce/types.ts'
 import { seeds } from '../../nightly.ts'
 import { type FakeHost, FakeNetwork } from './fake-network.ts'
@@ -36,6 +37,8 @@ describe('a quiet network', () => {
     // 1,000 tasks of 20 ms on 8 cores take 2,500 ms.
     expect(network.time.now() - started).toBeLessThan(3_000)
     for (const host of hosts) expect(host.service.lend().tasksDone).toBeGreaterThan(100)
+    const did = hosts.map(({ contact, service }) => [markOf(contact.peer), service.lend().tasksDone] as const)
+    expect(last?.doneBy).toEqual(did.toSorted((a, b) => a[0] - b[0]))
     const estimates = views.filter((view) => view.estimate !== undefined)
     expect(estimates.length).toBeGreaterThan(10)
     const done = views.map((view) => view.tasks.done)
