@@ -73,6 +73,10 @@ export class SoleLedger implements Ledger {
     return this.state.hosts.get(host)
   }
 
+  hosts() {
+    return this.state.hosts.entries()
+  }
+
   escrow(id: Key) {
     return this.state.escrows.get(id)
   }

@@ -20,12 +20,15 @@ export interface Ledger {
 
   /**
    * As of now (linearizable): it shows every operation that was final when the call was made. Undefined: the account has not
-   * been opened. Rejects `timeout` when too few bankers answer by the signal's end.
+   * been opened. Rejects `timeout` when too few bankers answer by the signal's end. This node's own copy is as new then.
    */
   account(account: PublicKey, options: { readonly signal: AbortSignal }): Promise<AccountView | undefined>
 
   /** The account that a host is linked to, in this node's own copy, which may lag. */
   accountOf(host: PublicKey): PublicKey | undefined
+
+  /** Every linked host with its account, in this node's own copy. */
+  hosts(): Iterable<readonly [host: PublicKey, account: PublicKey]>
 
   /** In this node's own copy. Undefined: it was never opened, or it is closed. */
   escrow(id: Key): Escrow | undefined

@@ -67,6 +67,10 @@ export class LedgerView implements Ledger {
     return this.#ports.chain.state.hosts.get(host)
   }
 
+  hosts(): Iterable<readonly [host: PublicKey, account: PublicKey]> {
+    return this.#ports.chain.state.hosts.entries()
+  }
+
   escrow(id: Key): Escrow | undefined {
     return this.#ports.chain.state.escrows.get(id)
   }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { addTallies, markOf, MAX_TALLY, mergeTallies, type Tally } from '../../../src/mapreduce/tally.ts'
+import { addTallies, MAX_TALLY, markOf, mergeTallies, type Tally } from '../../../src/mapreduce/tally.ts'
 
 const tallies: fc.Arbitrary<Tally> = fc
   .uniqueArray(fc.tuple(fc.nat(30), fc.integer({ min: 1, max: 9 })), { selector: ([host]) => host, maxLength: 12 })

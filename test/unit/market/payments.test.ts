@@ -1,0 +1,229 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { fakeKeyPair } from '../../../sim/fake-keys.ts'
+import { silentLogger } from '../../../src/core/env.ts'
+import { ChoraleError } from '../../../src/core/errors.ts'
+import { systemEnv } from '../../../src/core/system.ts'
+import { markOf } from '../../../src/mapreduce/tally.ts'
+import type { JobView } from '../../../src/mapreduce/types.ts'
+import type { PublicKey } from '../../../src/market/ledger/keys.ts'
+import { amount } from '../../../src/market/ledger/state/amount.ts'
+import { Wallet } from '../../../src/market/ledger/wallet.ts'
+import { type Owed, Payments, wagesOf } from '../../../src/market/payments.ts'
+import { SoleLedger } from '../../fakes/ledger.ts'
+import { jobView } from '../cli/fake-host.ts'
+import { GRANT, genesisWith, START_MS } from './ledger/books.ts'
+
+const PRICE = amount(10n)
+const options = { signal: new AbortController().signal }
+const peerOf = (host: PublicKey) => `peer of ${host}`
+const mark = (host: string) => markOf(peerOf(fakeKeyPair(host).publicKey))
+
+/** A payer, and workers with an account each: worker 1 on host 1, ... Pauses end at once, and move the clock. */
+async function setUp(workers: number) {
+  let nowMs = START_MS
+  const real = systemEnv(silentLogger)
+  const clock = {
+    ...real.clock,
+    now: () => nowMs,
+    deadline: real.clock.deadline.bind(real.clock),
+    async sleep(ms: number) {
+      nowMs += ms
+      ledger.nowMs = Math.max(ledger.nowMs, nowMs)
+      await new Promise(setImmediate)
+    },
+  }
+  const env = { ...real, clock }
+  const ledger = new SoleLedger(genesisWith([1]))
+  const walletOf = (name: string, host: string) =>
+    new Wallet({ env, ledger, keys: fakeKeyPair(name), host: fakeKeyPair(host) })
+  const payer = walletOf('payer', 'host 0')
+  await payer.settleIn(options)
+  const accounts: PublicKey[] = []
+  for (let i = 1; i <= workers; i++) {
+    const worker = walletOf(`worker ${i}`, `host ${i}`)
+    await worker.settleIn(options)
+    accounts.push(worker.account)
+  }
+  const views = new Map<string, JobView>()
+  const kept: { owed: readonly Owed[] } = { owed: [] }
+  const open = (wallet = payer) =>
+    new Payments({
+      ...{ env, ledger, wallet, peerOf, price: PRICE },
+      jobs: {
+        async *watch(id) {
+          const view = views.get(id)
+          if (!view) throw new ChoraleError('not-found', 'nobody knows it')
+          yield view
+        },
+      },
+      journal: {
+        kept: kept.owed,
+        keep: (owed) => {
+          kept.owed = structuredClone(owed)
+        },
+      },
+    })
+  const ended = (id: string, doneBy: JobView['doneBy'], total = 100) => {
+    views.set(
+      id,
+      jobView({ id, state: 'succeeded', tasks: { total, done: total, reassigned: 0 }, ...(doneBy && { doneBy }) }),
+    )
+  }
+  const total = (account: PublicKey) => {
+    const { free, granted } = ledger.state.accounts.get(account)!
+    return free + granted
+  }
+  return { ledger, env, payer, accounts, open, ended, kept, total, walletOf }
+}
+
+const until = async (check: () => boolean) => {
+  for (let i = 0; !check(); i++) {
+    if (i > 5000) throw new Error('it does not come to that')
+    await new Promise(setImmediate)
+  }
+}
+
+test('who did the tasks is paid for them, once, and the payer for its own not at all', async () => {
+  const { ledger, payer, accounts, open, ended, kept, total } = await setUp(3)
+  const payments = open()
+  ended(
+    'job',
+    [
+      [mark('host 0'), 40],
+      [mark('host 1'), 35],
+      [mark('host 2'), 25],
+    ].toSorted((a, b) => a[0]! - b[0]!) as never,
+  )
+  payments.owe('job')
+  payments.owe('job')
+  await until(() => payments.of('job')?.state === 'paid')
+  expect(accounts.map(total)).toEqual([GRANT + 350n, GRANT + 250n, GRANT])
+  expect(total(payer.account)).toBe(GRANT - 600n)
+  const worker = ledger.state.accounts.get(accounts[0]!)!
+  expect([worker.free, worker.granted]).toEqual([700n, GRANT - 350n]) // earned credits free granted ones
+  expect(payments.of('job')).toMatchObject({ price: 10n, wages: [{ tasks: 35, amount: 350n }, { tasks: 25 }] })
+  // Its escrow is closed when that is possible, and then nothing is left of it.
+  await until(() => ledger.state.escrows.size === 0)
+  await until(() => kept.owed.length === 0)
+  expect(payments.of('job')?.state).toBe('paid')
+  await payments.stop()
+})
+
+test('a payment that is broken off anywhere goes on after a start, and nobody is paid twice', async () => {
+  for (let cut = 0; cut < 9; cut++) {
+    for (const after of [false, true]) {
+      const { ledger, open, ended, total, accounts, payer, walletOf } = await setUp(2)
+      ended(
+        'job',
+        [
+          [mark('host 1'), 60],
+          [mark('host 2'), 40],
+        ].toSorted((a, b) => a[0]! - b[0]!) as never,
+      )
+      const first = open()
+      // From then on nothing is answered, whether it has come in or not.
+      let dead = false
+      const submit = ledger.submit.bind(ledger)
+      let calls = 0
+      ledger.submit = async (bytes) => {
+        if (dead || calls++ === cut) {
+          if (after && !dead) await submit(bytes)
+          dead = true
+          return new Promise(() => {})
+        }
+        return await submit(bytes)
+      }
+      first.owe('job')
+      await until(() => dead || first.of('job')?.state === 'paid')
+      ledger.submit = submit
+      const second = open(walletOf('payer', 'host 0'))
+      second.start()
+      await until(() => second.of('job')?.state === 'paid' || second.of('job') === undefined)
+      expect(accounts.map(total)).toEqual([GRANT + 600n, GRANT + 400n])
+      expect(total(payer.account)).toBe(GRANT - 1000n)
+    }
+  }
+})
+
+test('an answer that fails to come changes nothing of what is paid', async () => {
+  const { ledger, open, ended, total, accounts, payer } = await setUp(2)
+  ended(
+    'job',
+    [
+      [mark('host 1'), 60],
+      [mark('host 2'), 40],
+    ].toSorted((a, b) => a[0]! - b[0]!) as never,
+  )
+  for (const after of [false, true, true, false, true]) {
+    ledger.trouble.push({ error: new ChoraleError('timeout', 'planted'), after })
+  }
+  const payments = open()
+  payments.owe('job')
+  await until(() => payments.of('job')?.state === 'paid')
+  expect(accounts.map(total)).toEqual([GRANT + 600n, GRANT + 400n])
+  expect(total(payer.account)).toBe(GRANT - 1000n)
+})
+
+test('a worker who opens its account a little late is paid, and one that never does is not waited for', async () => {
+  const { env, open, ended, total, walletOf, accounts } = await setUp(1)
+  ended(
+    'job',
+    [
+      [mark('host 1'), 10],
+      [mark('host 2'), 20],
+      [mark('host 9'), 30],
+    ].toSorted((a, b) => a[0]! - b[0]!) as never,
+  )
+  const started = env.clock.now()
+  const payments = open()
+  payments.owe('job')
+  await until(() => env.clock.now() > started + 3000)
+  const late = walletOf('worker 2', 'host 2')
+  await late.settleIn(options)
+  await until(() => payments.of('job')?.state === 'paid')
+  expect([total(accounts[0]!), total(late.account)]).toEqual([GRANT + 100n, GRANT + 200n])
+})
+
+test('who cannot pay says so, and a job that nobody knows is not paid for', async () => {
+  const { open, ended, kept, payer, ledger } = await setUp(1)
+  ended('big', [[mark('host 1'), 1_000_000]], 1_000_000)
+  const payments = open()
+  payments.owe('big')
+  payments.owe('unknown')
+  await until(() => kept.owed.length === 0)
+  expect(payments.of('big')).toMatchObject({ state: 'unpaid', reason: 'there are not enough credits' })
+  expect(payments.of('unknown')).toMatchObject({ state: 'unpaid' })
+  expect(ledger.state.accounts.get(payer.account)).toMatchObject({ granted: GRANT })
+})
+
+test('a job that others did nothing of costs nothing', async () => {
+  const { open, ended, ledger } = await setUp(1)
+  ended('own', [[mark('host 0'), 100]])
+  ended('nobody', undefined)
+  const { height } = ledger.state
+  const payments = open()
+  payments.owe('own')
+  payments.owe('nobody')
+  await until(() => payments.of('own')?.state === 'paid' && payments.of('nobody')?.state === 'paid')
+  expect(ledger.state.height).toBe(height)
+})
+
+test('wages: never more than price times tasks, whatever the record says, and at most 16 of them', () => {
+  const account = (number: number) => fakeKeyPair(`account ${number % 25}`).publicKey
+  const doneBy = fc.uniqueArray(fc.tuple(fc.nat(60), fc.nat(1000)), { selector: ([host]) => host, maxLength: 64 })
+  fc.assert(
+    fc.property(doneBy, fc.nat(2000), fc.bigInt({ min: 0n, max: 5n }), (did, total, price) => {
+      const accountOf = (mark: number) => (mark % 7 === 0 ? undefined : account(mark))
+      const { wages, unknown } = wagesOf({ doneBy: did, tasks: { total } }, amount(price), accountOf, account(1))
+      const sum = wages.reduce((all, wage) => all + wage.amount, 0n)
+      expect(sum).toBeLessThanOrEqual(price * BigInt(total))
+      expect(wages.length).toBeLessThanOrEqual(16)
+      expect(new Set(wages.map(({ to }) => to)).size).toBe(wages.length)
+      expect(
+        wages.every(({ to, tasks, amount }) => to !== account(1) && amount === price * BigInt(tasks) && amount > 0n),
+      ).toBe(true)
+      expect(unknown).toBeLessThanOrEqual(total)
+    }),
+  )
+})
