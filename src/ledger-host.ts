@@ -11,7 +11,9 @@ import type { Records } from './dht/store/records.ts'
 import { guarded, makeDirectory } from './home-files.ts'
 import { chainFile } from './ledger-audit.ts'
 import { chooseGenesis } from './ledger-genesis.ts'
+import { paymentJournal } from './ledger-journal.ts'
 import { openWallet } from './ledger-wallet.ts'
+import type { Jobs } from './mapreduce/types.ts'
 import { openChainDb } from './market/ledger/chain-db.ts'
 import { Directory } from './market/ledger/directory.ts'
 import { verifyEd25519 } from './market/ledger/ed25519.ts'
@@ -20,9 +22,11 @@ import type { Genesis } from './market/ledger/genesis.ts'
 import { type KeyPair, rememberingVerify } from './market/ledger/keys.ts'
 import type { Ledger } from './market/ledger/ledger.ts'
 import { createLedger, type LedgerCounter } from './market/ledger/service.ts'
+import type { Amount } from './market/ledger/state/amount.ts'
 import { Wallet } from './market/ledger/wallet.ts'
+import { Payments } from './market/payments.ts'
 import type { Contact } from './net/contact.ts'
-import { type HostKey, publicKeyOfHost, signerOf } from './net/host-key.ts'
+import { type HostKey, peerOfPublicKey, publicKeyOfHost, signerOf } from './net/host-key.ts'
 import type { NetworkSettings } from './net/network-id.ts'
 import type { Transport } from './net/transport.ts'
 
@@ -35,9 +39,12 @@ const GENESIS_RETRY_MS = 250
 export interface HostLedger {
   readonly ledger: Ledger
   readonly wallet: Pick<Wallet, 'account' | 'send'>
+  /** For the jobs that were submitted here. */
+  readonly payments: Pick<Payments, 'of'>
 }
 
 export interface OpenLedger extends HostLedger {
+  readonly payments: Payments
   counters(): Readonly<Record<LedgerCounter, number>>
   stop(): Promise<void>
 }
@@ -57,6 +64,9 @@ export interface LedgerHostOptions {
   readonly first: boolean
   /** Whom to ask besides the neighbours. */
   readonly members: readonly Contact[]
+  readonly jobs: Pick<Jobs, 'watch'>
+  /** Millicredits for a task. */
+  readonly taskPrice: Amount
 }
 
 /** Starts it. Rejects with `config` (another ledger), `unreachable` (nobody tells the genesis), `auth` (wallet) or `io`. */
@@ -72,16 +82,26 @@ export async function openLedger(options: LedgerHostOptions, signal: AbortSignal
   const votes = { fs: nodeFs, dir: join(home, 'ledger', 'votes') }
   const service = createLedger({ env, transport, directory, genesis, host, verify, store, ...votes })
   const wallet = new Wallet({ env, ledger: service.ledger, keys, host })
+  const { ledger } = service
+  const paying = {
+    jobs: options.jobs,
+    price: options.taskPrice,
+    peerOf: peerOfPublicKey,
+    journal: paymentJournal(home),
+  }
+  const payments = new Payments({ env, ledger, wallet, ...paying })
   service.start()
   const leaving = new AbortController()
   const settled = wallet.settleIn(leaving)
+  payments.start()
   return {
-    ledger: service.ledger,
+    ledger,
     wallet,
+    payments,
     counters: () => service.counters(),
     async stop() {
       leaving.abort(new ChoraleError('aborted', 'the host leaves'))
-      await settled
+      await Promise.all([settled, payments.stop()])
       await service.stop()
       directory.stop()
       store.close()

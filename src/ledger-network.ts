@@ -1,6 +1,7 @@
 /** The genesis of a network as people make it and see it. */
 import { ChoraleError, errorMessage } from './core/errors.ts'
 import { DEFAULT_BLOCK_REPLICAS } from './dht/store/blocks/service.ts'
+import { guarded, writeAtomically } from './home-files.ts'
 import { peerIn } from './host-identity.ts'
 import { type Banker, keptGenesis, newGenesis, readGenesis } from './ledger-genesis.ts'
 import { openWallet } from './ledger-wallet.ts'
@@ -52,6 +53,17 @@ export async function createNetwork(wanted: NewNetwork): Promise<{ bytes: Uint8A
   } catch (error) {
     throw new ChoraleError('usage', errorMessage(error), { cause: error })
   }
+}
+
+/** Writes a genesis whose bankers are the hosts of these homes: 1, 4, 7, ... of them. Makes the homes, their keys and wallets. */
+export async function foundNetwork(
+  file: string,
+  homes: readonly string[],
+  overlay: NetworkOptions,
+  nowMs: number,
+): Promise<void> {
+  const bankers = await Promise.all(homes.map((home) => ownBanker(home, nowMs)))
+  guarded(file, () => writeAtomically(file, encodeGenesis(newGenesis(networkSettings(overlay), bankers, nowMs))))
 }
 
 /** Of a file, else of the ledger of the home; undefined: it is in none yet. */

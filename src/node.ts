@@ -29,6 +29,8 @@ import type { SandboxState } from './mapreduce/sandbox/admission.ts'
 import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
 import { createJobsService } from './mapreduce/service.ts'
 import type { Jobs } from './mapreduce/types.ts'
+import { amount } from './market/ledger/state/amount.ts'
+import { paidJobs } from './market/payments.ts'
 import type { Contact } from './net/contact.ts'
 import { type HostKey, signerOf, verifySignature } from './net/host-key.ts'
 import { createLibp2pTransport, type Libp2pTransport } from './net/libp2p.ts'
@@ -42,6 +44,8 @@ export type { FileService, HostLedger, Pin, SignedRecord }
 
 /** What a host keeps of others' blocks and its own, unless told otherwise, bytes. */
 export const DEFAULT_STORE_BYTES = 10 * 1024 ** 3
+/** Millicredits that a submitter pays for a task which another account's host does. */
+export const DEFAULT_TASK_PRICE = 1n
 /** Neighbours that a restart may try. */
 const KEPT_PEERS = 16
 /** The neighbourhood is written down this long after it changed. */
@@ -67,6 +71,8 @@ export interface HostOptions {
   readonly replicas?: number
   /** File with the genesis of the network's ledger. Default: that of the home, else what the members have, else a new one. */
   readonly genesis?: string | undefined
+  /** Millicredits for each task of this host's jobs that hosts of other accounts do. Default 1; 0 pays nothing. */
+  readonly taskPrice?: bigint
   /** Virtual nodes. Default 1. */
   readonly slots?: number
   /** CPU cores lent to jobs; 0: none. */
@@ -237,7 +243,10 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const alone = overlay.neighbours().every(({ peer }) => peer === key.peer)
   const first = options.bootstrap.length === 0 && alone && transport.self !== undefined
   const ledgerOptions = { env, home: home.path, key, transport, overlay, records, network: settings, pinned, first }
-  const books = parts.adopt(await openLedger({ ...ledgerOptions, members: seeds }, signal), (open) => open.stop())
+  const paying = { jobs: service.jobs, taskPrice: amount(options.taskPrice ?? DEFAULT_TASK_PRICE) }
+  const books = parts.adopt(await openLedger({ ...ledgerOptions, ...paying, members: seeds }, signal), (open) =>
+    open.stop(),
+  )
   pins.start()
   parts.defer(() => pins.stop())
   if (transport.self) {
@@ -258,7 +267,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   }
 
   return {
-    jobs: service.jobs,
+    jobs: paidJobs(service.jobs, books.payments),
     files,
     blocks,
     records,

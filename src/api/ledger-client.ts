@@ -1,7 +1,15 @@
 /** The ledger of a running host, from the other end of the control API. */
 import type { Place } from '../market/ledger/ledger.ts'
 import { type CallOptions, caller } from './calls.ts'
-import type { AccountBody, EntryBody, LedgerBody, OutcomeBody, PaymentBody, ReceiptBody } from './ledger-views.ts'
+import type {
+  AccountBody,
+  EntryBody,
+  JobPaymentBody,
+  LedgerBody,
+  OutcomeBody,
+  PaymentBody,
+  ReceiptBody,
+} from './ledger-views.ts'
 
 export interface RemoteLedger {
   status(options?: CallOptions): Promise<LedgerBody>
@@ -15,6 +23,8 @@ export interface RemoteLedger {
   ): Promise<EntryBody[]>
   /** From the host's wallet. */
   send(payment: PaymentBody, options?: CallOptions): Promise<OutcomeBody>
+  /** For a job that was submitted through this host, by its full id. */
+  payment(job: string, options?: CallOptions): Promise<JobPaymentBody>
   /** The file of a receipt. */
   receipt(place: Place, options?: CallOptions): Promise<Uint8Array>
 }
@@ -33,6 +43,7 @@ export function remoteLedger(socketPath: string): RemoteLedger {
       return call('GET', `${of(address)}/history?${query}`, undefined, options)
     },
     send: (payment, options) => call('POST', '/v1/payments', payment, options),
+    payment: (job, options) => call('GET', `/v1/payments/${encodeURIComponent(job)}`, undefined, options),
     async receipt({ height, index }, options) {
       const path = `/v1/receipts/${height}/${index}`
       const { receipt } = await call<ReceiptBody>('GET', path, undefined, options)

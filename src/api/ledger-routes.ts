@@ -8,7 +8,7 @@ import { parseMillicredits } from '../market/ledger/credits.ts'
 import type { Place } from '../market/ledger/ledger.ts'
 import { encodeReceiptFile } from '../market/ledger/receipt/receipt.ts'
 import type { HostLedger } from '../node.ts'
-import { accountBody, entryBody, ledgerBody, outcomeBody, type PaymentBody } from './ledger-views.ts'
+import { accountBody, entryBody, jobPaymentBody, ledgerBody, outcomeBody, type PaymentBody } from './ledger-views.ts'
 import { parse } from './parse.ts'
 import { readJson, sendJson } from './streams.ts'
 
@@ -56,6 +56,11 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
     case 'POST payments/1': {
       const { to, amount } = parse(paymentBody, await readJson(request))
       return answer(outcomeBody(await wallet.send(parseAddress(to), parseMillicredits(amount), { signal })))
+    }
+    case 'GET payments/2': {
+      const payment = host.payments.of(id)
+      if (payment) return answer(jobPaymentBody(payment))
+      throw new ChoraleError('not-found', `this node owes nothing for a job ${id}`)
     }
     case 'GET receipts/3': {
       const place = placeOf(`${id}/${verb}`)

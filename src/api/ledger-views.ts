@@ -5,6 +5,7 @@
 import { addressOf } from '../market/ledger/address.ts'
 import type { AccountView, HistoryEntry, LedgerStatus, Outcome, Place } from '../market/ledger/ledger.ts'
 import { sentenceOf } from '../market/ledger/state/refusal.ts'
+import type { Payment } from '../market/payments.ts'
 
 export interface LedgerBody extends Omit<LedgerStatus, 'minted' | 'burnt' | 'seat' | 'halted'> {
   readonly network: string
@@ -58,6 +59,18 @@ export interface OutcomeBody {
   readonly place: Place | null
 }
 
+/** What was paid for a job, or is to be. */
+export interface JobPaymentBody {
+  readonly job: string
+  readonly state: 'owed' | 'paid' | 'unpaid'
+  /** Why not; null unless it is `unpaid`. */
+  readonly reason: string | null
+  /** For a task. */
+  readonly price: string
+  readonly total: string
+  readonly wages: ReadonlyArray<{ readonly to: string; readonly tasks: number; readonly amount: string }>
+}
+
 export interface ReceiptBody {
   /** The file of a receipt, in base64. */
   readonly receipt: string
@@ -87,6 +100,12 @@ function plainly(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plainly)
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, plainly(part)]))
+}
+
+export function jobPaymentBody({ job, state, reason, price, wages }: Payment): JobPaymentBody {
+  const total = wages.reduce((sum, { amount }) => sum + amount, 0n)
+  const paid = wages.map(({ to, tasks, amount }) => ({ to: addressOf(to), tasks, amount: `${amount}` }))
+  return { job, state, reason: reason ?? null, price: `${price}`, total: `${total}`, wages: paid }
 }
 
 export function outcomeBody({ result, receipt }: Outcome): OutcomeBody {

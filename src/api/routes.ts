@@ -37,6 +37,7 @@
  *   GET  /v1/accounts/ADDRESS      AccountBody    as of now; ADDRESS may be `mine`, here and below
  *   GET  /v1/accounts/ADDRESS/history EntryBody[] newest first; ?limit=N, at most 1000; ?before=HEIGHT/INDEX
  *   POST /v1/payments  PaymentBody OutcomeBody    from this host's wallet; answers when it is final
+ *   GET  /v1/payments/JOB          JobPaymentBody for a job that was submitted through this host
  *   GET  /v1/receipts/HEIGHT/INDEX ReceiptBody
  *
  * What is added answers while it is read: a line of `{progress: AddProgress}` now and then, and the view as the last.

@@ -12,6 +12,7 @@ import { shuffled } from '../core/random.ts'
 import { systemClock } from '../core/system.ts'
 import { removeHome } from '../home.ts'
 import { homeError } from '../home-files.ts'
+import { foundNetwork } from '../ledger-network.ts'
 import type { JobRequest, JobView } from '../mapreduce/types.ts'
 import type { RingView } from '../node.ts'
 import { isOver } from './job/over.ts'
@@ -30,6 +31,8 @@ const LOST_PATIENCE_MS = 30_000
 const RETRY_MS = 100
 /** A node that lives answers sooner, however busy the machine is. */
 const ANSWER_PATIENCE_MS = 10_000
+/** The first nodes keep the ledger together, so that some of them may die: 1, 4 or 7. */
+const MAX_BANKERS = 7
 /** While a job has no news, its node is asked so often whether it is still there. */
 const PULSE_MS = 2_000
 
@@ -56,10 +59,11 @@ export interface ClusterOptions {
 export interface ClusterPorts {
   readonly spawn: typeof spawnNode
   readonly connect: (socket: string) => RemoteHost
+  readonly found: typeof foundNetwork
   readonly clock: Clock
 }
 
-const REAL: ClusterPorts = { spawn: spawnNode, connect: connectHost, clock: systemClock }
+const REAL: ClusterPorts = { spawn: spawnNode, connect: connectHost, found: foundNetwork, clock: systemClock }
 
 export class Cluster implements AsyncDisposable {
   readonly root: string
@@ -90,9 +94,15 @@ export class Cluster implements AsyncDisposable {
     return this.#alive().flatMap(({ host }) => host ?? [])
   }
 
+  /** Those that are up, with their numbers. */
+  get numbered(): Array<{ index: number; host: RemoteHost }> {
+    return this.#alive().flatMap(({ index, host }) => (host ? { index, host } : []))
+  }
+
   /** Starts all nodes and waits until each sees the whole ring. */
   async start(): Promise<void> {
     const { nodes } = this.#options
+    await this.#found()
     const first = this.#spawn()
     tell(first.child.stdin, { bootstrap: [] })
     // The others load their code meanwhile, but not all of many: they would only take the processors from each other.
@@ -108,6 +118,32 @@ export class Cluster implements AsyncDisposable {
     }
     await Promise.all(Array.from({ length: AT_ONCE }, startOneByOne))
     await this.#whenRound()
+  }
+
+  /** The ledger's beginning. */
+  async #found(): Promise<void> {
+    const { nodes } = this.#options
+    const most = Math.min(nodes, MAX_BANKERS)
+    const homes = Array.from({ length: most - ((most - 1) % 3) }, (_, i) => this.#home(i + 1))
+    await this.#ports.found(
+      this.#genesis,
+      homes,
+      { network: 'demo', ...this.#shape },
+      Math.floor(this.#ports.clock.now()),
+    )
+  }
+
+  get #genesis(): string {
+    return join(this.root, 'genesis')
+  }
+
+  get #shape() {
+    const { replicas = 3, space = 'ring' } = this.#options
+    return { space, replicas, successors: Math.max(4, replicas) }
+  }
+
+  #home(index: number): string {
+    return join(this.root, `node${index}`)
   }
 
   /** SIGKILL for some of the nodes, never all. Returns their numbers. */
@@ -249,12 +285,13 @@ export class Cluster implements AsyncDisposable {
   #spawn(): Member {
     if (this.#over) throw new ChoraleError('aborted', 'the demo is over')
     const index = this.#members.length + 1
-    const home = join(this.root, `node${index}`)
-    mkdirSync(home, { mode: 0o700 })
+    const home = this.#home(index)
+    mkdirSync(home, { recursive: true, mode: 0o700 })
     const log = openSync(join(this.root, `node${index}.log`), 'a', 0o600)
-    const { nodes, replicas, space = 'ring' } = this.#options
-    const copies = replicas === undefined ? [] : ['--replicas', `${replicas}`]
-    if (replicas !== undefined && space === 'ring') copies.push('--successors', `${Math.max(4, replicas)}`)
+    const { nodes } = this.#options
+    const { space, replicas, successors } = this.#shape
+    const shape = ['--space', space, '--replicas', `${replicas}`]
+    if (space === 'ring') shape.push('--successors', `${successors}`)
     const share = Math.max(1, Math.floor(availableParallelism() / nodes))
     // Those that start first fill the cache, which only pays when others come later.
     // All nodes are one user's: none is a stranger to the other.
@@ -270,10 +307,10 @@ export class Cluster implements AsyncDisposable {
         '127.0.0.1:0',
         '--network',
         'demo',
-        '--space',
-        space,
+        '--genesis',
+        this.#genesis,
+        ...shape,
         ...lend,
-        ...copies,
         '-v',
       ],
       { log, stdin: 'pipe', cache: nodes > AT_ONCE ? join(this.root, 'cache') : undefined },

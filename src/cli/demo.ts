@@ -9,6 +9,7 @@ import type { JobView, Json } from '../mapreduce/types.ts'
 import type { Cli, Terminal } from './cli.ts'
 import type { Cluster } from './cluster.ts'
 import type { DemoInput } from './demo-input.ts'
+import { type DemoPayment, paymentOf, paymentRows } from './demo-payments.ts'
 import { exitCodeOfJob } from './exit.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
@@ -140,8 +141,9 @@ async function demo(cli: Cli, what: string, options: Options): Promise<number> {
     churn.jobIsOver()
     view.end()
     await churn.settled()
+    const payment = await paymentOf(() => cluster.numbered, id, cli.signal)
     if (options.keep) keep(cli, cluster)
-    return report(cli, what, end, options, { elapsedMs, upMs, killed: churn.killed })
+    return report(cli, what, end, options, { elapsedMs, upMs, killed: churn.killed, payment })
   } finally {
     view?.end()
   }
@@ -208,10 +210,11 @@ interface Course {
   readonly elapsedMs: number
   readonly upMs: number
   readonly killed: number
+  readonly payment: DemoPayment | undefined
 }
 
 function report(cli: Cli, what: string, job: JobView, options: Options, course: Course): number {
-  const { elapsedMs, upMs, killed } = course
+  const { elapsedMs, upMs, killed, payment } = course
   const { total, reassigned } = job.tasks
   const { nodes } = options
   const result = {
@@ -223,6 +226,7 @@ function report(cli: Cli, what: string, job: JobView, options: Options, course: 
     nodes,
     killed,
     elapsedMs,
+    payment: payment ?? null,
     seed: options.seed,
   }
   if (job.state !== 'succeeded') {
@@ -245,6 +249,7 @@ function report(cli: Cli, what: string, job: JobView, options: Options, course: 
         ['  time', `${format.span(elapsedMs)}, ${format.span(upMs)} of it to start the nodes${perSecond}`],
         ['  tasks', `${format.count(total)}, ${format.count(reassigned)} reassigned`],
         ['  nodes', killed > 0 ? `${nodes}, ${killed} of them killed and replaced` : `${nodes}`],
+        ...paymentRows(payment),
       ]),
     ].join('\n'),
   )

@@ -9,6 +9,7 @@ import { Command, Option } from 'commander'
 import { ChoraleError, errorCode } from '../core/errors.ts'
 import { placeSocket, prepareHome, removeUnusedHome } from '../home.ts'
 import { homeError } from '../home-files.ts'
+import { formatCredits, parseCredits } from '../market/ledger/credits.ts'
 import type { Host } from '../node.ts'
 import type { Cli } from './cli.ts'
 import { EXIT } from './exit.ts'
@@ -49,6 +50,7 @@ interface Options {
   readonly replicas: number
   readonly slots: number
   readonly genesis?: string
+  readonly pay: bigint
   readonly detach?: boolean
   readonly tied?: string
 }
@@ -138,6 +140,11 @@ export function upCommand(cli: Cli): Command {
         'the genesis of the network (default: that of the home, else that of the members, else a new one)',
       ).argParser((text: string) => resolve(text)),
     )
+    .addOption(
+      option('--pay <credits>', 'PAY', 'for each task of your jobs that hosts of others do; 0 pays nothing')
+        .argParser(parseCredits)
+        .default(1n, '0.001'),
+    )
     .option('-d, --detach', 'run in the background; returns when the node is ready')
     .addOption(new Option('--tied <dir>', 'leave when stdin closes, and remove this directory').hideHelp())
     .addHelpText(
@@ -221,6 +228,7 @@ async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo>
       replicas,
       slots,
       genesis,
+      pay,
       lend,
       store,
       allowNative = false,
@@ -228,7 +236,7 @@ async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo>
     } = options
     const lent = { lendCores: lend, allowNative, lendAsRoot, storeBytes: store }
     const running = await startHost(
-      { home, listen, bootstrap, network, space, successors, replicas, slots, genesis, ...lent, log },
+      { home, listen, bootstrap, network, space, successors, replicas, slots, genesis, taskPrice: pay, ...lent, log },
       { signal: stop.signal },
     )
     host = running
@@ -311,7 +319,7 @@ async function upInBackground(cli: Cli, options: Options): Promise<number> {
     `${replicas}`,
   ]
   if (space === 'ring') args.push('--successors', `${successors}`)
-  args.push('--slots', `${slots}`, '--store', `${options.store}`)
+  args.push('--slots', `${slots}`, '--store', `${options.store}`, '--pay', formatCredits(options.pay))
   if (options.genesis !== undefined) args.push('--genesis', options.genesis)
   if (options.allowNative) args.push('--allow-native')
   if (options.lendAsRoot) args.push('--lend-as-root')

@@ -259,3 +259,23 @@ export class Payments {
     throw new ChoraleError(again ? 'busy' : 'credits', sentenceOf(outcome.result))
   }
 }
+
+/** The same jobs; each that is submitted through them will be paid for. */
+export function paidJobs(jobs: Jobs, payments: Pick<Payments, 'owe'>): Jobs {
+  const noted = (view: JobView) => {
+    payments.owe(view.id)
+    return view
+  }
+  return {
+    submit: async (request, options) => noted(await jobs.submit(request, options)),
+    retry: async (id, options) => noted(await jobs.retry(id, options)),
+    list: () => jobs.list(),
+    show: (id, options) => jobs.show(id, options),
+    watch: (id, options) => jobs.watch(id, options),
+    cancel: (id) => jobs.cancel(id),
+    spec: (id, options) => jobs.spec(id, options),
+    isOwn: (id, options) => jobs.isOwn(id, options),
+    logs: (id, options) => jobs.logs(id, options),
+    place: (plan, options) => jobs.place(plan, options),
+  }
+}

@@ -5,6 +5,7 @@ import { ed25519KeyPair, verifyEd25519 } from '../../src/market/ledger/ed25519.t
 import { PRIVATE_LEDGER } from '../../src/market/ledger/genesis.ts'
 import type { KeyPair } from '../../src/market/ledger/keys.ts'
 import { Wallet } from '../../src/market/ledger/wallet.ts'
+import type { Payment } from '../../src/market/payments.ts'
 import { SoleLedger } from './ledger.ts'
 
 /** A key pair that is the same in every run. */
@@ -14,6 +15,8 @@ export class FakeBooks {
   readonly host = keysOf(1)
   readonly ledger: SoleLedger
   readonly wallet: Wallet
+  readonly payments = { of: (job: string) => this.paid.find((payment) => payment.job === job) }
+  readonly paid: Payment[] = []
 
   constructor(keys: KeyPair = keysOf(2)) {
     const genesis = {

@@ -44,7 +44,16 @@ const ARROWS: ReadonlyArray<readonly [prefix: string, mayImport: readonly string
   ['src/network-settings.ts', ['src/dht/', 'src/net/', 'src/core/']],
   [
     'src/ledger-',
-    ['src/market/', 'src/home', 'src/host-identity.ts', 'src/network-settings.ts', 'src/dht/', 'src/net/', 'src/core/'],
+    [
+      'src/market/',
+      'src/home',
+      'src/host-identity.ts',
+      'src/network-settings.ts',
+      'src/mapreduce/',
+      'src/dht/',
+      'src/net/',
+      'src/core/',
+    ],
   ],
   ['src/node.ts', ['src/']],
   ['src/job-', ['src/mapreduce/', 'src/dht/', 'src/core/']],

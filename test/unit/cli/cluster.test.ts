@@ -67,6 +67,7 @@ function plant(
   let connected = 0
   const ports: ClusterPorts = {
     clock,
+    found: async () => {},
     spawn: () => {
       const process = new Planted()
       processes.push(process)
