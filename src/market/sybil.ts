@@ -7,6 +7,7 @@
  * Throughout: n honest nodes, k identities that the attacker may try or use.
  */
 import { ChoraleError } from '../core/errors.ts'
+import { quorumOf } from './ledger/committee.ts'
 
 // Placement ip-port: an id is hash(ip, port) -------------------------------------------------------------------------
 
@@ -266,6 +267,26 @@ export function groupCaptured(nodes: number, identities: number, size: number, n
 export function committeeCaptured(share: number, size: number, needed: number): number {
   check(share >= 0 && share <= 1, 'a share from 0 to 1, please')
   return tail(size, needed, () => share)
+}
+
+export interface CommitteeRisk {
+  readonly seats: number
+  /** Liars that it tolerates. */
+  readonly tolerated: number
+  /** Signatures that bind it. */
+  readonly quorum: number
+  /** Probability that more are liars than it tolerates: they can stop it, or sign two histories. */
+  readonly broken: number
+  /** Probability that the liars are a quorum by themselves, who need nobody else. */
+  readonly owned: number
+}
+
+/** Of a committee of the ledger whose seats went by lot among bankers of whom this share are an attacker's. */
+export function committeeRisk(share: number, seats: number): CommitteeRisk {
+  const quorum = quorumOf(seats)
+  const tolerated = seats - quorum
+  const broken = committeeCaptured(share, seats, tolerated + 1)
+  return { seats, tolerated, quorum, broken, owned: committeeCaptured(share, seats, quorum) }
 }
 
 /** `next`: probability that the attacker has the next member, of those drawn so far it has `taken`. */

@@ -24,9 +24,10 @@ interface AstNode {
 // --- Import arrows (DESIGN 2) ---
 
 /** Of the ledger: what it offers, and how its addresses, amounts, refusals and receipts are written. */
-const LEDGER_FACE = ['ledger', 'address', 'credits', 'state/refusal', 'receipt/receipt'].map(
-  (name) => `src/market/ledger/${name}.ts`,
-)
+const LEDGER_FACE = [
+  ...['ledger', 'address', 'credits', 'state/refusal', 'receipt/receipt'].map((name) => `src/market/ledger/${name}.ts`),
+  'src/market/payments.ts',
+]
 
 /** What each part of src may import besides itself. A file's part is the first entry whose prefix fits its path. */
 const ARROWS: ReadonlyArray<readonly [prefix: string, mayImport: readonly string[]]> = [
