@@ -38,7 +38,7 @@ const GENESIS_RETRY_MS = 250
 
 export interface HostLedger {
   readonly ledger: Ledger
-  readonly wallet: Pick<Wallet, 'account' | 'send'>
+  readonly wallet: Pick<Wallet, 'account' | 'host' | 'send' | 'stand' | 'stepDown'>
   /** For the jobs that were submitted here. */
   readonly payments: Pick<Payments, 'of'>
 }

@@ -23,6 +23,10 @@ export interface RemoteLedger {
   ): Promise<EntryBody[]>
   /** From the host's wallet. */
   send(payment: PaymentBody, options?: CallOptions): Promise<OutcomeBody>
+  /** The host stands for the committee, with a bond. */
+  stand(options?: CallOptions): Promise<OutcomeBody>
+  /** It does not, and gives notice of its bond; or takes it back, when that is over. */
+  stepDown(options?: CallOptions): Promise<OutcomeBody>
   /** For a job that was submitted through this host, by its full id. */
   payment(job: string, options?: CallOptions): Promise<JobPaymentBody>
   /** The file of a receipt. */
@@ -43,6 +47,8 @@ export function remoteLedger(socketPath: string): RemoteLedger {
       return call('GET', `${of(address)}/history?${query}`, undefined, options)
     },
     send: (payment, options) => call('POST', '/v1/payments', payment, options),
+    stand: (options) => call('POST', '/v1/ledger/stand', {}, options),
+    stepDown: (options) => call('POST', '/v1/ledger/step-down', {}, options),
     payment: (job, options) => call('GET', `/v1/payments/${encodeURIComponent(job)}`, undefined, options),
     async receipt({ height, index }, options) {
       const path = `/v1/receipts/${height}/${index}`

@@ -42,7 +42,11 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
   const account = () => (id === 'mine' ? wallet.account : parseAddress(id))
   switch (`${call.method} ${noun}/${segments.length}`) {
     case 'GET ledger/1':
-      return answer(ledgerBody(ledger.network, ledger.status()))
+      return answer(ledgerBody(ledger, wallet.host))
+    case 'POST ledger/2':
+      if (id === 'stand') return answer(outcomeBody(await wallet.stand({ signal })))
+      if (id === 'step-down') return answer(outcomeBody(await wallet.stepDown({ signal })))
+      return false
     case 'GET accounts/2': {
       const wanted = account()
       return answer(accountBody(wanted, await ledger.account(wanted, { signal })))

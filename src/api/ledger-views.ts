@@ -3,7 +3,7 @@
  * checksum, hosts their public keys.
  */
 import { addressOf } from '../market/ledger/address.ts'
-import type { AccountView, HistoryEntry, LedgerStatus, Outcome, Place } from '../market/ledger/ledger.ts'
+import type { AccountView, HistoryEntry, Ledger, LedgerStatus, Outcome, Place } from '../market/ledger/ledger.ts'
 import { sentenceOf } from '../market/ledger/state/refusal.ts'
 import type { Payment } from '../market/payments.ts'
 
@@ -14,6 +14,15 @@ export interface LedgerBody extends Omit<LedgerStatus, 'minted' | 'burnt' | 'sea
   readonly minted: string
   readonly burnt: string
   readonly supply: string
+  /** What this host has at stake; null: nothing. */
+  readonly banker: {
+    /** For the committee. */
+    readonly stands: boolean
+    readonly bond: string
+    /** Given notice, to be had back from `leavingAtMs` on. */
+    readonly leaving: string
+    readonly leavingAtMs: number
+  } | null
 }
 
 export interface AccountBody {
@@ -76,10 +85,19 @@ export interface ReceiptBody {
   readonly receipt: string
 }
 
-export function ledgerBody(network: string, status: LedgerStatus): LedgerBody {
-  const { minted, burnt, seat, halted, ...rest } = status
+export function ledgerBody(ledger: Ledger, host: AccountView['hosts'][number]): LedgerBody {
+  const { network } = ledger
+  const { minted, burnt, seat, halted, ...rest } = ledger.status()
+  const known = ledger.banker(host)
+  const sum = ({ free, granted }: Pick<AccountView, 'free' | 'granted'>) => `${free + granted}`
+  const banker = known && {
+    stands: known.candidate,
+    bond: sum(known),
+    leaving: sum(known.leaving),
+    leavingAtMs: known.leavingAtMs,
+  }
   const totals = { minted: `${minted}`, burnt: `${burnt}`, supply: `${minted - burnt}` }
-  return { network, ...rest, seat: seat ?? null, halted: halted ?? null, ...totals }
+  return { network, ...rest, seat: seat ?? null, halted: halted ?? null, ...totals, banker: banker ?? null }
 }
 
 export function accountBody(account: AccountView['hosts'][number], view: AccountView | undefined): AccountBody {

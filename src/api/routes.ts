@@ -34,6 +34,8 @@
  *   GET  /v1/store                 StoreView
  *
  *   GET  /v1/ledger                LedgerBody     as this host's copy has it
+ *   POST /v1/ledger/stand          OutcomeBody    this host stands for the committee; the last operation's outcome
+ *   POST /v1/ledger/step-down      OutcomeBody    it does not any more
  *   GET  /v1/accounts/ADDRESS      AccountBody    as of now; ADDRESS may be `mine`, here and below
  *   GET  /v1/accounts/ADDRESS/history EntryBody[] newest first; ?limit=N, at most 1000; ?before=HEIGHT/INDEX
  *   POST /v1/payments  PaymentBody OutcomeBody    from this host's wallet; answers when it is final

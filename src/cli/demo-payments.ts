@@ -35,7 +35,7 @@ export async function paymentOf(
   do {
     const asked = hosts().map(({ host }) => host.ledger.payment(job, { signal }).catch(() => undefined))
     payment = (await Promise.all(asked)).find((one) => one !== undefined)
-    if (payment?.state !== 'owed') break
+    if (payment?.state !== 'owed' || (await standsStill(hosts(), signal))) break
     await systemClock.sleep(POLL_MS, { signal }).catch(() => {})
   } while (!signal.aborted)
   parent.throwIfAborted()
@@ -53,11 +53,23 @@ export async function paymentOf(
   return { state, reason, price, total, balances: rows.flat() }
 }
 
+/** Too many of its bankers were killed, as all say who are left. */
+async function standsStill(hosts: Numbered, signal: AbortSignal): Promise<boolean> {
+  const asked = hosts.map(({ host }) => host.ledger.status({ signal }).catch(() => undefined))
+  return (await Promise.all(asked)).every((status) => status !== undefined && status.halted !== null)
+}
+
 /** Rows of a report. */
 export function paymentRows(payment: DemoPayment | undefined): Array<[string, string]> {
   if (!payment) return [['  paid', 'nothing: the node that submitted the job was killed']]
   const { state, reason, price, total, balances } = payment
-  if (state !== 'paid') return [['  paid', state === 'owed' ? 'not yet' : `nothing: ${format.plain(reason ?? '')}`]]
+  if (state !== 'paid')
+    return [
+      [
+        '  paid',
+        state === 'owed' ? 'not yet: the ledger has no quorum, or is busy' : `nothing: ${format.plain(reason ?? '')}`,
+      ],
+    ]
   const signed = (change: string) =>
     BigInt(change) === 0n ? '' : ` (${BigInt(change) > 0n ? '+' : ''}${formatCredits(BigInt(change))})`
   const moved = balances.map(

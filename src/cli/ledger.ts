@@ -1,6 +1,7 @@
 /** `chorale ledger status|verify`: how the ledger is, and an audit of all that this node has of it. */
 import { Command } from 'commander'
-import type { LedgerBody } from '../api/ledger-views.ts'
+import type { LedgerBody, OutcomeBody } from '../api/ledger-views.ts'
+import { ChoraleError } from '../core/errors.ts'
 import type { Audit } from '../ledger-audit.ts'
 import type { Cli } from './cli.ts'
 import { EXIT } from './exit.ts'
@@ -10,10 +11,22 @@ import { credits, short } from './ledger-text.ts'
 
 export function ledgerCommand(cli: Cli): Command {
   return new Command('ledger')
-    .description('the books of the network: status, verify')
-    .addHelpText('after', examples('chorale ledger status', '', 'chorale ledger verify', ''))
+    .description('the books of the network: status, verify, stand, step-down')
+    .addHelpText(
+      'after',
+      examples(
+        'chorale ledger status',
+        '',
+        'chorale ledger verify',
+        '',
+        'chorale ledger stand',
+        'help to keep the books',
+      ),
+    )
     .addCommand(statusCommand(cli))
     .addCommand(verifyCommand(cli))
+    .addCommand(standCommand(cli))
+    .addCommand(stepDownCommand(cli))
 }
 
 function statusCommand(cli: Cli): Command {
@@ -55,6 +68,46 @@ function verifyCommand(cli: Cli): Command {
     )
 }
 
+function standCommand(cli: Cli): Command {
+  return new Command('stand')
+    .description('have this node stand for the committee, with a bond; seats are given at the end of each epoch')
+    .addHelpText('after', examples('chorale ledger stand', ''))
+    .action(
+      cli.action(async () => {
+        const { ledger } = await cli.connect()
+        const outcome = await ledger.stand({ signal: cli.signal })
+        requireApplied(outcome, 'the node does not stand')
+        cli.print('outcome', outcome, 'this node stands for the committee')
+        cli.note(`it must be up in each epoch, or it stands no longer; chorale ledger step-down${cli.at} ends it`)
+        return 0
+      }),
+    )
+}
+
+function stepDownCommand(cli: Cli): Command {
+  return new Command('step-down')
+    .description('stand no longer, and give notice of the bond; the same again, when that is over, takes the bond back')
+    .addHelpText('after', examples('chorale ledger step-down', ''))
+    .action(
+      cli.action(async () => {
+        const { ledger } = await cli.connect()
+        const outcome = await ledger.stepDown({ signal: cli.signal })
+        requireApplied(outcome, 'nothing was done')
+        const { banker } = await ledger.status({ signal: cli.signal })
+        const text = banker ? `notice was given: ${credits(banker.leaving)} can be had back` : 'the bond is back'
+        cli.print('outcome', outcome, text)
+        if (banker)
+          cli.note(`from ${format.instant(banker.leavingAtMs)} on, when the node has no seat, by the same command`)
+        return 0
+      }),
+    )
+}
+
+function requireApplied({ result, message }: OutcomeBody, what: string): void {
+  if (result === 'applied') return
+  throw new ChoraleError(result === 'insufficient' ? 'credits' : 'usage', `${what}: ${message}`)
+}
+
 function audited(found: Audit): string {
   const { network, height, epoch, blockTimeMs, operations, signatures, accounts, minted, burnt, held } = found
   return format.facts([
@@ -74,7 +127,7 @@ function audited(found: Audit): string {
 function describe(cli: Cli, status: LedgerBody): string {
   const { height, view, epoch, blockTimeMs, committee, seat, supply, minted, burnt, accounts, pending, lag } = status
   const tolerated = Math.floor((committee.length - 1) / 3)
-  const { halted } = status
+  const { halted, banker } = status
   return format.facts([
     ['state', halted === null ? cli.paint('green', 'well') : cli.paint('red', `stands still: ${format.plain(halted)}`)],
     ['height', `${format.count(height)}, ${format.instant(blockTimeMs)}`],
@@ -85,6 +138,7 @@ function describe(cli: Cli, status: LedgerBody): string {
       `${format.some(committee.length, 'seat')}, of which ${tolerated} may lie: ${committee.map(short).join(' ')}`,
     ],
     ['your seat', seat === null ? 'none: this node follows' : `${seat}`],
+    ['your bond', banker ? bondLine(banker) : undefined],
     [
       'supply',
       `${credits(supply)} in ${format.some(accounts, 'account')}; ${credits(minted)} made, ${credits(burnt)} burnt`,
@@ -92,4 +146,9 @@ function describe(cli: Cli, status: LedgerBody): string {
     ['waiting', pending > 0 ? format.some(pending, 'operation') : undefined],
     ['network', status.network],
   ])
+}
+
+function bondLine({ stands, bond, leaving, leavingAtMs }: NonNullable<LedgerBody['banker']>): string {
+  const notice = leaving === '0' ? '' : `; ${credits(leaving)} until ${format.instant(leavingAtMs)}`
+  return `${credits(bond)}, ${stands ? 'stands for the committee' : 'does not stand'}${notice}`
 }

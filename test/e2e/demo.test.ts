@@ -42,8 +42,15 @@ test('the last line of --json', async () => {
     nodes: 3,
     killed: 0,
     elapsedMs: expect.any(Number),
+    payment: { state: 'paid', reason: null, price: '1', total: expect.any(String), balances: expect.any(Array) },
     seed: 42,
   })
+  // What one node has paid the others have earned, beside the 50 credits that each of them was granted.
+  const { total, balances } = result.payment as { total: string; balances: Array<{ balance: string; change: string }> }
+  expect(balances).toHaveLength(3)
+  for (const { balance, change } of balances) expect(BigInt(balance)).toBe(50_000n + BigInt(change))
+  expect(balances.reduce((sum, { change }) => sum + BigInt(change), 0n)).toBe(0n)
+  expect(balances.map(({ change }) => change)).toContain(`${-BigInt(total)}`)
   expect([bench.leftovers(), bench.files()]).toEqual([[], []])
 })
 

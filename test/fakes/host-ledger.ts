@@ -14,7 +14,7 @@ export const keysOf = (number: number): KeyPair => ed25519KeyPair(new Uint8Array
 export class FakeBooks {
   readonly host = keysOf(1)
   readonly ledger: SoleLedger
-  readonly wallet: Wallet
+  wallet: Wallet
   readonly payments = { of: (job: string) => this.paid.find((payment) => payment.job === job) }
   readonly paid: Payment[] = []
 

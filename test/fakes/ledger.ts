@@ -77,6 +77,10 @@ export class SoleLedger implements Ledger {
     return this.state.hosts.entries()
   }
 
+  banker(host: PublicKey) {
+    return this.state.bankers.get(host)
+  }
+
   escrow(id: Key) {
     return this.state.escrows.get(id)
   }

@@ -9,7 +9,7 @@ import type { Receipt, ReceiptFile } from './receipt/receipt.ts'
 import type { Amount } from './state/amount.ts'
 import type { Operation } from './state/operation.ts'
 import type { Result } from './state/refusal.ts'
-import type { Account, Escrow } from './state/state.ts'
+import type { Account, Banker, Escrow } from './state/state.ts'
 
 export interface Ledger {
   readonly genesis: Genesis
@@ -29,6 +29,9 @@ export interface Ledger {
 
   /** Every linked host with its account, in this node's own copy. */
   hosts(): Iterable<readonly [host: PublicKey, account: PublicKey]>
+
+  /** The bond of a host, in this node's own copy; undefined: it has none. */
+  banker(host: PublicKey): Banker | undefined
 
   /** In this node's own copy. Undefined: it was never opened, or it is closed. */
   escrow(id: Key): Escrow | undefined

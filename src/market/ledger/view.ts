@@ -7,7 +7,7 @@ import type { PublicKey } from './keys.ts'
 import type { AccountView, HistoryEntry, Ledger, LedgerStatus, Outcome, Place } from './ledger.ts'
 import type { ReceiptFile } from './receipt/receipt.ts'
 import type { RollCall } from './roll-call.ts'
-import type { Escrow } from './state/state.ts'
+import type { Banker, Escrow } from './state/state.ts'
 import type { Submissions } from './submissions.ts'
 
 export interface LedgerViewPorts {
@@ -69,6 +69,10 @@ export class LedgerView implements Ledger {
 
   hosts(): Iterable<readonly [host: PublicKey, account: PublicKey]> {
     return this.#ports.chain.state.hosts.entries()
+  }
+
+  banker(host: PublicKey): Banker | undefined {
+    return this.#ports.chain.state.bankers.get(host)
   }
 
   escrow(id: Key): Escrow | undefined {

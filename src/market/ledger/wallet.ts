@@ -10,8 +10,9 @@ import type { Env } from '../../core/env.ts'
 import { ChoraleError, errorCode, errorMessage } from '../../core/errors.ts'
 import type { KeyPair, PublicKey } from './keys.ts'
 import type { Ledger, Outcome } from './ledger.ts'
-import type { Amount } from './state/amount.ts'
+import { type Amount, amount } from './state/amount.ts'
 import { type Action, signersOf, signOperation } from './state/operation.ts'
+import { total } from './state/purse.ts'
 
 /** Numbers that may be taken by other hosts of the account, one after the other, before it is given up. */
 const MAX_COLLISIONS = 8
@@ -31,16 +32,18 @@ export interface WalletOptions {
 
 export class Wallet {
   readonly account: PublicKey
+  readonly host: PublicKey
   readonly #options: WalletOptions
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: WalletOptions) {
     this.#options = options
     this.account = options.keys.publicKey
+    this.host = options.host.publicKey
   }
 
-  send(to: PublicKey, amount: Amount, options: { readonly signal: AbortSignal }): Promise<Outcome> {
-    return this.act({ kind: 'transfer', to, amount }, options)
+  send(to: PublicKey, sum: Amount, options: { readonly signal: AbortSignal }): Promise<Outcome> {
+    return this.act({ kind: 'transfer', to, amount: sum }, options)
   }
 
   /**
@@ -66,6 +69,36 @@ export class Wallet {
       const collided = !outcome.receipt && ['replayed', 'nonce-gap'].includes(outcome.result)
       if (!collided || collisions === MAX_COLLISIONS) return outcome
     }
+  }
+
+  /** Puts up what this host lacks of a banker's bond, and has it stand for the committee. Resolves with the last outcome. */
+  async stand(options: { readonly signal: AbortSignal }): Promise<Outcome> {
+    const { ledger } = this.#options
+    await ledger.account(this.account, options) // the copy is as new
+    const banker = ledger.banker(this.host)
+    const missing = ledger.genesis.settings.bond - (banker ? total(banker) : 0n)
+    if (missing > 0n) {
+      const bonded = await this.act({ kind: 'bond', host: this.host, amount: amount(missing) }, options)
+      if (bonded.result !== 'applied') return bonded
+    }
+    return this.act({ kind: 'admit', host: this.host }, options)
+  }
+
+  /**
+   * This host stands no longer, and gives notice of its bond; later, when the time for that is over and it has no seat, it
+   * takes the bond back. Resolves with the last outcome.
+   */
+  async stepDown(options: { readonly signal: AbortSignal }): Promise<Outcome> {
+    const { ledger } = this.#options
+    await ledger.account(this.account, options)
+    const banker = ledger.banker(this.host)
+    const host = this.host
+    if (!banker || (!banker.candidate && total(banker) === 0n)) return this.act({ kind: 'withdraw', host }, options)
+    if (banker.candidate) {
+      const dropped = await this.act({ kind: 'drop', host }, options)
+      if (dropped.result !== 'applied' || total(banker) === 0n) return dropped
+    }
+    return this.act({ kind: 'unbond', host, amount: total(banker) }, options)
   }
 
   /**
