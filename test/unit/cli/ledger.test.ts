@@ -328,7 +328,7 @@ describe('chorale ledger', () => {
     const text = (await b.chorale('ledger', 'status')).out
     expect(text).toMatch(/^state {6}well\nheight {5}0, 2026-01-02 03:04:05 UTC\n/)
     expect(text).toMatch(
-      /committee {2}1 seat, of which 0 may lie: [0-9a-f]{12}\nyour seat {2}0\nsupply {5}60 credits in 1 account; /,
+      /committee {2}1 seat, of which 0 may lie: [0-9a-f]{12}\nyour seat {2}0\nyour bond {2}10 credits, stands for the committee\nsupply {5}60 credits in 1 account; /,
     )
     ledger.halted = 'too few bankers answer: 4 of 7\nare\u001b[2J needed'
     const halted = await b.chorale('ledger', 'status')
