@@ -34,6 +34,8 @@ import type { Transport } from './net/transport.ts'
 const REMEMBERED = 65_536
 /** Those who start with this host may not have the ledger's beginning yet. */
 const GENESIS_PATIENCE_MS = 20_000
+/** Who has it already only makes sure that the members have the same. */
+const KNOWN_GENESIS_PATIENCE_MS = 2_000
 const GENESIS_RETRY_MS = 250
 
 export interface HostLedger {
@@ -116,13 +118,14 @@ async function genesisFor(
 ): Promise<Genesis> {
   const ask = genesisFetcher(transport, () => [...overlay.neighbours(), ...members])
   using deadline = env.clock.deadline(GENESIS_PATIENCE_MS, signal)
+  const untilMs = env.clock.now() + (pinned ? KNOWN_GENESIS_PATIENCE_MS : GENESIS_PATIENCE_MS)
   const fetch = async (call: { readonly signal: AbortSignal }): Promise<Uint8Array> => {
     for (;;) {
       try {
         return await ask(call)
       } catch (error) {
         signal?.throwIfAborted()
-        if (call.signal.aborted || pinned) throw error
+        if (call.signal.aborted || env.clock.now() > untilMs) throw error
       }
       await env.clock.sleep(GENESIS_RETRY_MS, call).catch(() => {})
     }
