@@ -262,7 +262,9 @@ async function readLog(file: DiskFile): Promise<ReadLog | 'unborn' | 'rotten'> {
   const bodies: unknown[][] = []
   let at = 0
   while (at < bytes.length) {
-    const end = at + HEAD_BYTES <= bytes.length ? at + HEAD_BYTES + bytes.readUInt32LE(at) : Number.POSITIVE_INFINITY
+    // No body is empty: a length of zero is that of a head which was never written.
+    const length = at + HEAD_BYTES <= bytes.length ? bytes.readUInt32LE(at) : 0
+    const end = length > 0 ? at + HEAD_BYTES + length : Number.POSITIVE_INFINITY
     const body = end <= bytes.length ? bytes.subarray(at + HEAD_BYTES, end) : undefined
     if (!body?.length || crc32(body) !== bytes.readUInt32LE(at + 4)) {
       if (!isTorn(bytes, at, end)) return 'rotten'
@@ -278,17 +280,15 @@ async function readLog(file: DiskFile): Promise<ReadLog | 'unborn' | 'rotten'> {
 }
 
 /**
- * Is the record at this place the last one, and was it cut short by a crash? What says how long it is may be torn, too. A
- * file that ends too early was torn only if nothing whole follows, for a rotten length would hide the rest of the log.
+ * Is the record at this place the last one, and was it cut short by a crash? What says how long it is may be torn, too. What
+ * was torn has nothing whole after it: a rotten length, or a sector that reads as zeros, would hide the rest of the log.
  */
 function isTorn(bytes: Buffer, at: number, end: number): boolean {
   if (end < bytes.length) return false
-  if (bytes.includes(Buffer.alloc(GAP_BYTES), at)) return true
-  if (end === bytes.length) return false
   for (let next = at + 1; next + HEAD_BYTES < bytes.length; next++) {
     const until = next + HEAD_BYTES + bytes.readUInt32LE(next)
     if (until > bytes.length || until <= next + HEAD_BYTES) continue
     if (crc32(bytes.subarray(next + HEAD_BYTES, until)) === bytes.readUInt32LE(next + 4)) return false
   }
-  return true
+  return end > bytes.length || bytes.includes(Buffer.alloc(GAP_BYTES), at)
 }
