@@ -14,6 +14,7 @@ import { runConsensusModel } from './scenarios/consensus.ts'
 import { JOBS_DEFAULTS, type JobsOptions, runJobs } from './scenarios/jobs.ts'
 import { LEDGER_DEFAULTS, type LedgerOptions, runLedger } from './scenarios/ledger.ts'
 import { runLedgerSeeds } from './scenarios/ledger-seeds.ts'
+import { LEDGER_LATENCY_DEFAULTS, type LedgerLatencyOptions, runLedgerLatency } from './scenarios/ledger-latency.ts'
 import { LOCALITY_DEFAULTS, runLocality } from './scenarios/locality.ts'
 import { runModel } from './scenarios/model.ts'
 import { RING_DEFAULTS, type RingOptions, runRing } from './scenarios/ring.ts'
@@ -85,6 +86,23 @@ program
     }
     if (result.violations > 0 && options.fault === undefined) fail('two blocks may be final that exclude each other')
     if (result.violations === 0 && options.fault !== undefined) fail('the planted fault was not caught')
+  })
+
+program
+  .command('ledger-latency')
+  .description("how long operations take to be final where hosts are as far apart as PlanetLab's")
+  .option('--members <n>', 'bankers: 1, 4, 7, ...', number(1, 31, true), LEDGER_LATENCY_DEFAULTS.members)
+  .option('--others <n>', 'hosts without a seat', number(0, 1000, true), LEDGER_LATENCY_DEFAULTS.others)
+  .option('--ops <n>', 'operations', number(2, 1e6, true), LEDGER_LATENCY_DEFAULTS.ops)
+  .option('--ops-per-second <n>', 'submissions', number(0.01, 1000, false), LEDGER_LATENCY_DEFAULTS.opsPerSecond)
+  .option('--latency <file>', "matrix of round-trip times in ms (tab-separated, .gz too); else PlanetLab's")
+  .option('--seed <n>', 'all randomness derives from it', count(2 ** 32), LEDGER_LATENCY_DEFAULTS.seed)
+  .option('--json', 'one JSON object on stdout')
+  .option('-q, --quiet', 'no progress')
+  .action(async (options: LedgerLatencyOptions & { json?: boolean; quiet?: boolean }) => {
+    const result = await runLedgerLatency(options, progress(options))
+    report(options, 'ledger-latency', result)
+    if (result.finalized < result.ops) fail(`${result.ops - result.finalized} operations did not become final`)
   })
 
 /** A scenario of an overlay under churn, with the options that all of them take. */

@@ -21,6 +21,8 @@ export interface LedgerClusterOptions extends AnyClusterOptions {
   readonly bankers: number
   readonly settings?: Partial<Settings>
   readonly viewMs?: number
+  /** How far the ledger's clock of a host is ahead of all others'. */
+  readonly clockAheadMs?: (number: number) => number
 }
 
 interface Machine {
@@ -37,12 +39,14 @@ export class LedgerCluster {
   /** By number; those that are down included. */
   readonly machines: Machine[] = []
   readonly #viewMs: number | undefined
+  readonly #clockAheadMs: ((number: number) => number) | undefined
   readonly #keys = new Map<PublicKey, KeyPair>()
   readonly #byPeer = new Map<string, Machine>()
 
-  constructor({ hosts, bankers, settings, viewMs, ...options }: LedgerClusterOptions) {
+  constructor({ hosts, bankers, settings, viewMs, clockAheadMs, ...options }: LedgerClusterOptions) {
     const keys = Array.from({ length: 1000 }, (_, number) => fakeKeyPair(`host ${number}`))
     this.#viewMs = viewMs
+    this.#clockAheadMs = clockAheadMs
     this.cluster = clusterIn({ ...options, peerName: (number) => peerOf(Buffer.from(keys[number]!.publicKey, 'hex')) })
     this.genesis = {
       v: 1,
@@ -84,8 +88,16 @@ export class LedgerCluster {
     const records = new Records({ env, registers, signer, network: 'sim' })
     registers.start()
     const directory = new Directory({ env, overlay, records })
+    const { clock } = env
+    const aheadMs = this.#clockAheadMs
+    const wrong = aheadMs && {
+      now: () => clock.now() + aheadMs(host.number),
+      timer: clock.timer.bind(clock),
+      sleep: clock.sleep.bind(clock),
+      deadline: clock.deadline.bind(clock),
+    }
     return createLedger({
-      env,
+      env: { ...env, ...(wrong && { clock: wrong }) },
       transport: host,
       directory,
       genesis: this.genesis,

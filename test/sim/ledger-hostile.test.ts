@@ -109,8 +109,9 @@ class Mutator {
   }
 }
 
-function clusterOf(): LedgerCluster {
-  return new LedgerCluster({ seed: 1, hosts: 6, bankers: 4, codec: true, viewMs: 600 })
+function clusterOf(clockAheadMs?: (number: number) => number): LedgerCluster {
+  const options = { seed: 1, hosts: 6, bankers: 4, codec: true, viewMs: 600 }
+  return new LedgerCluster({ ...options, ...(clockAheadMs && { clockAheadMs }) })
 }
 
 /** An account is opened at a host, and final. */
@@ -284,4 +285,49 @@ test('a host that is told of blocks by liars takes none of theirs, counts them, 
   expect(follower.service.ledger.status()).toMatchObject({ height, lag: 0, halted: undefined })
   expect(follower.service.counters().refusedRuns).toBeGreaterThan(10)
   await expectOpen(cluster, names, [5])
+})
+
+const NOW_MS = 1_700_000_000_000
+const TEN_MINUTES_MS = 600_000
+
+test.each([TEN_MINUTES_MS, -TEN_MINUTES_MS])(
+  'a banker whose clock is %i ms off stops nobody, moves no time, and says so',
+  async (offMs) => {
+    const wrong = 2
+    let aheadMs = offMs
+    const cluster = clusterOf((number) => NOW_MS + (number === wrong ? aheadMs : 0))
+    const names = Array.from({ length: 18 }, (_, index) => `user ${index}`)
+    for (const [index, name] of names.entries()) {
+      await open(cluster, index % 6, name)
+      await cluster.run(500)
+    }
+    await cluster.run(10_000)
+    await expectOpen(cluster, names, [0, 1, 2, 3, 4, 5])
+    const [right, off] = [0, wrong].map((number) => cluster.ledger(number).status())
+    expect(right!.halted).toBeUndefined()
+    expect(off!.halted).toMatch(offMs > 0 ? /clock of this host is some 600 s ahead of/ : /600 s behind/)
+    expect(Math.abs(right!.blockTimeMs - NOW_MS - cluster.schedule.nowMs)).toBeLessThan(30_000)
+
+    // Set right, it votes again: with it three are enough.
+    aheadMs = 0
+    cluster.kill(1)
+    for (let index = 0; index < 6; index++) {
+      await open(cluster, wrong, `later ${index}`)
+      await cluster.run(500)
+    }
+    expect(cluster.ledger(wrong).status().halted).toBeUndefined()
+  },
+)
+
+test('bankers whose clocks were all ahead go on when these are set right', async () => {
+  let aheadMs = TEN_MINUTES_MS
+  const cluster = clusterOf(() => NOW_MS + aheadMs)
+  await open(cluster, 0, 'early')
+  const { blockTimeMs } = cluster.ledger(0).status()
+  aheadMs = 0
+  await open(cluster, 4, 'late')
+  expect(cluster.ledger(0).status().blockTimeMs).toBe(blockTimeMs)
+  await cluster.run(TEN_MINUTES_MS)
+  await open(cluster, 1, 'later')
+  expect(cluster.ledger(0).status().blockTimeMs).toBeGreaterThan(blockTimeMs)
 })

@@ -10,6 +10,7 @@
 import type { Env } from '../../core/env.ts'
 import { errorMessage } from '../../core/errors.ts'
 import type { Chain } from './chain.ts'
+import { ClockCheck } from './clock-check.ts'
 import type { Block, Tip } from './consensus/block.ts'
 import type { Committee } from './consensus/committee.ts'
 import type { Effect, Event } from './consensus/effects.ts'
@@ -58,6 +59,8 @@ interface Outgoing {
 
 export class Member {
   readonly committee: Committee
+  /** What the committee's blocks tell of the clock here. */
+  readonly clockCheck = new ClockCheck()
   readonly #ports: MemberPorts
   readonly #log: VoteLog
   #state: State
@@ -130,6 +133,7 @@ export class Member {
       const host = hosts[member]
       return host !== undefined && verify(host, statement, signature)
     })
+    if (good && message.type === 'proposal') this.clockCheck.heard(message.block, this.#ports.env.clock.now())
     if (good) this.#take({ type: 'message', from, message })
     return good
   }
@@ -217,6 +221,7 @@ export class Member {
         break
       }
       case 'finalize':
+        for (const block of effect.run.blocks) this.clockCheck.final(block)
         this.#ports.finalized(effect.run)
         break
       case 'serve': {

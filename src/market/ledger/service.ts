@@ -14,6 +14,7 @@ import type { DiskFs } from '../../dht/store/disk/fs.ts'
 import type { Delivery, Sender, Transport } from '../../net/transport.ts'
 import { Chain } from './chain.ts'
 import type { ChainStore } from './chain-store.ts'
+import { clockLine } from './clock-check.ts'
 import { MAX_ANSWER_BYTES, MAX_ANSWER_RUNS, runsFrom } from './consensus/catch-up.ts'
 import type { Evidence, FinalRun, Message } from './consensus/messages.ts'
 import { Courier } from './courier.ts'
@@ -165,7 +166,7 @@ class Service implements LedgerService {
       consensusView: () => this.#seat.member?.view ?? chain.tip.view + 1,
       pending: () => (this.#seat.member ? this.#pool.size : this.#submissions.size),
       heardHeight: () => this.#follower.heardHeight,
-      halted: () => this.#broken ?? this.#halted,
+      halted: () => this.#broken ?? this.#clockLine() ?? this.#halted,
     })
     chain.events.on('block', () => this.#onBlock())
     chain.events.on('epoch', () => this.#onEpoch())
@@ -273,6 +274,11 @@ class Service implements LedgerService {
       void this.#seat.leave()
       throw error
     }
+  }
+
+  #clockLine(): string | undefined {
+    const { offMs } = this.#seat.member?.clockCheck ?? {}
+    return offMs === undefined ? undefined : clockLine(offMs)
   }
 
   #onEvidence(evidence: Evidence): void {

@@ -266,7 +266,7 @@ async function readLog(file: DiskFile): Promise<ReadLog | 'unborn' | 'rotten'> {
     const length = at + HEAD_BYTES <= bytes.length ? bytes.readUInt32LE(at) : 0
     const end = length > 0 ? at + HEAD_BYTES + length : Number.POSITIVE_INFINITY
     const body = end <= bytes.length ? bytes.subarray(at + HEAD_BYTES, end) : undefined
-    if (!body?.length || crc32(body) !== bytes.readUInt32LE(at + 4)) {
+    if (body === undefined || crc32(body) !== bytes.readUInt32LE(at + 4)) {
       if (!isTorn(bytes, at, end)) return 'rotten'
       break
     }

@@ -94,9 +94,11 @@ export function consider(draft: Draft): void {
   }
 }
 
+/** Its time is near the clock here; or the parent's, if a committee whose clocks were ahead has left that behind. */
 function follows(block: Block, parent: Tip, nowMs: number): boolean {
-  if (block.height !== parent.height + 1 || block.timeMs < parent.timeMs) return false
-  return Math.abs(block.timeMs - nowMs) <= CLOCK_TOLERANCE_MS
+  const { height, timeMs } = block
+  if (height !== parent.height + 1 || timeMs < parent.timeMs || timeMs < nowMs - CLOCK_TOLERANCE_MS) return false
+  return timeMs <= Math.max(parent.timeMs, nowMs + CLOCK_TOLERANCE_MS)
 }
 
 /** The driver's judgement of a payload. */
