@@ -23,7 +23,13 @@ export interface LedgerLatencyOptions {
   latency?: string
 }
 
-export const LEDGER_LATENCY_DEFAULTS: LedgerLatencyOptions = { members: 31, others: 9, ops: 200, opsPerSecond: 5, seed: 1 }
+export const LEDGER_LATENCY_DEFAULTS: LedgerLatencyOptions = {
+  members: 31,
+  others: 9,
+  ops: 200,
+  opsPerSecond: 5,
+  seed: 1,
+}
 
 export interface LedgerLatencyResult {
   ops: number
@@ -62,7 +68,10 @@ export async function runLedgerLatency(
   if (members % 3 !== 1) throw new ChoraleError('usage', `--members ${members}: a committee has 1, 4, 7, ... seats`)
   const file = options.latency ?? planetlabFile()
   if (file === undefined) {
-    throw new ChoraleError('usage', `${FILE} is not here: set CHORALE_DATA to its folder, or name a matrix with --latency`)
+    throw new ChoraleError(
+      'usage',
+      `${FILE} is not here: set CHORALE_DATA to its folder, or name a matrix with --latency`,
+    )
   }
   const matrix = readRttMatrix(file)
   const random = seededRandom(`ledger latency ${seed}`)
@@ -95,7 +104,8 @@ export async function runLedgerLatency(
     if (result !== 'applied') throw new ChoraleError('internal', `an opening came to '${result}'`)
     const times = isOther ? atOthers : atMembers
     times.push(cluster.schedule.nowMs - startMs)
-    if ((atMembers.length + atOthers.length) % 50 === 0) onProgress?.(`${atMembers.length + atOthers.length} of ${ops} final`)
+    if ((atMembers.length + atOthers.length) % 50 === 0)
+      onProgress?.(`${atMembers.length + atOthers.length} of ${ops} final`)
   }
   const submitted: Promise<unknown>[] = []
   for (let index = 0; index < ops; index++) {
@@ -120,9 +130,11 @@ export async function runLedgerLatency(
     messagesPerBlock: Math.round(messages / blocks),
     bytesPerBlock: Math.round(bytes / blocks),
     medianRttMs: quantile(
-      sites.slice(0, hosts).flatMap((a, i) =>
-        sites.slice(0, i).map((b) => matrix.rttMs[(a % matrix.size) * matrix.size + (b % matrix.size)]!),
-      ),
+      sites
+        .slice(0, hosts)
+        .flatMap((a, i) =>
+          sites.slice(0, i).map((b) => matrix.rttMs[(a % matrix.size) * matrix.size + (b % matrix.size)]!),
+        ),
       0.5,
     ),
   }

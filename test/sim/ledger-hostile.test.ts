@@ -214,6 +214,8 @@ test(`${FRAMES} frames of a banker that lies are refused and counted, and the ot
   expect(after.badSignatures).toBeGreaterThan(0.1 * forged)
   expect(malformed).toBeGreaterThan(0.3 * sent)
   expect(after.evidence, 'it has contradicted itself, too').toBeGreaterThan(0)
+  await cluster.run(15_000)
+  expect(cluster.ledger(5).status().burnt, 'which has cost it its bond').toBe(cluster.genesis.settings.bond)
 
   names.push('after')
   await open(cluster, 5, 'after')
@@ -326,8 +328,8 @@ test('bankers whose clocks were all ahead go on when these are set right', async
   const { blockTimeMs } = cluster.ledger(0).status()
   aheadMs = 0
   await open(cluster, 4, 'late')
-  expect(cluster.ledger(0).status().blockTimeMs).toBe(blockTimeMs)
+  expect(cluster.ledger(0).status().blockTimeMs, 'time stands still').toBeLessThan(blockTimeMs + 1000)
   await cluster.run(TEN_MINUTES_MS)
   await open(cluster, 1, 'later')
-  expect(cluster.ledger(0).status().blockTimeMs).toBeGreaterThan(blockTimeMs)
+  expect(cluster.ledger(0).status().blockTimeMs).toBeGreaterThan(blockTimeMs + 1000)
 })

@@ -227,7 +227,7 @@ class Service implements LedgerService {
     const { state } = this.#chain
     const banker = state.bankers.get(this.#ports.host.publicKey)
     if (banker?.candidate) this.#ports.directory.publish()
-    const due = dutiesOf(state, this.#ports.host, this.#env.clock.now())
+    const due = dutiesOf(state, this.#ports.host, this.#env.clock.now(), this.#chain.store.evidence())
     if (due.length > 0) this.#submissions.bring(due)
   }
 
@@ -285,7 +285,7 @@ class Service implements LedgerService {
     this.#counters.evidence++
     const host = this.#chain.committee[evidence.member]!
     this.#env.log.warn('a banker has said two things of which it may say one', { host, view: evidence.view })
-    this.#chain.store.keepEvidence(this.#chain.epoch, host, evidence)
+    this.#chain.store.keepEvidence(this.#chain.epoch, host, evidence) // the next round hands it in
   }
 
   #stateNow() {

@@ -11,6 +11,7 @@ import { invariant } from '../../../core/errors.ts'
 import { MAX_BLOCK_OPERATIONS, MAX_OPERATION_BYTES } from '../../../core/limits.ts'
 import type { Verify } from '../keys.ts'
 import { link, open, transfer, unlink } from './accounts.ts'
+import { accuse } from './accusations.ts'
 import { admit, bond, drop, endEpoch, heartbeat, unbond, withdraw } from './bankers.ts'
 import { fine, fund, openEscrow, refund, release, split, timeOut } from './escrows.ts'
 import { decodeOperation, type Kind, type Operation, ownHostOf, signaturesFault, type Unsigned } from './operation.ts'
@@ -62,6 +63,7 @@ const RULES: { readonly [K in Kind]: Rule<K> } = {
   drop,
   heartbeat,
   'end-epoch': endEpoch,
+  accuse,
 }
 
 /** Why a block cannot follow this state, whatever its operations: nobody votes for such a one. */

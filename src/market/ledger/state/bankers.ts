@@ -22,7 +22,7 @@ export const bond: Rule<'bond'> = (state, { account, action: { host, amount } })
   const known = state.bankers.get(host)
   if (!known && state.bankers.size >= MAX_BANKERS) return 'too-many-bankers'
   const owner = state.accounts.get(account)!
-  const banker = known ?? newBanker(account)
+  const banker = known ?? newBanker(account, state.epoch + 1)
   if (total(banker) + amount < state.settings.bond) return 'bond-too-small'
   const parts = take(owner, amount)
   if (!parts) return 'insufficient'
@@ -95,10 +95,15 @@ export const endEpoch: Rule<'end-epoch'> = (state, { account, action: { host } }
     else next = withBanker(next, host, { ...banker, candidate: false })
   }
   const committee = nextCommittee({ current: state.committee, eligible, cap: settings.committeeCap, seed })
+  for (const [host, banker] of state.bankers.entries()) {
+    const isFined = total(banker) + total(banker.leaving) === 0n
+    if (isFined && !committee.includes(host)) next = withBanker(next, host, undefined)
+  }
   return { ...next, epoch: epoch + 1, epochBeganMs: timeMs, committee }
 }
 
-function bankerOf(state: State, host: PublicKey, account: PublicKey): Banker | Refusal {
+/** The banker on this host, if it is the account's. */
+export function bankerOf(state: State, host: PublicKey, account: PublicKey): Banker | Refusal {
   const banker = state.bankers.get(host)
   if (!banker) return 'no-banker'
   return banker.account === account ? banker : 'not-your-host'

@@ -12,6 +12,7 @@ import { MAX_ESCROW_PAYEES, MAX_OPERATION_BYTES } from '../../../core/limits.ts'
 import { CappedMap } from '../../../net/capped-map.ts'
 import { BytesSchema, KeySchema, record } from '../../../net/message.ts'
 import { decodeCanonical } from '../canonical.ts'
+import { statement } from '../consensus/messages.ts'
 import { TimeSchema } from '../genesis.ts'
 import { type KeyPair, type PublicKey, SIGNATURE_BYTES, type Verify } from '../keys.ts'
 import { AmountSchema, amountFromWire } from './amount.ts'
@@ -19,6 +20,19 @@ import type { Refusal } from './refusal.ts'
 
 const Id = KeySchema
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+
+/** What a banker has signed in a view of consensus: the parts of `statement` that differ. */
+const SaidSchema = record({
+  kind: Type.Union([
+    Type.Literal('propose'),
+    Type.Literal('notarize'),
+    Type.Literal('nullify'),
+    Type.Literal('finalize'),
+  ]),
+  digest: Type.Union([Id, Type.Null()]),
+  signature: BytesSchema(SIGNATURE_BYTES),
+})
+export type SignedSaying = Static<typeof SaidSchema>
 
 /** Every kind of operation and what it carries. Amounts are above zero. */
 const ACTIONS = {
@@ -74,6 +88,19 @@ const ACTIONS = {
    * that is a banker it is the host's own, like a sign of life, so that bankers need no account's key to go on.
    */
   'end-epoch': record({ kind: Type.Literal('end-epoch'), host: Type.Optional(Id) }),
+  /**
+   * By anybody: a banker has said two things in a view of which it may say one. All of its bond is burnt. With `by`, a host
+   * that is a banker, it is that host's own, as above.
+   */
+  accuse: record({
+    kind: Type.Literal('accuse'),
+    host: Id,
+    epoch: Count,
+    view: Count,
+    first: SaidSchema,
+    second: SaidSchema,
+    by: Type.Optional(Id),
+  }),
 } as const
 
 export type Kind = keyof typeof ACTIONS
@@ -118,6 +145,7 @@ export function signedBytes({ network, account, nonce, action }: Unsigned): Uint
  * numbers, and need not have its key.
  */
 export function ownHostOf(action: Action): PublicKey | undefined {
+  if (action.kind === 'accuse') return action.by
   return action.kind === 'heartbeat' || action.kind === 'end-epoch' ? action.host : undefined
 }
 
@@ -179,7 +207,16 @@ export function signaturesFault(operation: Operation, verify: Verify): Refusal |
   if (operation.signatures.length !== signers.length) return 'bad-signature'
   const bytes = signedBytes(operation)
   const good = signers.every((signer, index) => verify(signer, bytes, operation.signatures[index]!))
-  return good ? undefined : 'bad-signature'
+  return good && isProven(operation, verify) ? undefined : 'bad-signature'
+}
+
+/** Has the accused signed what it is accused of? */
+function isProven({ network, action }: Operation, verify: Verify): boolean {
+  if (action.kind !== 'accuse') return true
+  const { host, epoch, view, first, second } = action
+  return [first, second].every(({ kind, digest, signature }) =>
+    verify(host, statement({ network, epoch }, kind, view, digest), signature),
+  )
 }
 
 /** The id of the escrow that this operation opens. */

@@ -44,6 +44,7 @@ export const REFUSALS = {
   'is-candidate': 'the host stands for the committee already',
   'no-candidate': 'the host does not stand for the committee',
   'epoch-not-over': 'the epoch is not over',
+  'no-proof': 'the two messages do not contradict each other, or the bond does not answer for their epoch',
 } as const
 
 export type Refusal = keyof typeof REFUSALS

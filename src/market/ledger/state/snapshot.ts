@@ -45,6 +45,7 @@ const VALUES = {
     leavingAtMs: Count,
     candidate: Type.Boolean(),
     nextBeat: Count,
+    since: Count,
   }),
   hosts: KeySchema,
 } as const satisfies Record<string, TSchema>

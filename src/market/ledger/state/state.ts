@@ -46,6 +46,8 @@ export interface Banker extends Purse {
   readonly candidate: boolean
   /** The earliest epoch whose sign of life is still to come. */
   readonly nextBeat: number
+  /** The first epoch for which the bond answers. */
+  readonly since: number
 }
 
 export interface Holdings {
@@ -100,14 +102,14 @@ export function genesisState(genesis: Genesis): State {
   for (const { host, account } of bankers) {
     state = withAccount(state, account, { ...NEW_ACCOUNT, granted: settings.grant, nonce: 1 })
     state = { ...state, hosts: state.hosts.set(host, account) }
-    state = withBanker(state, host, { ...newBanker(account), granted: settings.bond, candidate: true, nextBeat: 1 })
+    state = withBanker(state, host, { ...newBanker(account, 0), granted: settings.bond, candidate: true, nextBeat: 1 })
   }
   checkSupply(state)
   return state
 }
 
-export function newBanker(account: PublicKey): Banker {
-  return { ...EMPTY_PURSE, account, leaving: EMPTY_PURSE, leavingAtMs: 0, candidate: false, nextBeat: 0 }
+export function newBanker(account: PublicKey, since: number): Banker {
+  return { ...EMPTY_PURSE, account, leaving: EMPTY_PURSE, leavingAtMs: 0, candidate: false, nextBeat: 0, since }
 }
 
 export function withAccount(state: State, id: PublicKey, account: Account): State {

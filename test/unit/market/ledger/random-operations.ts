@@ -6,6 +6,7 @@ import { encode } from '../../../../src/core/cbor.ts'
 import type { Random } from '../../../../src/core/env.ts'
 import { hashKey, type Key } from '../../../../src/core/ids.ts'
 import { seededRandom, shuffled } from '../../../../src/core/random.ts'
+import { statement } from '../../../../src/market/ledger/consensus/messages.ts'
 import type { PublicKey } from '../../../../src/market/ledger/keys.ts'
 import { type Amount, amount } from '../../../../src/market/ledger/state/amount.ts'
 import { type Action, decodeOperation, KINDS, type Kind } from '../../../../src/market/ledger/state/operation.ts'
@@ -150,6 +151,15 @@ function actionOf(books: Books, random: Random): Action {
     case 'bond':
     case 'unbond':
       return { kind, host, amount: random.int(3) > 0 ? state.settings.bond : some }
+    case 'accuse': {
+      const { network, epoch } = state
+      const [first, second] = ['a', 'b'].map((name) => {
+        const digest = hashKey(random.int(4) > 0 ? name : 'a')
+        const signature = books.keyOf(host).sign(statement({ network, epoch }, 'finalize', 1, digest))
+        return { kind: 'finalize', digest, signature } as const
+      })
+      return { kind, host, epoch, view: 1, first: first!, second: second! }
+    }
     default:
       return { kind, host }
   }
