@@ -34,8 +34,8 @@ import type { Transport } from './net/transport.ts'
 const REMEMBERED = 65_536
 /** Those who start with this host may not have the ledger's beginning yet. */
 const GENESIS_PATIENCE_MS = 20_000
-/** Who has it already only makes sure that the members have the same. */
-const KNOWN_GENESIS_PATIENCE_MS = 2_000
+/** Who has it already only makes sure that the members have the same: time for three tries at a member that is busy. */
+const KNOWN_GENESIS_PATIENCE_MS = 6_000
 const GENESIS_RETRY_MS = 250
 
 export interface HostLedger {
