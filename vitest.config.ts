@@ -24,6 +24,7 @@ const LONG = [
   'sandbox/code',
   'e2e/cli',
   'e2e/store',
+  'e2e/ledger',
 ]
 
 class LongFirst extends BaseSequencer {

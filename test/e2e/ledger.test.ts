@@ -1,8 +1,9 @@
 /** The ledger as a new user meets it: grants, history, receipts, backups, and what is refused. */
+import { once } from 'node:events'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { Bench, eventually } from './processes.ts'
+import { Bench, type Ended, eventually } from './processes.ts'
 
 const IDLE = ['--network', 'e2e', '--lend', '0']
 
@@ -14,6 +15,15 @@ async function lines(bench: Bench, ...args: string[]): Promise<Array<Record<stri
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line))
+}
+
+/** To its end. A node that ought to be refused, but starts, would run on: it fails the test as soon as it says that it is ready. */
+function refused(bench: Bench, args: readonly string[]): Promise<Ended> {
+  const { child, ended } = bench.start(...args)
+  const said = once(child.stdout!, 'data').then(([text]) => {
+    throw new Error(`${args.join(' ')} was not refused: ${text}`)
+  })
+  return Promise.race([ended, said])
 }
 
 test('two nodes: each is granted 50 credits, once, and what is in the ledger outlives its nodes', async () => {
@@ -110,7 +120,7 @@ test('a home stays with its ledger, and a wallet with its user', async () => {
     [['wallet', 'restore', copy, ...home('b')], 2, /stop it first, with chorale down/],
   ]
   for (const [args, code, line] of cases) {
-    const result = await bench.run(...args)
+    const result = await refused(bench, args)
     expect({ args, ...result }).toMatchObject({ args, code, out: '', err: expect.stringMatching(line) })
     expect(result.err.trimEnd().split('\n')).toHaveLength(1)
   }
