@@ -21,6 +21,7 @@ const BENCHES: Readonly<Record<string, string>> = {
   get: 'the same file read from a node that does not hold all of it      --bytes 1GiB --nodes 4',
   smallput: 'blocks of 1 KiB put and got, 64 in flight, against hyperdht     --nodes 4 --seconds 10',
   ledger: 'operations a second made final by 7 members on loopback        --members 7 --clients 12 --seconds 10',
+  'ledger-kill': 'members of a ledger killed again and again, some and then all    --members 7 --kill 2 --rounds 20',
   'ledger-state': 'memory and snapshot of a ledger with a million accounts    --accounts 1000000',
   receipt: 'receipts checked offline, and a chain of 365 epochs            --members 7 --epochs 365 --runs 11',
 }
@@ -28,7 +29,7 @@ const BENCHES: Readonly<Record<string, string>> = {
 const [name, ...args] = process.argv.slice(2)
 if (name === undefined || name === '--help' || name === '-h') {
   console.log('npm run bench -- NAME [options] [--json]\n')
-  for (const [known, about] of Object.entries(BENCHES)) console.log(`  ${known.padEnd(9)} ${about}`)
+  for (const [known, about] of Object.entries(BENCHES)) console.log(`  ${known.padEnd(12)} ${about}`)
 } else {
   const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url))
   if (name in BENCHES && existsSync(file)) {
