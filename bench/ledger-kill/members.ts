@@ -22,8 +22,10 @@ export const OVERLAY = { network: 'ledger-kill', space: 'ring', successors: 4, r
 const GRANT = 10n ** 12n
 const DAY_MS = 86_400_000
 const POLL_MS = 25
-/** For anything that is waited for. */
-const PATIENCE_MS = 90_000
+/** For an answer from a node. */
+const ANSWER_MS = 10_000
+/** For anything that is waited for, on a machine that does much else. */
+const PATIENCE_MS = 180_000
 
 export interface Node {
   readonly index: number
@@ -138,13 +140,13 @@ export class Members implements AsyncDisposable {
     const giveUpAtMs = performance.now() + PATIENCE_MS
     while (!(await check())) {
       this.#signal.throwIfAborted()
-      if (performance.now() > giveUpAtMs) throw new Error(`not within ${PATIENCE_MS / 1000} s: ${what}`)
+      if (performance.now() > giveUpAtMs) throw new Error(`not within ${ANSWER_MS00} s: ${what}`)
       await sleep(POLL_MS, undefined, { signal: this.#signal })
     }
   }
 
   #call() {
-    return { signal: AbortSignal.any([this.#signal, AbortSignal.timeout(PATIENCE_MS / 10)]) }
+    return { signal: AbortSignal.any([this.#signal, AbortSignal.timeout(ANSWER_MS)]) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
