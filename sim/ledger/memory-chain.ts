@@ -93,8 +93,9 @@ export class MemoryChain implements ChainStore {
     return [...this.#evidence.values()].map((bytes) => decode(bytes) as KeptEvidence)
   }
 
-  sync(): void {
+  sync(): boolean {
     this.#synced = this.#runs.length
+    return true
   }
 
   close(): void {}

@@ -2,7 +2,7 @@
  * Where the finalized chain is kept: runs of blocks by height, an index of what moved each account, the last header of each
  * epoch, and a snapshot of the state. The port; `chain-db.ts` is it on disk.
  *
- * What is appended may be lost at a crash until `sync` has returned, but only from the end: what is there is a whole chain.
+ * What is appended may be lost at a crash until `sync` has returned true, but only from the end: what is there is a whole chain.
  */
 import type { Evidence } from './consensus/messages.ts'
 import type { PublicKey } from './keys.ts'
@@ -55,6 +55,7 @@ export interface ChainStore {
   /** Of a banker that has lied. The first of each host in an epoch. */
   keepEvidence(epoch: number, host: PublicKey, evidence: Evidence): void
   evidence(): KeptEvidence[]
-  sync(): void
+  /** False: another process reads the chain just now, so what came last may still be lost. Try again later. */
+  sync(): boolean
   close(): void
 }

@@ -291,8 +291,7 @@ export class Member {
   #afterBlocks(): void {
     const { chain } = this.#ports
     this.refresh()
-    if (!this.#log.isLong) return
-    chain.store.sync()
+    if (!this.#log.isLong || !chain.store.sync()) return
     this.#persist(this.#log.cut(recordsOf(this.committee, this.#state)))
   }
 

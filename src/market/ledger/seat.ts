@@ -123,9 +123,7 @@ export class Seat {
     if (isMute) void this.#endSilence(owner, turn).catch((error) => this.#fail(error))
     else ports.broken(undefined)
     member.start()
-    if (epoch === 0) return
-    chain.store.sync()
-    await removeOldLogs(fs, dir, epoch)
+    if (epoch > 0 && chain.store.sync()) await removeOldLogs(fs, dir, epoch)
   }
 
   /** With a log that can be trusted; else one that begins with a silence. */

@@ -114,6 +114,20 @@ test('a chain on disk is there after a restart, up to what is rotten', () => {
   rotten.close()
 })
 
+test('a chain that is being read says that it is not synced to its end', () => {
+  const file = temporaryFile()
+  const store = filled(openChainDb(file), 2)
+  const reader = new DatabaseSync(file)
+  const rows = reader.prepare('SELECT * FROM runs').iterate()
+  rows.next()
+  store.append({ firstHeight: 4, lastHeight: 4, bytes: bytesOf(4) }, [], undefined)
+  expect(store.sync()).toBe(false)
+  rows.return?.()
+  expect(store.sync()).toBe(true)
+  reader.close()
+  store.close()
+})
+
 test('a directory that is not there is an error with a remedy', () => {
   expect(() => openChainDb(join(temporaryFile(), 'nowhere', 'chain.db'))).toThrow('check the disk')
 })
