@@ -50,11 +50,20 @@ export class Books {
     for (const account of this.#payers.accounts) this.#opening.set(account, await freeAt(this.#members.up[0]!, account))
   }
 
-  /** When nobody pays, and all members have caught up. */
+  /** When nobody pays. What a client gave up may still come in: then all is looked at again. */
   async check(): Promise<Found> {
+    for (;;) {
+      const height = await this.#members.caughtUp({ idle: true })
+      const faults: string[] = []
+      const found = await this.#look(faults)
+      if ((await this.#members.caughtUp({ idle: true })) !== height) continue
+      return { ...found, receipts: await this.#checkReceipts(faults), faults }
+    }
+  }
+
+  async #look(faults: string[]): Promise<Omit<Found, 'receipts' | 'faults'>> {
     const { nodes } = this.#members
     const { payments, accounts } = this.#payers
-    const faults: string[] = []
     const chains = nodes.map(({ home }) => blocksOf(home))
     for (let height = 1; height <= Math.max(...chains.map(({ length }) => length)); height++) {
       const digests = new Set(chains.map((chain) => chain[height - 1]?.digest))
@@ -84,9 +93,8 @@ export class Books {
     const statuses = await this.#members.statuses()
     const supplies = new Set(statuses.map(({ supply }) => supply))
     if (supplies.size !== 1) faults.push(`members count ${supplies.size} different supplies`)
-    const receipts = await this.#checkReceipts(faults)
     const silent = there.filter(({ state }) => state === 'open').length
-    return { lost: lost.length, wrong: wrong.length, silent, height: chains[0]!.length, receipts, faults }
+    return { lost: lost.length, wrong: wrong.length, silent, height: chains[0]!.length }
   }
 
   /** Of what was acknowledged since the last time: each at one member, in turns. */

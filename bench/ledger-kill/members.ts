@@ -118,13 +118,16 @@ export class Members implements AsyncDisposable {
     await Promise.all(nodes.map((node) => node.process?.ended))
   }
 
-  /** Resolves with the height, when all nodes have come as far as the highest of them, and say that all is well. */
-  async caughtUp(): Promise<number> {
+  /** Resolves with the height, when all nodes have come as far as the highest of them, and say that all is well. `idle`: and that nothing waits. */
+  async caughtUp({ idle = false } = {}): Promise<number> {
     let height = 0
     await this.until('all members have caught up', async () => {
       const all = await this.statuses()
       height = Math.max(height, ...all.map((one) => one.height))
-      return all.length === this.nodes.length && all.every((one) => one.height >= height && one.halted === null)
+      return (
+        all.length === this.nodes.length &&
+        all.every((one) => one.height >= height && one.halted === null && !(idle && one.pending > 0))
+      )
     })
     return height
   }
@@ -140,7 +143,7 @@ export class Members implements AsyncDisposable {
     const giveUpAtMs = performance.now() + PATIENCE_MS
     while (!(await check())) {
       this.#signal.throwIfAborted()
-      if (performance.now() > giveUpAtMs) throw new Error(`not within ${ANSWER_MS00} s: ${what}`)
+      if (performance.now() > giveUpAtMs) throw new Error(`not within ${PATIENCE_MS / 1000} s: ${what}`)
       await sleep(POLL_MS, undefined, { signal: this.#signal })
     }
   }
