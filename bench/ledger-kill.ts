@@ -108,7 +108,7 @@ async function runRound(round: number, members: Members, payers: Payers): Promis
   const readyAtMs = performance.now()
   const opened = payers.open()
   opened.catch(() => {})
-  await members.until('a payment is final again', () => payers.acknowledged > told)
+  await payers.until('a payment is final again', () => payers.acknowledged > told)
   const [blackoutMs, goOnMs] = [killedAtMs, readyAtMs].map((ms) => Math.round(performance.now() - ms)) as [
     number,
     number,

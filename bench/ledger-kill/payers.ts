@@ -106,7 +106,7 @@ export class Payers {
   /** Resolves when nobody waits for an answer. */
   async pause(): Promise<void> {
     this.#gate = Promise.withResolvers()
-    await this.#members.until('every client has its answer', () => this.#resting === this.#workers.length)
+    await this.until('every client has its answer', () => this.#resting === this.#workers.length)
   }
 
   async end(): Promise<void> {
@@ -119,7 +119,16 @@ export class Payers {
   /** Resolves when so many more were acknowledged. */
   async more(count: number): Promise<void> {
     const wanted = this.acknowledged + count
-    await this.#members.until(`${count} payments are final`, () => this.acknowledged >= wanted)
+    await this.until(`${count} payments are final`, () => this.acknowledged >= wanted)
+  }
+
+  /** Not for longer than all clients go on: one that was told what cannot be has given up. */
+  async until(what: string, check: () => boolean): Promise<void> {
+    await this.#members.until(what, () => {
+      const [fault] = this.faults
+      if (fault !== undefined) throw new Error(fault)
+      return check()
+    })
   }
 
   /** The longest time without an acknowledgement since the last call, while payments were asked for. */
