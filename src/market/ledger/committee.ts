@@ -22,9 +22,17 @@ export function quorumOf(seats: number): number {
   return Math.floor((2 * seats) / 3) + 1
 }
 
+/** By list, which is never changed: every block names the committee that decides on it. */
+const digests = new WeakMap<readonly PublicKey[], Key>()
+
 /** Names a committee in headers. */
 export function committeeDigest(committee: readonly PublicKey[]): Key {
-  return hashKey(encode(['chorale committee', ...committee]))
+  let digest = digests.get(committee)
+  if (digest === undefined) {
+    digest = hashKey(encode(['chorale committee', ...committee]))
+    digests.set(committee, digest)
+  }
+  return digest
 }
 
 export interface CommitteeChoice {

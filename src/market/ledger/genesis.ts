@@ -101,9 +101,17 @@ export function mintedAtGenesis({ settings, bankers }: Genesis): bigint {
   return settings.grant * BigInt(accounts.size) + settings.bond * BigInt(bankers.length)
 }
 
+/** By object, which is never changed: every receipt is checked against it. */
+const networks = new WeakMap<Genesis, Key>()
+
 /** The network's id. */
 export function networkOf(genesis: Genesis): Key {
-  return hashKey(encode(genesis))
+  let network = networks.get(genesis)
+  if (network === undefined) {
+    network = hashKey(encode(genesis))
+    networks.set(genesis, network)
+  }
+  return network
 }
 
 function refuse(what: string): never {

@@ -143,24 +143,36 @@ export function judgePayload(
   if (fault !== undefined) return fault
   const { state, results, idle } = apply(before, block, verify, watch)
   if (idle > 0) return `${idle} of its operations change nothing`
-  const found = encodePayload(deciding, said.operations, results, state)
-  return Buffer.compare(found, payload) === 0 ? state : 'its operations have another outcome'
+  return isOutcome(said, results, factsAfter(deciding, state)) ? state : 'its operations have another outcome'
+}
+
+/** Is that what the payload says? Its epoch has been looked at, and its spelling when it was decoded. */
+function isOutcome(said: Payload, results: readonly Result[], found: Outcome): boolean {
+  const { stateRoot, committee, next, last } = found
+  const facts = said.stateRoot === stateRoot && said.committee === committee && said.next === next && said.last === last
+  return facts && said.results.every((result, index) => result === results[index])
+}
+
+type Outcome = Pick<Payload, 'stateRoot' | 'committee' | 'next' | 'last'>
+
+/** What a payload says besides its operations and their results. */
+function factsAfter({ epoch, committee }: Deciding, after: State): Outcome {
+  const next = committeeDigest(after.committee)
+  return { stateRoot: stateRoot(after), committee, next, last: after.epoch !== epoch }
 }
 
 function encodePayload(
-  { epoch, committee }: Deciding,
+  deciding: Deciding,
   operations: readonly Uint8Array[],
   results: readonly Result[],
   after: State,
 ): Uint8Array {
+  const { epoch } = deciding
   const payload: Payload = {
     epoch,
     operations: [...operations],
     results: [...results],
-    stateRoot: stateRoot(after),
-    committee,
-    next: committeeDigest(after.committee),
-    last: after.epoch !== epoch,
+    ...factsAfter(deciding, after),
   }
   const bytes = encode(payload)
   known.set(bytes, payload)

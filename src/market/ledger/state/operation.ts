@@ -202,12 +202,23 @@ function withAmounts(action: Action): Action | undefined {
   return amount ? { ...action, amount } : undefined
 }
 
+/** Whose signatures were found good, by what found it: an operation is looked at when it comes in and when its block is tried. */
+const wellSigned = new WeakMap<Verify, WeakSet<Operation>>()
+
 export function signaturesFault(operation: Operation, verify: Verify): Refusal | undefined {
+  let good = wellSigned.get(verify)
+  if (good?.has(operation)) return undefined
+  if (!areSigned(operation, verify)) return 'bad-signature'
+  if (!good) wellSigned.set(verify, (good = new WeakSet()))
+  good.add(operation)
+  return undefined
+}
+
+function areSigned(operation: Operation, verify: Verify): boolean {
   const signers = signersOf(operation)
-  if (operation.signatures.length !== signers.length) return 'bad-signature'
+  if (operation.signatures.length !== signers.length) return false
   const bytes = signedBytes(operation)
-  const good = signers.every((signer, index) => verify(signer, bytes, operation.signatures[index]!))
-  return good && isProven(operation, verify) ? undefined : 'bad-signature'
+  return signers.every((signer, i) => verify(signer, bytes, operation.signatures[i]!)) && isProven(operation, verify)
 }
 
 /** Has the accused signed what it is accused of? */
