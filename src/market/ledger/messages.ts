@@ -82,13 +82,33 @@ const checkers = Object.fromEntries(
 const runChecker = checker(RunSchema) as unknown as Checker<FinalRun>
 const certificateChecker = checker(CertificateSchema) as unknown as Checker<Certificate>
 
+/** By object, as payloads are (`payload.ts`): members that share a process hear the very same bytes. Neither ever changes. */
+const known = new WeakMap<Uint8Array, Message>()
+
 /** Undefined: these bytes are no message of consensus. Never throws. */
 export function decodeSaid(bytes: Uint8Array): Message | undefined {
+  const seen = known.get(bytes)
+  if (seen) return seen
+  const message = decodeAnew(bytes)
+  if (message) known.set(bytes, message)
+  return message
+}
+
+function decodeAnew(bytes: Uint8Array): Message | undefined {
   const value = decoded(bytes) as { type?: unknown } | null | undefined
   const type = typeof value === 'object' ? value?.type : undefined
   if (typeof type !== 'string' || !Object.hasOwn(checkers, type)) return undefined
   const shape = checkers[type as Message['type']]
   return shape.check(value) ? value : undefined
+}
+
+/** By object: who asks again and again where a banker is, is mostly told the same. */
+const encoded = new WeakMap<Certificate, Uint8Array>()
+
+export function encodeCertificate(certificate: Certificate): Uint8Array {
+  let bytes = encoded.get(certificate)
+  if (!bytes) encoded.set(certificate, (bytes = encode(certificate)))
+  return bytes
 }
 
 export const encodeRun: (run: FinalRun) => Uint8Array = encode

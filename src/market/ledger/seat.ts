@@ -3,8 +3,6 @@
  * host does not know what it has said, so it does not vote before it has asked the others how far they are, and then in later
  * views only: until these come it is missed as if it were down.
  */
-
-import { encode } from '../../core/cbor.ts'
 import type { Env } from '../../core/env.ts'
 import { errorMessage } from '../../core/errors.ts'
 import type { DiskFs } from '../../dht/store/disk/fs.ts'
@@ -15,7 +13,7 @@ import type { Courier } from './courier.ts'
 import type { KeyPair, Verify } from './keys.ts'
 import { Member } from './member.ts'
 import type { Mempool } from './mempool.ts'
-import type { Asked } from './messages.ts'
+import { type Asked, encodeCertificate } from './messages.ts'
 import { payloadDigest } from './payload.ts'
 import { beginVoteLog, type LogOwner, type OpenedLog, openVoteLog, removeOldLogs } from './vote-log.ts'
 
@@ -74,7 +72,7 @@ export class Seat {
   /** What others are told of it. */
   shown(): Pick<Asked, 'voted' | 'left'> {
     const { votedToFinalize: voted, highestCertificate: left } = this.member ?? {}
-    return { ...(voted && { voted: encode(voted) }), ...(left && { left: encode(left) }) }
+    return { ...(voted && { voted: encodeCertificate(voted) }), ...(left && { left: encodeCertificate(left) }) }
   }
 
   async #leave(): Promise<void> {
