@@ -13,6 +13,8 @@ interface Kept extends StoredRun {
 
 export class MemoryChain implements ChainStore {
   #runs: Kept[] = []
+  /** Oldest first. */
+  #byAccount = new Map<PublicKey, Posting[]>()
   #synced = 0
   #snapshot: { readonly height: number; readonly chunks: readonly Uint8Array[] } | undefined
   readonly #evidence = new Map<string, Uint8Array>()
@@ -23,16 +25,32 @@ export class MemoryChain implements ChainStore {
 
   /** What a machine that lost power finds. */
   crash(random: Random): void {
-    this.#runs.length -= random.int(this.#runs.length - this.#synced + 1)
+    this.#keep(this.#runs.slice(0, this.#runs.length - random.int(this.#runs.length - this.#synced + 1)))
   }
 
   append(run: StoredRun, postings: readonly Posting[], epochHeader: Uint8Array | undefined): void {
     this.#runs.push({ ...run, postings, epochHeader })
+    this.#index(postings)
   }
 
   cut(height: number): void {
-    this.#runs = this.#runs.filter(({ lastHeight }) => lastHeight <= height)
+    this.#keep(this.#runs.filter(({ lastHeight }) => lastHeight <= height))
     this.#synced = Math.min(this.#synced, this.#runs.length)
+  }
+
+  #keep(runs: Kept[]): void {
+    if (runs.length === this.#runs.length) return
+    this.#runs = runs
+    this.#byAccount = new Map()
+    for (const { postings } of runs) this.#index(postings)
+  }
+
+  #index(postings: readonly Posting[]): void {
+    for (const posting of postings) {
+      const known = this.#byAccount.get(posting.account)
+      if (known) known.push(posting)
+      else this.#byAccount.set(posting.account, [posting])
+    }
   }
 
   runs(height: number, { maxRuns, maxBytes }: { maxRuns: number; maxBytes: number }): StoredRun[] {
@@ -59,17 +77,14 @@ export class MemoryChain implements ChainStore {
   }
 
   postings(account: PublicKey, { limit, before }: { limit: number; before?: Place | undefined }): Posting[] {
-    return this.#newestFirst()
-      .filter((posting) => posting.account === account && (!before || isBefore(posting, before)))
+    return (this.#byAccount.get(account) ?? [])
+      .toReversed()
+      .filter((posting) => !before || isBefore(posting, before))
       .slice(0, limit)
   }
 
   askedWith(account: PublicKey, nonce: number): Place[] {
-    return this.#newestFirst().filter((posting) => posting.account === account && posting.nonce === nonce)
-  }
-
-  #newestFirst(): Posting[] {
-    return this.#runs.flatMap(({ postings }) => postings).sort((a, b) => (isBefore(a, b) ? 1 : -1))
+    return (this.#byAccount.get(account) ?? []).filter((posting) => posting.nonce === nonce).toReversed()
   }
 
   epochHeaders(until: number): Uint8Array[] {
