@@ -1,9 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest'
-import { fakeKeyPair } from '../../../../sim/fake-keys.ts'
 import { encode } from '../../../../src/core/cbor.ts'
 import { hashKey } from '../../../../src/core/ids.ts'
 import { MAX_BANKERS, MAX_ESCROW_LIFE_MS } from '../../../../src/core/limits.ts'
-import type { Verify } from '../../../../src/market/ledger/keys.ts'
 import { amount, MAX_AMOUNT } from '../../../../src/market/ledger/state/amount.ts'
 import { applyOperation } from '../../../../src/market/ledger/state/apply.ts'
 import { type Action, escrowId, signOperation } from '../../../../src/market/ledger/state/operation.ts'
@@ -28,23 +26,6 @@ const cleo = idOf('cleo')
 const dora = idOf('dora')
 const host = idOf('host')
 const transfer = (to = ben, millicredits = 1000n): Action => ({ kind: 'transfer', to, amount: amount(millicredits) })
-
-test('a signature that is good is looked at once by each who looks, and one that is not each time', () => {
-  const { state, verify } = new Books().open('anna', 'ben')
-  const unsigned = { network: state.network, account: anna, nonce: 1, action: transfer() }
-  const sign = (name: string) => signOperation(unsigned, [fakeKeyPair(name)])
-  let looks = 0
-  const counting: Verify = (...claim) => {
-    looks++
-    return verify(...claim)
-  }
-  const [good, bad] = [sign('anna'), sign('ben')]
-  for (let i = 0; i < 3; i++) expect(applyOperation(state, good, counting).result).toBe('granted-only')
-  expect(looks).toBe(1)
-  expect(applyOperation(state, good, () => false).result).toBe('bad-signature')
-  for (let i = 0; i < 3; i++) expect(applyOperation(state, bad, counting).result).toBe('bad-signature')
-  expect(looks).toBe(4)
-})
 
 describe('what comes as an operation', () => {
   const books = new Books().open('anna', 'ben')
