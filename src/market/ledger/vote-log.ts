@@ -285,6 +285,9 @@ async function readLog(file: DiskFile): Promise<ReadLog | 'unborn' | 'rotten'> {
  */
 function isTorn(bytes: Buffer, at: number, end: number): boolean {
   if (end < bytes.length) return false
+  // All of it is here, but for its length.
+  const body = bytes.subarray(at + HEAD_BYTES)
+  if (body.length > 0 && crc32(body) === bytes.readUInt32LE(at + 4)) return false
   for (let next = at + 1; next + HEAD_BYTES < bytes.length; next++) {
     const until = next + HEAD_BYTES + bytes.readUInt32LE(next)
     if (until > bytes.length || until <= next + HEAD_BYTES) continue
