@@ -71,6 +71,8 @@ export class Member {
   #wish: (Effect & { type: 'build' }) | undefined
   readonly #events: Event[] = []
   #stepping = false
+  /** Effects wait for the log, and events for these. */
+  #held = false
   /** What leaves together. */
   #outgoing: Outgoing[] = []
   #flushing = false
@@ -114,6 +116,11 @@ export class Member {
   start(): void {
     this.#take({ type: 'probe' })
     this.refresh()
+  }
+
+  /** Resolves when all that it has said is on disk; at once when it has failed. */
+  async synced(): Promise<void> {
+    while (this.#syncing) await this.#syncing
   }
 
   /** Nothing is said or heard any more. Resolves when the log is closed. */
@@ -162,24 +169,51 @@ export class Member {
 
   #take(event: Event): void {
     this.#events.push(event)
-    if (this.#stepping) return
+    if (!this.#stepping && !this.#held) this.#goOn()
+  }
+
+  #goOn(held: readonly Effect[] = []): void {
     this.#stepping = true
     try {
-      for (let next = this.#events.shift(); next && !this.#stopped; next = this.#events.shift()) this.#step(next)
+      this.#doAll(held)
+      while (!this.#stopped && !this.#held) {
+        const next = this.#events.shift()
+        if (!next) break
+        this.#step(next)
+      }
     } catch (error) {
       this.#fail(error)
     } finally {
       this.#stepping = false
-      this.#events.length = 0
+      if (this.#stopped) this.#events.length = 0
     }
   }
 
   #step(event: Event): void {
-    const { env, chain } = this.#ports
+    const { env } = this.#ports
     const { state, effects } = step(this.committee, this.#state, event, Math.floor(env.clock.now()))
     this.#state = state
     const records = effects.flatMap((effect) => (effect.type === 'persist' ? [effect.record] : []))
     if (records.length > 0) this.#persist(this.#log.append(records))
+    if (this.#syncing && effects.some((effect) => this.#tellsOwnVote(effect))) this.#hold(effects, this.#syncing)
+    else this.#doAll(effects)
+  }
+
+  /** What is final is told to anybody, with the votes for it: one's own may not leave before it is on disk. */
+  #tellsOwnVote(effect: Effect): boolean {
+    return effect.type === 'finalize' && effect.run.certificate.members.includes(this.committee.self)
+  }
+
+  #hold(effects: readonly Effect[], synced: Promise<void>): void {
+    this.#held = true
+    void synced.then(() => {
+      this.#held = false
+      this.#goOn(effects)
+    })
+  }
+
+  #doAll(effects: readonly Effect[]): void {
+    const { chain } = this.#ports
     const { height } = chain.tip
     for (const effect of effects) if (!this.#stopped) this.#do(effect)
     if (chain.tip.height > height && !this.#stopped) this.#afterBlocks()

@@ -337,8 +337,9 @@ class Service implements LedgerService {
       await this.#courier.company()
       return { answers }
     })
-    transport.handle(Ask, ({ network }, { from }) => {
+    transport.handle(Ask, async ({ network }, { from }) => {
       this.#require(network, from)
+      await this.#seat.member?.synced() // its own votes are among those that it shows
       return this.#asked()
     })
     transport.handle(Follow, async ({ network, above, waitMs }, { from }) => {
