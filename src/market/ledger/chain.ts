@@ -80,6 +80,11 @@ export class Chain {
     return this.state.epoch
   }
 
+  /** Where the schedule of leaders begins in this epoch. */
+  get firstLeader(): number {
+    return Number.parseInt(this.base.digest.slice(0, 8), 16) % this.committee.length
+  }
+
   /** Brings the chain up to what is stored. What is rotten in the store is cut off, with all that follows. */
   replay(): void {
     this.#restore()

@@ -98,7 +98,7 @@ export class Seat {
       epoch,
       members: hosts.length,
       self,
-      firstLeader: Number.parseInt(base.digest.slice(0, 8), 16) % hosts.length,
+      firstLeader: chain.firstLeader,
       base,
       viewMs,
       payloadDigest,

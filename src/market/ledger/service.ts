@@ -130,6 +130,7 @@ class Service implements LedgerService {
     this.#courier = new Courier(this.#env, transport, directory, chain.network)
     const shared = { env: this.#env, chain, courier: this.#courier, verify, host: host.publicKey }
     const fetchFrom = (from: PublicKey) => this.#follower.fetchFrom(from)
+    const view = () => this.#seat.member?.view ?? chain.tip.view + 1
     this.#rollCall = new RollCall({ ...shared, own: () => this.#asked(), fetchFrom })
     this.#follower = new Follower({
       ...shared,
@@ -138,6 +139,7 @@ class Service implements LedgerService {
     })
     this.#submissions = new Submissions({
       ...shared,
+      view,
       offer: (operations) => this.#offer(operations),
       freshen: (signal) => this.#rollCall.freshen(signal),
       behind: (from) => void fetchFrom(from),
@@ -163,7 +165,7 @@ class Service implements LedgerService {
       rollCall: this.#rollCall,
       submissions: this.#submissions,
       host: host.publicKey,
-      consensusView: () => this.#seat.member?.view ?? chain.tip.view + 1,
+      consensusView: view,
       pending: () => (this.#seat.member ? this.#pool.size : this.#submissions.size),
       heardHeight: () => this.#follower.heardHeight,
       halted: () => this.#broken ?? this.#clockLine() ?? this.#halted,

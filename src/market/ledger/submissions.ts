@@ -1,6 +1,6 @@
 /**
- * Operations that were submitted at this host: brought to all bankers, brought again until they are final, and answered with
- * their receipts. A host needs no seat for that.
+ * Operations that were submitted at this host: brought to those who lead next, then to all bankers until they are final, and
+ * answered with their receipts. A host needs no seat for that.
  */
 import type { Env } from '../../core/env.ts'
 import { ChoraleError } from '../../core/errors.ts'
@@ -8,6 +8,7 @@ import { hashKey, type Key } from '../../core/ids.ts'
 import { MAX_WAITING_OPERATIONS, MAX_WAITING_PER_ACCOUNT } from '../../core/limits.ts'
 import { placeOf, receiptAt } from './archive.ts'
 import type { Chain, FinalBlock } from './chain.ts'
+import { quorumOf } from './committee.ts'
 import type { Courier } from './courier.ts'
 import type { PublicKey, Verify } from './keys.ts'
 import type { Outcome } from './ledger.ts'
@@ -28,6 +29,8 @@ export interface SubmissionsPorts {
   readonly courier: Courier
   readonly verify: Verify
   readonly host: PublicKey
+  /** Of the consensus now, as far as this host knows. */
+  view(): number
   /** Into this host's own queue, if it has a seat. */
   offer(operations: readonly Uint8Array[]): readonly Handed[]
   /** Resolves when the chain here shows all that was final at the call. */
@@ -160,14 +163,34 @@ export class Submissions {
     const { env, chain } = this.#ports
     const nowMs = env.clock.now()
     const due = [...this.#pending.values()].filter(({ sentAtMs }) => nowMs - sentAtMs >= AGAIN_MS)
+    const isNew = ({ sentAtMs }: Pending) => sentAtMs === Number.NEGATIVE_INFINITY
+    const parts = [
+      { hosts: this.#nextLeaders(), operations: due.filter(isNew) },
+      { hosts: chain.committee, operations: due.filter((pending) => !isNew(pending)) },
+    ]
     for (const pending of due) pending.sentAtMs = nowMs
-    for (const host of chain.committee)
-      for (const group of groups(due.map(({ bytes }) => bytes))) void this.#hand(host, group)
+    for (const { hosts, operations } of parts) {
+      for (const group of groups(operations.map(({ bytes }) => bytes))) {
+        for (const host of hosts) void this.#hand(host, group)
+      }
+    }
     if (this.#pending.size === 0) return
     this.#cancelAgain ??= env.clock.timer(AGAIN_MS, () => {
       this.#cancelAgain = undefined
       this.#send()
     })
+  }
+
+  /**
+   * This host, if it is a banker, and as many that lead next as one of them must be honest: whoever has an operation leads its
+   * view to an end, so it comes in. The others read it in a block, and need not read it twice.
+   */
+  #nextLeaders(): ReadonlySet<PublicKey> {
+    const { chain, host, view } = this.#ports
+    const { committee, firstLeader } = chain
+    const count = committee.length - quorumOf(committee.length) + 1
+    const next = Array.from({ length: count }, (_, i) => committee[(view() + i + firstLeader) % committee.length]!)
+    return new Set(committee.includes(host) ? [host, ...next] : next)
   }
 
   async #hand(host: PublicKey, operations: readonly Uint8Array[]): Promise<void> {
