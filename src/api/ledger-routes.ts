@@ -42,6 +42,7 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
   const account = () => (id === 'mine' ? wallet.account : parseAddress(id))
   switch (`${call.method} ${noun}/${segments.length}`) {
     case 'GET ledger/1':
+      await ledger.look()
       return answer(ledgerBody(ledger, wallet.host))
     case 'POST ledger/2':
       if (id === 'stand') return answer(outcomeBody(await wallet.stand({ signal })))

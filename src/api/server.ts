@@ -68,6 +68,7 @@ export async function serveApi(host: Host, options: ApiServerOptions): Promise<A
     const name = `${request.method} ${[version, noun, id && ':id', verb].filter(Boolean).join('/')}`
     switch (segments.length > 4 ? '' : name) {
       case 'GET v1/status':
+        await host.books.ledger.look()
         return sendJson(response, 200, host.status())
       case 'GET v1/peers':
         return sendJson(response, 200, host.peers())

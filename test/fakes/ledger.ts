@@ -53,6 +53,8 @@ export class SoleLedger implements Ledger {
     this.#parent = this.network
   }
 
+  async look(): Promise<void> {}
+
   status(): LedgerStatus {
     const { height, epoch, timeMs, committee, minted, burnt, accounts } = this.state
     const seat = committee.indexOf(this.#banker.publicKey)

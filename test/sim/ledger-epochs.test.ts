@@ -79,6 +79,19 @@ test('a committee without a quorum says so and halts, and goes on when its banke
   }
 })
 
+test('a host without a seat, to whom nothing comes, says that the committee halts when it has looked', async () => {
+  const cluster = clusterOf({ bankers: 4 })
+  await must(cluster, 7, 'early', { kind: 'open' })
+  for (const number of [0, 1]) cluster.kill(number)
+  await cluster.run(30_000)
+  await cluster.schedule.until(cluster.ledger(7).look())
+  expect(cluster.ledger(7).status().halted).toBe('2 of 4 bankers answer; 3 are needed')
+  await cluster.schedule.until(cluster.restart(0))
+  await cluster.run(1000)
+  await cluster.schedule.until(cluster.ledger(7).look())
+  expect(cluster.ledger(7).status().halted).toBeUndefined()
+})
+
 test.each(seeds(2))('epochs change under power cuts and nothing final is lost: seed %i', async (seed) => {
   const cluster = clusterOf({ seed, bankers: 4, settings: { epochMs: 10_000 } })
   const { random } = cluster.cluster

@@ -16,7 +16,11 @@ export interface Ledger {
   /** The network's id: the hash of the genesis. */
   readonly network: Key
 
+  /** As this node knows it: one without a seat hears late that nothing is decided, unless it looks. */
   status(): LedgerStatus
+
+  /** Asks the bankers whether they are there, for `status`, if this node has not done so lately. Never rejects. */
+  look(): Promise<void>
 
   /**
    * As of now (linearizable): it shows every operation that was final when the call was made. Undefined: the account has not

@@ -169,6 +169,7 @@ class Service implements LedgerService {
       pending: () => (this.#seat.member ? this.#pool.size : this.#submissions.size),
       heardHeight: () => this.#follower.heardHeight,
       halted: () => this.#broken ?? this.#clockLine() ?? this.#halted,
+      look: () => this.#look('asked'),
     })
     chain.events.on('block', () => this.#onBlock())
     chain.events.on('epoch', () => this.#onEpoch())
@@ -233,16 +234,19 @@ class Service implements LedgerService {
     if (due.length > 0) this.#submissions.bring(due)
   }
 
-  /** Who is there: bankers always look, others when nobody brings them news or somebody waits here for an operation. */
-  async #look(): Promise<void> {
+  /**
+   * Who is there: bankers look in every round, others when nobody brings them news, somebody waits here for an operation, or
+   * they are asked.
+   */
+  async #look(why: 'round' | 'asked' = 'round'): Promise<void> {
     const { committee, epoch } = this.#chain
     const hasSeat = committee.includes(this.#ports.host.publicKey)
     const isStuck = this.#submissions.size > 0 || this.#follower.failures > 1
-    if (hasSeat ? committee.length === 1 : !isStuck) {
-      this.#halted = undefined
+    if (why === 'asked' ? hasSeat : hasSeat ? committee.length === 1 : !isStuck) {
+      if (why === 'round') this.#halted = undefined
       return
     }
-    const { answers, seats, quorum } = await this.#rollCall.call()
+    const { answers, seats, quorum } = await this.#rollCall.call({ enough: why === 'asked' })
     if (this.#chain.epoch !== epoch) return
     const before = this.#halted
     this.#halted = haltLine(answers.size, seats, quorum)
@@ -251,7 +255,8 @@ class Service implements LedgerService {
       const { tip } = this.#chain
       this.#follower.heard(height)
       // Members learn of blocks by themselves, but not of the end of an epoch that they have slept through.
-      if (height > tip.height && (!this.#seat.member || answers.get(banker)!.epoch > epoch)) {
+      const isMissed = !this.#seat.member || answers.get(banker)!.epoch > epoch
+      if (why === 'round' && height > tip.height && isMissed) {
         await this.#follower.fetchFrom(banker)
       }
     }

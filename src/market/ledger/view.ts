@@ -19,6 +19,7 @@ export interface LedgerViewPorts {
   pending(): number
   heardHeight(): number
   halted(): string | undefined
+  look(): Promise<void>
 }
 
 export class LedgerView implements Ledger {
@@ -51,6 +52,10 @@ export class LedgerView implements Ledger {
       lag: Math.max(0, heardHeight() - tip.height),
       halted: halted(),
     }
+  }
+
+  look(): Promise<void> {
+    return this.#ports.look()
   }
 
   async account(account: PublicKey, { signal }: { readonly signal: AbortSignal }): Promise<AccountView | undefined> {
