@@ -54,17 +54,20 @@ test('a banker whose vote log is rotten does not vote before it has caught up, a
   for (const { chain } of cluster.machines) expect(chain.evidence(), 'nobody has said two things').toEqual([])
 })
 
-test.each([1, 4])('nobody is told that a block is final before the vote for it is on disk: %i bankers', async (bankers) => {
-  const cluster = clusterOf({ hosts: 5, bankers })
-  await opens(cluster, 4, 'early')
-  const { disk } = cluster.machines[0]!
-  // All but one would be no quorum, so every certificate needs this one's vote.
-  if (bankers === 4) cluster.kill(3)
-  disk.faults = (_, operation) => (operation === 'sync' ? 'ENOSPC' : undefined)
-  await expect(cluster.schedule.until(open(cluster, 4, 'late', 20_000))).rejects.toThrow()
-  for (const number of [0, 4]) expect(cluster.ledger(number).status().height, `host ${number}`).toBe(1)
-  expect(cluster.ledger(0).status().halted).toContain('full')
-})
+test.each([1, 4])(
+  'nobody is told that a block is final before the vote for it is on disk: %i bankers',
+  async (bankers) => {
+    const cluster = clusterOf({ hosts: 5, bankers })
+    await opens(cluster, 4, 'early')
+    const { disk } = cluster.machines[0]!
+    // All but one would be no quorum, so every certificate needs this one's vote.
+    if (bankers === 4) cluster.kill(3)
+    disk.faults = (_, operation) => (operation === 'sync' ? 'ENOSPC' : undefined)
+    await expect(cluster.schedule.until(open(cluster, 4, 'late', 20_000))).rejects.toThrow()
+    for (const number of [0, 4]) expect(cluster.ledger(number).status().height, `host ${number}`).toBe(1)
+    expect(cluster.ledger(0).status().halted).toContain('full')
+  },
+)
 
 test.each(seeds(2))('lost, late and doubled messages lose no operation: seed %i', async (seed) => {
   const faults = { loss: 0.05, duplication: 0.02, reordering: 0.05 }

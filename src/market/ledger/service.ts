@@ -254,11 +254,8 @@ class Service implements LedgerService {
     for (const [banker, { height }] of answers) {
       const { tip } = this.#chain
       this.#follower.heard(height)
-      // Members learn of blocks by themselves, but not of the end of an epoch that they have slept through.
-      const isMissed = !this.#seat.member || answers.get(banker)!.epoch > epoch
-      if (why === 'round' && height > tip.height && isMissed) {
-        await this.#follower.fetchFrom(banker)
-      }
+      // Members learn of blocks by themselves, but not of those that were made while they were cut off.
+      if (why === 'round' && height > tip.height) await this.#follower.fetchFrom(banker)
     }
   }
 
