@@ -24,7 +24,7 @@ test('the same seed makes the same run', async () => {
 
 test('a quorum of 2n/3 is caught', () => {
   const main = fileURLToPath(new URL('../../sim/main.ts', import.meta.url))
-  const args = [main, 'ledger', '--ops', String(OPS), '--seeds', '1..8', '--fault', 'quorum', '--json', '--quiet']
+  const args = [main, 'ledger', '--ops', String(OPS), '--seeds', '9..16', '--fault', 'quorum', '--json', '--quiet']
   const result = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }))
   expect(result.failed.length).toBeGreaterThan(0)
 })
