@@ -66,6 +66,27 @@ test.each([1, 4])(
     await expect(cluster.schedule.until(open(cluster, 4, 'late', 20_000))).rejects.toThrow()
     for (const number of [0, 4]) expect(cluster.ledger(number).status().height, `host ${number}`).toBe(1)
     expect(cluster.ledger(0).status().halted).toContain('full')
+    // When there is room again, it goes on by itself.
+    disk.faults = () => undefined
+    await cluster.run(20_000)
+    await opens(cluster, 4, 'later')
+    await cluster.run(5000)
+    expect(cluster.ledger(0).status()).toMatchObject({ halted: undefined, seat: expect.any(Number) })
+    for (const { chain } of cluster.machines) expect(chain.evidence(), 'nobody has said two things').toEqual([])
+  },
+)
+
+test.each(seeds(4))(
+  'the only banker goes on after a power cut, whatever of its chain was lost: seed %i',
+  async (seed) => {
+    const cluster = clusterOf({ seed, hosts: 1, bankers: 1 })
+    for (let i = 0; i < 4; i++) await opens(cluster, 0, `early ${i}`)
+    cluster.kill(0)
+    await cluster.schedule.until(cluster.restart(0))
+    for (let i = 0; i < 4; i++) {
+      expect(await cluster.schedule.until(cluster.account(0, `early ${i}`, 10_000))).toMatchObject({ nonce: 1 })
+    }
+    await opens(cluster, 0, 'late')
   },
 )
 

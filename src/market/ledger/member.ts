@@ -12,7 +12,7 @@ import { errorMessage } from '../../core/errors.ts'
 import type { Chain } from './chain.ts'
 import { ClockCheck } from './clock-check.ts'
 import type { Block, Tip } from './consensus/block.ts'
-import type { Committee } from './consensus/committee.ts'
+import { type Committee, leaderOf } from './consensus/committee.ts'
 import type { Effect, Event } from './consensus/effects.ts'
 import { recordsOf, recover } from './consensus/log.ts'
 import { type Certificate, claims, type Evidence, type FinalRun, type Message } from './consensus/messages.ts'
@@ -118,9 +118,9 @@ export class Member {
     this.refresh()
   }
 
-  /** Resolves when all that it has said is on disk; at once when it has failed. */
-  async synced(): Promise<void> {
-    while (this.#syncing) await this.#syncing
+  /** Ends when what it has said so far is on disk, or it has failed. Undefined: nothing is under way. */
+  get syncing(): Promise<void> | undefined {
+    return this.#syncing
   }
 
   /** Nothing is said or heard any more. Resolves when the log is closed. */
@@ -134,7 +134,7 @@ export class Member {
 
   /** False: a signature in it is not good. */
   hear(from: number, message: Message): boolean {
-    if (this.#stopped || this.#isOld(message)) return true
+    if (this.#stopped || this.#isOld(message) || this.#isOutOfPlace(from, message)) return true
     const { hosts, verify } = this.#ports
     const good = claims(this.committee, message).every(({ member, statement, signature }) => {
       const host = hosts[member]
@@ -159,12 +159,18 @@ export class Member {
 
   /** Does it only tell what is known here? Then its signatures need no look. */
   #isOld(message: Message): boolean {
+    if (message.type === 'proposal') return message.block.view <= this.#state.finalized.view
     if (message.type !== 'certificate' && message.type !== 'vote') return false
     const { kind, view, digest } = message
     if (view <= this.#state.finalized.view) return true
     const known = this.#state.rounds.get(view)
     const certificate = known?.certificates[kind]
     return certificate !== undefined && certificate.digest === digest
+  }
+
+  /** A proposal that its leader does not tell itself: it is long, so it is not even hashed. */
+  #isOutOfPlace(from: number, message: Message): boolean {
+    return message.type === 'proposal' && leaderOf(this.committee, message.block.view) !== from
   }
 
   #take(event: Event): void {
@@ -206,9 +212,11 @@ export class Member {
 
   #hold(effects: readonly Effect[], synced: Promise<void>): void {
     this.#held = true
+    // A timer that the step has replaced must not run out meanwhile.
+    for (const effect of effects) if (effect.type === 'timer') this.#do(effect)
     void synced.then(() => {
       this.#held = false
-      this.#goOn(effects)
+      this.#goOn(effects.filter(({ type }) => type !== 'timer'))
     })
   }
 
@@ -220,12 +228,11 @@ export class Member {
   }
 
   #persist(synced: Promise<void>): void {
-    const settled = synced.then(
-      () => {
+    const settled = synced
+      .catch((error) => this.#fail(error))
+      .then(() => {
         if (this.#syncing === settled) this.#syncing = undefined
-      },
-      (error) => this.#fail(error),
-    )
+      })
     this.#syncing = settled
   }
 

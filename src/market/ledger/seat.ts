@@ -19,6 +19,9 @@ import { beginVoteLog, type LogOwner, type OpenedLog, openVoteLog, removeOldLogs
 
 /** Between two questions how far the others are. */
 const ASK_AGAIN_MS = 2000
+/** Until a seat that has failed is taken again; twice as long each time, up to the second. */
+const FIRST_RETRY_MS = 2000
+const MAX_RETRY_MS = 60_000
 
 export interface SeatPorts {
   readonly env: Env
@@ -45,6 +48,9 @@ export class Seat {
   member: Member | undefined
   /** Counts changes: what began before one ends without effect. */
   #turn = 0
+  #retryMs = FIRST_RETRY_MS
+  /** The disk has failed: what seems to be in the log may not be on the disk. */
+  #isDoubtful = false
   /** One after the other, as they are for one directory. */
   #last: Promise<void> = Promise.resolve()
 
@@ -118,6 +124,7 @@ export class Seat {
       failed: (error) => this.#fail(error),
     })
     this.member = member
+    this.#retryMs = FIRST_RETRY_MS
     if (isMute) void this.#endSilence(owner, turn).catch((error) => this.#fail(error))
     else ports.broken(undefined)
     member.start()
@@ -128,7 +135,13 @@ export class Seat {
   async #open(owner: LogOwner): Promise<OpenedLog> {
     const { env, fs, dir, chain } = this.#ports
     const opened = await openVoteLog(fs, dir, owner)
-    if (opened !== 'rotten' && !chain.isCut) return opened
+    if (opened !== 'rotten' && !chain.isCut) {
+      if (!this.#isDoubtful) return opened
+      await opened.log.close()
+      const written = await beginVoteLog(fs, dir, owner, opened.records)
+      this.#isDoubtful = false
+      return written
+    }
     env.log.error('the log of this banker is damaged: it does not vote before it has caught up', { dir })
     if (opened !== 'rotten') await opened.log.close()
     chain.isCut = false
@@ -158,8 +171,16 @@ export class Seat {
     }
   }
 
+  /** Nothing is lost: what was not synced was not said. So it may begin again, when the disk has room. */
   #fail(error: unknown): void {
+    const { env, broken } = this.#ports
     this.member = undefined
-    this.#ports.broken(`this banker does not vote: ${errorMessage(error)}`)
+    this.#isDoubtful = true
+    broken(`this banker does not vote: ${errorMessage(error)}`)
+    const turn = this.#turn
+    env.clock.timer(this.#retryMs, () => {
+      if (turn === this.#turn) this.take()
+    })
+    this.#retryMs = Math.min(MAX_RETRY_MS, 2 * this.#retryMs)
   }
 }

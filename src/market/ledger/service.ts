@@ -114,8 +114,10 @@ class Service implements LedgerService {
   readonly #waiters: Waiters
   readonly #counters = Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Record<LedgerCounter, number>
   #halted: string | undefined
-  /** What a round has found to be wrong, whoever answers. */
+  /** Why this host's seat does not vote. */
   #broken: string | undefined
+  /** Why its chain did not take what is final. */
+  #stuck: string | undefined
   #running = false
   #cancelRound = () => {}
 
@@ -168,7 +170,7 @@ class Service implements LedgerService {
       consensusView: view,
       pending: () => (this.#seat.member ? this.#pool.size : this.#submissions.size),
       heardHeight: () => this.#follower.heardHeight,
-      halted: () => this.#broken ?? this.#clockLine() ?? this.#halted,
+      halted: () => this.#stuck ?? this.#broken ?? this.#clockLine() ?? this.#halted,
       look: () => this.#look('asked'),
     })
     chain.events.on('block', () => this.#onBlock())
@@ -272,10 +274,10 @@ class Service implements LedgerService {
   #append(run: FinalRun): void {
     try {
       this.#chain.append(run)
+      this.#stuck = undefined
     } catch (error) {
-      this.#broken = errorMessage(error)
-      this.#env.log.error('the chain cannot go on', { reason: this.#broken })
-      void this.#seat.leave()
+      this.#stuck = errorMessage(error)
+      this.#env.log.error('the chain cannot go on', { reason: this.#stuck })
       throw error
     }
   }
@@ -343,7 +345,7 @@ class Service implements LedgerService {
     })
     transport.handle(Ask, async ({ network }, { from }) => {
       this.#require(network, from)
-      await this.#seat.member?.synced() // its own votes are among those that it shows
+      while (this.#seat.member?.syncing) await this.#seat.member.syncing // its own votes are among those that it shows
       return this.#asked()
     })
     transport.handle(Follow, async ({ network, above, waitMs }, { from }) => {

@@ -164,13 +164,14 @@ export async function openVoteLog(fs: DiskFs, dir: string, owner: LogOwner): Pro
     for (const name of names.toReversed()) {
       const file = await fs.open(join(dir, name))
       const read = await readLog(file)
-      if (read === 'unborn') {
-        // Cut off while it was made, so the one before it is whole.
+      // Cut off while it was made, so the one before it is whole: that goes when this one is.
+      const isUnborn = read === 'unborn' && (serialOf(name) === 0 || name !== names[0])
+      if (isUnborn) {
         await file.close()
         await fs.remove(join(dir, name))
         continue
       }
-      if (read === 'rotten') {
+      if (read === 'unborn' || read === 'rotten') {
         await file.close()
         return 'rotten'
       }

@@ -19,7 +19,7 @@ import { digestOf, type Tip } from './block.ts'
 import type { Committee } from './committee.ts'
 import { leaderOf } from './committee.ts'
 import type { LogRecord, Silence } from './effects.ts'
-import { newRound, type Round } from './round.ts'
+import { certified, newRound, type Round } from './round.ts'
 import { initialState, type State } from './state.ts'
 
 /**
@@ -40,7 +40,18 @@ export function recover(committee: Committee, finalized: Tip, records: readonly 
     rounds.set(at, withRecord(committee, rounds.get(at) ?? newRound(at), record))
     view = Math.max(view, hasLeft(record) ? at + 1 : at)
   }
+  for (const [at, round] of rounds) rounds.set(at, withCertificates(committee, round))
   return { ...state, rounds, view, silentUntil }
+}
+
+/** In a committee of one the member's own votes are a quorum, and nobody repeats them. */
+function withCertificates(committee: Committee, round: Round): Round {
+  const certificates = { ...round.certificates }
+  for (const kind of ['notarize', 'nullify', 'finalize'] as const) {
+    const certificate = certificates[kind] ?? certified(committee, round, kind)
+    if (certificate) certificates[kind] = certificate
+  }
+  return { ...round, certificates }
 }
 
 /** Is it one that a member writes when it leaves the view? */
@@ -66,7 +77,9 @@ function withRecord(committee: Committee, round: Round, record: Exclude<LogRecor
 export function recordsOf(committee: Committee, state: State): LogRecord[] {
   const { self } = committee
   const views = [...state.rounds.keys()].sort((a, b) => a - b)
-  const silence: LogRecord[] = state.silentUntil > 0 ? [{ type: 'silence', view: state.silentUntil }] : []
+  // Should the chain lose its end, this member may not speak again where it has forgotten what it said.
+  const silentUntil = Math.max(state.silentUntil, state.finalized.view)
+  const silence: LogRecord[] = silentUntil > 0 ? [{ type: 'silence', view: silentUntil }] : []
   const said = views.flatMap((view) => {
     const { proposed, votes, certificates } = state.rounds.get(view)!
     const records: LogRecord[] = []

@@ -105,6 +105,19 @@ test('one flipped bit anywhere but in a torn end is found', async () => {
   await fc.assert(property, { numRuns: 300 })
 })
 
+test('a log that was cut, and of which nothing is whole, is rotten: it was synced before the one before it went', async () => {
+  const disk = new CrashDisk()
+  await written(disk, 6)
+  const opened = await openVoteLog(disk, 'votes', OWNER)
+  if (opened === 'rotten') throw new Error('it is whole')
+  await opened.log.cut(votes(6).slice(4))
+  await opened.log.close()
+  const [[path, bytes]] = [...disk.files()] as [[string, Uint8Array]]
+  const zeroed = bytes.slice().fill(0, 32, 64)
+  expect(await recordsIn(new CrashDisk(new Map([[path, zeroed]])))).toBe('rotten')
+  expect(await recordsIn(new CrashDisk(new Map([[path, new Uint8Array()]])))).toBe('rotten')
+})
+
 test('a log that was cut off anywhere is a shorter one', async () => {
   const disk = new CrashDisk()
   await written(disk, 4)

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { continuation, MAX_ANSWER_BYTES, runsFrom } from '../../../../../src/market/ledger/consensus/catch-up.ts'
 import { plainDigest } from '../../../../../src/market/ledger/consensus/committee.ts'
 import type { LogRecord } from '../../../../../src/market/ledger/consensus/effects.ts'
-import { recordsOf } from '../../../../../src/market/ledger/consensus/log.ts'
+import { recordsOf, recover } from '../../../../../src/market/ledger/consensus/log.ts'
 import type { Message } from '../../../../../src/market/ledger/consensus/messages.ts'
 import { BASE, blockOn, certificate, digest, proposal, Seat, tip, vote, votes } from './seat.ts'
 
@@ -57,6 +57,15 @@ test('a log that was cut tells the same', () => {
   const [whole, short] = [new Seat(1, seat.log), new Seat(1, cut)]
   expect(short.state.view).toBe(whole.state.view)
   expect(recordsOf(short.committee, short.state)).toEqual(recordsOf(whole.committee, whole.state))
+})
+
+test('who has cut its log is silent up to the last final block, should its chain lose that', () => {
+  const seat = story()
+  seat.hear(certificate('finalize', 1, one))
+  const { view } = seat.state.finalized
+  expect(view).toBe(1)
+  const after = recover(seat.committee, seat.committee.base, recordsOf(seat.committee, seat.state))
+  expect(after.silentUntil).toBe(view)
 })
 
 test('a vote to finalize alone shows that the view was left', () => {
