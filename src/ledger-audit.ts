@@ -3,12 +3,13 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ChoraleError } from './core/errors.ts'
 import { keptGenesis } from './ledger-genesis.ts'
-import { type Audit, audit } from './market/ledger/audit.ts'
+import { type Audit, audit, type Stand } from './market/ledger/audit.ts'
 import { openChainDb } from './market/ledger/chain-db.ts'
 import type { ChainStore } from './market/ledger/chain-store.ts'
 import type { FinalRun } from './market/ledger/consensus/messages.ts'
 import { verifyEd25519 } from './market/ledger/ed25519.ts'
 import { decodeRun } from './market/ledger/messages.ts'
+import { decodeEpochHeader } from './market/ledger/receipt/epochs.ts'
 
 export type { Audit }
 
@@ -28,7 +29,8 @@ export async function auditHome(home: string, onHeight: (height: number, of: num
   const store = openChainDb(chainFile(home))
   try {
     const stored = store.height // what comes meanwhile is of another audit
-    const found = await audit(genesis, runsIn(store, stored, onHeight), verifyEd25519)
+    const stand = store.base > 0 ? standOf(store) : undefined
+    const found = await audit(genesis, runsIn(store, stored, onHeight), verifyEd25519, stand)
     if (found.fault !== undefined || found.height >= stored) return found
     return { ...found, fault: `block ${found.height + 1}: it is stored, and cannot be read` }
   } finally {
@@ -36,8 +38,16 @@ export async function auditHome(home: string, onHeight: (height: number, of: num
   }
 }
 
+/** What its first run stands on. */
+function standOf(store: ChainStore): Stand {
+  const headers = store.epochHeaders(Number.MAX_SAFE_INTEGER)
+  const end = headers.findLastIndex((bytes) => decodeEpochHeader(bytes)?.header.height === store.base)
+  const found = store.snapshot(store.base)
+  return { epochHeaders: headers.slice(0, end + 1), chunks: found?.height === store.base ? found.chunks : [] }
+}
+
 async function* runsIn(store: ChainStore, until: number, onHeight: (height: number, of: number) => void) {
-  let height = 0
+  let height = store.base
   while (height < until) {
     const stored = store.runs(height + 1, LIMIT)
     for (const { bytes, lastHeight } of stored) {

@@ -1,7 +1,11 @@
-/** A chain store in memory, for the simulator: at a crash it loses any number of the runs that were not synced. */
+/**
+ * A chain store in memory, for the simulator: at a crash it loses any number of the runs that were not synced, and where it
+ * began, if that was not.
+ */
 import { decode, encode } from '../../src/core/cbor.ts'
 import type { Random } from '../../src/core/env.ts'
-import type { ChainStore, KeptEvidence, Posting, StoredRun } from '../../src/market/ledger/chain-store.ts'
+import { invariant } from '../../src/core/errors.ts'
+import type { ChainStore, KeptEvidence, Posting, Snapshot, StoredRun } from '../../src/market/ledger/chain-store.ts'
 import type { Evidence } from '../../src/market/ledger/consensus/messages.ts'
 import type { PublicKey } from '../../src/market/ledger/keys.ts'
 import type { Place } from '../../src/market/ledger/ledger.ts'
@@ -16,15 +20,26 @@ export class MemoryChain implements ChainStore {
   /** Oldest first. */
   #byAccount = new Map<PublicKey, Posting[]>()
   #synced = 0
-  #snapshot: { readonly height: number; readonly chunks: readonly Uint8Array[] } | undefined
+  base = 0
+  #baseHeaders: readonly Uint8Array[] = []
+  #isBaseSynced = false
+  readonly #snapshots = new Map<number, readonly Uint8Array[]>()
   readonly #evidence = new Map<string, Uint8Array>()
 
   get height(): number {
-    return this.#runs.at(-1)?.lastHeight ?? 0
+    return this.#runs.at(-1)?.lastHeight ?? this.base
+  }
+
+  begin(base: number, epochHeaders: readonly Uint8Array[]): void {
+    invariant(this.height === 0, `a chain that has ${this.height} blocks cannot begin at ${base}`)
+    this.base = base
+    this.#baseHeaders = epochHeaders
+    this.#isBaseSynced = false
   }
 
   /** What a machine that lost power finds. */
   crash(random: Random): void {
+    if (this.base > 0 && !this.#isBaseSynced && random.int(2) === 0) this.cut(0)
     this.#keep(this.#runs.slice(0, this.#runs.length - random.int(this.#runs.length - this.#synced + 1)))
   }
 
@@ -34,8 +49,13 @@ export class MemoryChain implements ChainStore {
   }
 
   cut(height: number): void {
-    this.#keep(this.#runs.filter(({ lastHeight }) => lastHeight <= height))
+    const left = height < this.base ? 0 : height
+    this.#keep(this.#runs.filter(({ lastHeight }) => lastHeight <= left))
     this.#synced = Math.min(this.#synced, this.#runs.length)
+    for (const each of this.#snapshots.keys()) if (each > left) this.#snapshots.delete(each)
+    if (left >= this.base) return
+    this.base = 0
+    this.#baseHeaders = []
   }
 
   #keep(runs: Kept[]): void {
@@ -55,6 +75,7 @@ export class MemoryChain implements ChainStore {
 
   runs(height: number, { maxRuns, maxBytes }: { maxRuns: number; maxBytes: number }): StoredRun[] {
     const found: StoredRun[] = []
+    if (height <= this.base) return found
     let bytes = 0
     for (let at = this.#indexOf(height); at < this.#runs.length && found.length < maxRuns; at++) {
       bytes += this.#runs[at]!.bytes.length
@@ -87,16 +108,21 @@ export class MemoryChain implements ChainStore {
     return (this.#byAccount.get(account) ?? []).filter((posting) => posting.nonce === nonce).toReversed()
   }
 
-  epochHeaders(until: number): Uint8Array[] {
-    return this.#runs.flatMap(({ epochHeader }) => epochHeader ?? []).slice(0, until)
+  epochHeaders(until: number, from = 0): Uint8Array[] {
+    return [...this.#baseHeaders, ...this.#runs.flatMap(({ epochHeader }) => epochHeader ?? [])].slice(from, until)
   }
 
   async keepSnapshot(height: number, chunks: Iterable<Uint8Array>): Promise<void> {
-    this.#snapshot = { height, chunks: [...chunks] }
+    const whole = [...chunks]
+    const lastEnd = this.#runs.findLast(({ epochHeader }) => epochHeader)?.lastHeight
+    for (const each of this.#snapshots.keys()) if (each !== this.base && each !== lastEnd) this.#snapshots.delete(each)
+    this.#snapshots.set(height, whole)
   }
 
-  snapshot(): { height: number; chunks: Iterable<Uint8Array> } | undefined {
-    return this.#snapshot && this.#snapshot.height <= this.height ? this.#snapshot : undefined
+  snapshot(until = this.height): Snapshot | undefined {
+    const height = Math.max(-1, ...[...this.#snapshots.keys()].filter((each) => each <= Math.min(until, this.height)))
+    const chunks = this.#snapshots.get(height)
+    return chunks && { height, chunks }
   }
 
   keepEvidence(epoch: number, host: PublicKey, evidence: Evidence): void {
@@ -110,6 +136,7 @@ export class MemoryChain implements ChainStore {
 
   sync(): boolean {
     this.#synced = this.#runs.length
+    this.#isBaseSynced = true
     return true
   }
 

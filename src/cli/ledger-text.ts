@@ -16,6 +16,11 @@ export function change(entry: Pick<EntryBody, 'free' | 'granted'>): string {
   return sum === 0n ? '' : `${sum > 0n ? '+' : ''}${formatCredits(sum)}`
 }
 
+/** What this node cannot tell of, as its copy begins above this height; undefined: it has all. */
+export function notKept(base: number): string | undefined {
+  return base > 0 ? `what came before block ${base + 1} is not kept here: ask a node that was there` : undefined
+}
+
 /** The beginning of an account, address, host or escrow: tells some thousands apart. */
 export function short(id: unknown): string {
   return `${id}`.slice(0, 12)

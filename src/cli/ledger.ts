@@ -109,11 +109,16 @@ function requireApplied({ result, message }: OutcomeBody, what: string): void {
 }
 
 function audited(found: Audit): string {
-  const { network, height, epoch, blockTimeMs, operations, signatures, accounts, minted, burnt, held } = found
+  const { network, base, height, epoch, blockTimeMs, operations, signatures, accounts, minted, burnt, held } = found
+  const from = base > 0 ? `the snapshot of block ${format.count(base)}` : 'the genesis'
   return format.facts([
     [
       'good',
-      `${format.some(height, 'block')} from the genesis on, to epoch ${format.count(epoch)}, ${format.instant(blockTimeMs)}`,
+      `${format.some(height - base, 'block')} from ${from} on, to epoch ${format.count(epoch)}, ${format.instant(blockTimeMs)}`,
+    ],
+    [
+      'snapshot',
+      base > 0 ? 'the headers of all epochs lead to it from the genesis; its blocks are not here' : undefined,
     ],
     ['checked', `${format.some(operations, 'operation')}, ${format.some(signatures, 'signature')}`],
     [
@@ -125,12 +130,14 @@ function audited(found: Audit): string {
 }
 
 function describe(cli: Cli, status: LedgerBody): string {
-  const { height, view, epoch, blockTimeMs, committee, seat, supply, minted, burnt, accounts, pending, lag } = status
+  const { base, height, view, epoch, blockTimeMs, committee, seat } = status
+  const { supply, minted, burnt, accounts, pending, lag } = status
   const tolerated = Math.floor((committee.length - 1) / 3)
   const { halted, banker } = status
   return format.facts([
     ['state', halted === null ? cli.paint('green', 'well') : cli.paint('red', `stands still: ${format.plain(halted)}`)],
     ['height', `${format.count(height)}, ${format.instant(blockTimeMs)}`],
+    ['kept', base > 0 ? `from block ${format.count(base + 1)} on: it began with a snapshot` : undefined],
     ['lag', lag > 0 ? `${format.some(lag, 'block')} behind what it has heard of` : undefined],
     ['epoch', `${format.count(epoch)}, view ${format.count(view)}`],
     [

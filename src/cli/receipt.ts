@@ -11,7 +11,7 @@ import type { Cli } from './cli.ts'
 import { EXIT } from './exit.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
-import { told } from './ledger-text.ts'
+import { notKept, told } from './ledger-text.ts'
 import { integer, networkKey, place } from './values.ts'
 
 export function receiptCommand(cli: Cli): Command {
@@ -49,6 +49,10 @@ function listCommand(cli: Cli): Command {
         const { address } = await ledger.account('mine', { signal: cli.signal })
         for (const { height, index, timeMs, by, action, result } of cli.flags.json ? entries : []) {
           cli.emit('receipt', { height, index, timeMs, by, kind: action.kind, result })
+        }
+        if (entries.length < limit) {
+          const missing = notKept((await ledger.status({ signal: cli.signal })).base)
+          if (missing) cli.note(missing)
         }
         if (entries.length === 0) return void cli.note('no receipts yet')
         if (cli.flags.json) return 0

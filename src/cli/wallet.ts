@@ -9,7 +9,7 @@ import { parsePayment } from '../market/ledger/credits.ts'
 import type { Cli } from './cli.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
-import { credits, entryRow } from './ledger-text.ts'
+import { credits, entryRow, notKept } from './ledger-text.ts'
 import { duration, integer, place } from './values.ts'
 
 export function walletCommand(cli: Cli): Command {
@@ -116,6 +116,9 @@ function historyCommand(cli: Cli): Command {
           const last = entries.at(-1)
           if (last && entries.length === options.limit) {
             cli.note(`older ones: --before ${last.height}/${last.index}`)
+          } else {
+            const missing = notKept((await ledger.status({ signal: cli.signal })).base)
+            if (missing) cli.note(missing)
           }
           return 0
         },

@@ -34,6 +34,8 @@ export class SoleLedger implements Ledger {
   /** What a call of `submit` is preceded by, once each. */
   readonly before: Array<() => Promise<unknown>> = []
   halted: string | undefined
+  /** As it says itself. */
+  base = 0
   /** The chain. */
   readonly runs: FinalRun[] = []
   nowMs: number
@@ -59,7 +61,7 @@ export class SoleLedger implements Ledger {
     const { height, epoch, timeMs, committee, minted, burnt, accounts } = this.state
     const seat = committee.indexOf(this.#banker.publicKey)
     return {
-      ...{ height, view: height, epoch, blockTimeMs: timeMs, committee, minted, burnt },
+      ...{ base: this.base, height, view: height, epoch, blockTimeMs: timeMs, committee, minted, burnt },
       ...{ seat: seat < 0 ? undefined : seat, accounts: accounts.size, pending: 0, lag: 0, halted: this.halted },
     }
   }

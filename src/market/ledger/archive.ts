@@ -15,7 +15,7 @@ import { decodeOperation } from './state/operation.ts'
 export function committeeOf(chain: Chain, epoch: number): readonly PublicKey[] {
   if (epoch === chain.epoch) return chain.committee
   if (epoch === 0) return chain.genesis.bankers.map(({ host }) => host)
-  const header = chain.store.epochHeaders(epoch).at(-1)
+  const [header] = chain.store.epochHeaders(epoch, epoch - 1)
   invariant(header, `the header of epoch ${epoch - 1} is not stored`)
   return (decode(header) as EpochHeader).next
 }

@@ -3,9 +3,13 @@
  * signature is checked, every operation executed again and its outcome compared with what the block says, the conservation
  * of supply checked after every block by the running sum, and once more at the end by counting every holder. Pure but for
  * reading the runs one by one.
+ *
+ * Of a chain that begins with a snapshot the headers of all epochs till then are checked instead, and that the snapshot is the
+ * state to which they lead. How that came about only those know who have the blocks.
  */
-import { errorMessage } from '../../core/errors.ts'
+import { errorCode, errorMessage } from '../../core/errors.ts'
 import type { Key } from '../../core/ids.ts'
+import { beginningAt } from './beginning.ts'
 import { type Deciders, isCertified } from './certified.ts'
 import { committeeDigest, quorumOf } from './committee.ts'
 import { type Block, type BlockHeader, digestOf, digestOfHeader, type Tip, tipAt } from './consensus/block.ts'
@@ -13,11 +17,14 @@ import type { FinalRun } from './consensus/messages.ts'
 import { type Genesis, networkOf } from './genesis.ts'
 import type { Verify } from './keys.ts'
 import { type Deciding, decodePayload, judgePayload, payloadDigest } from './payload.ts'
+import { decodeEpochHeader, type EpochHeader, followEpochs } from './receipt/epochs.ts'
 import type { Amount } from './state/amount.ts'
 import { genesisState, recount, type State, supplyOf } from './state/state.ts'
 
 export interface Audit {
   readonly network: Key
+  /** The snapshot with which the chain begins is of this height; 0: it begins with the genesis. */
+  readonly base: number
   /** Of the last block that is good; 0: none. */
   readonly height: number
   readonly blockTimeMs: number
@@ -34,8 +41,19 @@ export interface Audit {
   readonly fault: string | undefined
 }
 
-/** Stops at the first fault. Rejects only if the runs cannot be read. */
-export async function audit(genesis: Genesis, runs: AsyncIterable<FinalRun>, verify: Verify): Promise<Audit> {
+/** What a chain begins with that does not begin with the genesis. */
+export interface Stand {
+  readonly epochHeaders: readonly Uint8Array[]
+  readonly chunks: Iterable<Uint8Array>
+}
+
+/** Stops at the first fault. Rejects only if the chain cannot be read. */
+export async function audit(
+  genesis: Genesis,
+  runs: AsyncIterable<FinalRun>,
+  verify: Verify,
+  stand?: Stand,
+): Promise<Audit> {
   const network = networkOf(genesis)
   let signatures = 0
   const counting: Verify = (key, bytes, signature) => {
@@ -44,7 +62,11 @@ export async function audit(genesis: Genesis, runs: AsyncIterable<FinalRun>, ver
   }
   let chain: Chain = { state: genesisState(genesis), tip: firstTip(network, genesis), operations: 0 }
   let fault: string | undefined
-  for await (const run of runs) {
+  const began = stand && beginning(genesis, stand, counting)
+  if (typeof began === 'string') fault = began
+  else if (began) chain = began
+  const base = chain.tip.height
+  for await (const run of fault === undefined ? runs : []) {
     const next = follow(chain, run, network, counting)
     if (typeof next === 'string') {
       fault = next
@@ -57,7 +79,7 @@ export async function audit(genesis: Genesis, runs: AsyncIterable<FinalRun>, ver
   if (held !== supplyOf(state)) fault ??= `the ledger holds ${held} of ${supplyOf(state)} millicredits`
   const { height, timeMs: blockTimeMs, epoch, minted, burnt } = state
   const totals = { accounts: state.accounts.size, minted, burnt, held }
-  return { network, height, blockTimeMs, epoch, operations, signatures, ...totals, fault }
+  return { network, base, height, blockTimeMs, epoch, operations, signatures, ...totals, fault }
 }
 
 interface Chain {
@@ -68,6 +90,26 @@ interface Chain {
 
 function firstTip(network: Key, { createdAtMs }: Genesis): Tip {
   return { view: 0, height: 0, digest: network, timeMs: createdAtMs }
+}
+
+/** Or what is wrong with it. */
+function beginning(genesis: Genesis, { epochHeaders, chunks }: Stand, verify: Verify): Chain | string {
+  const headers: EpochHeader[] = []
+  for (const bytes of epochHeaders) {
+    const header = decodeEpochHeader(bytes)
+    if (!header) return `the last header of epoch ${headers.length} is none`
+    headers.push(header)
+  }
+  const followed = followEpochs(genesis, headers, verify)
+  if ('code' in followed) return followed.message
+  const end = headers.at(-1)
+  if (!end) return 'no header leads to the snapshot with which the chain begins'
+  try {
+    return { ...beginningAt(genesis, end, chunks), operations: 0 }
+  } catch (error) {
+    if (errorCode(error) !== 'bad-message') throw error
+    return errorMessage(error)
+  }
 }
 
 /** The chain with one more run, or what is wrong with that. */

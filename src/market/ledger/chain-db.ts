@@ -10,8 +10,9 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { decode, encode } from '../../core/cbor.ts'
+import { invariant } from '../../core/errors.ts'
 import { diskError } from '../../dht/store/disk/fs.ts'
-import type { ChainStore, KeptEvidence, Posting, StoredRun } from './chain-store.ts'
+import type { ChainStore, KeptEvidence, Posting, Snapshot, StoredRun } from './chain-store.ts'
 import type { Evidence } from './consensus/messages.ts'
 import type { PublicKey } from './keys.ts'
 import type { Place } from './ledger.ts'
@@ -27,6 +28,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY, last INTEGER NOT NULL, bytes BLOB NOT NULL);
   CREATE TABLE IF NOT EXISTS snapshots (height INTEGER, part INTEGER, bytes BLOB NOT NULL, PRIMARY KEY (height, part));
   CREATE TABLE IF NOT EXISTS whole (height INTEGER PRIMARY KEY);
+  CREATE TABLE IF NOT EXISTS base (height INTEGER PRIMARY KEY);
   CREATE TABLE IF NOT EXISTS evidence (epoch INTEGER, host TEXT, bytes BLOB NOT NULL, PRIMARY KEY (epoch, host));
 `
 
@@ -50,6 +52,7 @@ export function openChainDb(file: string): ChainStore {
 
 class ChainDb implements ChainStore {
   height: number
+  base: number
   readonly #file: string
   readonly #database: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
@@ -57,8 +60,21 @@ class ChainDb implements ChainStore {
   constructor(database: DatabaseSync, file: string) {
     this.#database = database
     this.#file = file
+    this.base = Number(this.#all<{ height: bigint }>('SELECT height FROM base')[0]?.height ?? 0)
     const last = this.#all<{ last: bigint | null }>('SELECT max(last) AS last FROM runs')[0]!.last
-    this.height = Number(last ?? 0)
+    this.height = Number(last ?? this.base)
+  }
+
+  begin(base: number, epochHeaders: readonly Uint8Array[]): void {
+    invariant(this.height === 0, `a chain that has ${this.height} blocks cannot begin at ${base}`)
+    this.#atOnce(() => {
+      this.#run('INSERT INTO base VALUES (?)', base)
+      // None of them is ever cut off without the others.
+      for (const [epoch, bytes] of epochHeaders.entries()) {
+        this.#run('INSERT INTO epochs VALUES (?, ?, ?)', epoch, base, bytes)
+      }
+    })
+    this.height = this.base = base
   }
 
   append(run: StoredRun, postings: readonly Posting[], epochHeader: Uint8Array | undefined): void {
@@ -77,16 +93,21 @@ class ChainDb implements ChainStore {
   }
 
   cut(height: number): void {
+    const left = height < this.base ? 0 : height
     this.#atOnce(() => {
-      this.#run('DELETE FROM runs WHERE last > ?', height)
-      this.#run('DELETE FROM postings WHERE height > ?', height)
-      this.#run('DELETE FROM epochs WHERE last > ?', height)
+      this.#run('DELETE FROM runs WHERE last > ?', left)
+      this.#run('DELETE FROM postings WHERE height > ?', left)
+      this.#run('DELETE FROM epochs WHERE last > ?', left)
+      this.#run('DELETE FROM base WHERE height > ?', left)
+      this.#run('DELETE FROM whole WHERE height > ?', left)
     })
-    this.height = height
+    this.height = left
+    this.base = Math.min(this.base, left)
   }
 
   runs(height: number, { maxRuns, maxBytes }: { maxRuns: number; maxBytes: number }): StoredRun[] {
     const found: StoredRun[] = []
+    if (height <= this.base) return found
     let bytesLeft = maxBytes
     const query = this.#statement('SELECT first, last, crc, bytes FROM runs WHERE last >= ? ORDER BY last')
     for (const row of query.iterate(height) as Iterable<unknown> as Iterable<RunRow>) {
@@ -135,10 +156,9 @@ class ChainDb implements ChainStore {
     ).map(({ height, place }) => ({ height: Number(height), index: Number(place) }))
   }
 
-  epochHeaders(until: number): Uint8Array[] {
-    return this.#all<{ bytes: Uint8Array }>('SELECT bytes FROM epochs WHERE epoch < ? ORDER BY epoch', until).map(
-      ({ bytes }) => bytes,
-    )
+  epochHeaders(until: number, from = 0): Uint8Array[] {
+    const query = 'SELECT bytes FROM epochs WHERE epoch >= ? AND epoch < ? ORDER BY epoch'
+    return this.#all<{ bytes: Uint8Array }>(query, from, until).map(({ bytes }) => bytes)
   }
 
   async keepSnapshot(height: number, chunks: Iterable<Uint8Array>): Promise<void> {
@@ -149,18 +169,29 @@ class ChainDb implements ChainStore {
       await setImmediate() // a large state has thousands
     }
     this.#atOnce(() => {
-      this.#run('DELETE FROM whole')
-      this.#run('INSERT INTO whole VALUES (?)', height)
-      this.#run('DELETE FROM snapshots WHERE height <> ?', height)
+      this.#run(
+        `DELETE FROM whole
+         WHERE height NOT IN (SELECT height FROM base UNION SELECT ifnull(max(last), 0) FROM epochs)`,
+      )
+      this.#run('INSERT OR REPLACE INTO whole VALUES (?)', height)
+      this.#run('DELETE FROM snapshots WHERE height NOT IN (SELECT height FROM whole)')
     })
   }
 
-  snapshot(): { height: number; chunks: Iterable<Uint8Array> } | undefined {
-    const [row] = this.#all<{ height: bigint }>('SELECT height FROM whole WHERE height <= ?', this.height)
-    if (!row) return undefined
-    const query = this.#statement('SELECT bytes FROM snapshots WHERE height = ? ORDER BY part')
-    const rows = query.iterate(row.height) as Iterable<unknown> as Iterable<{ bytes: Uint8Array }>
-    return { height: Number(row.height), chunks: bytesOf(rows) }
+  snapshot(until = this.height): Snapshot | undefined {
+    const query = 'SELECT height FROM whole WHERE height <= ? ORDER BY height DESC LIMIT 1'
+    const [row] = this.#all<{ height: bigint }>(query, Math.min(until, this.height))
+    return row && { height: Number(row.height), chunks: this.#chunks(row.height) }
+  }
+
+  /** Part by part: whoever reads them may take its time. */
+  *#chunks(height: bigint): Generator<Uint8Array> {
+    for (let part = 0; ; part++) {
+      const query = 'SELECT bytes FROM snapshots WHERE height = ? AND part = ?'
+      const [row] = this.#all<{ bytes: Uint8Array }>(query, height, part)
+      if (!row) return
+      yield row.bytes
+    }
   }
 
   keepEvidence(epoch: number, host: PublicKey, evidence: Evidence): void {
@@ -220,8 +251,4 @@ class ChainDb implements ChainStore {
       throw diskError(error, this.#file)
     }
   }
-}
-
-function* bytesOf(rows: Iterable<{ readonly bytes: Uint8Array }>): Generator<Uint8Array> {
-  for (const { bytes } of rows) yield bytes
 }

@@ -1,6 +1,7 @@
 /**
  * Where the finalized chain is kept: runs of blocks by height, an index of what moved each account, the last header of each
- * epoch, and a snapshot of the state. The port; `chain-db.ts` is it on disk.
+ * epoch, and snapshots of the state. The port; `chain-db.ts` is it on disk. A chain may begin at the end of an epoch: then the
+ * headers of all epochs till then are there, the snapshot, and no block below.
  *
  * What is appended may be lost at a crash until `sync` has returned true, but only from the end: what is there is a whole chain.
  */
@@ -33,25 +34,42 @@ export interface KeptEvidence {
   readonly evidence: Evidence
 }
 
-export interface ChainStore {
-  /** Of the last block that is stored; 0: none. */
+/** Of the state after the block of this height. */
+export interface Snapshot {
   readonly height: number
+  /** To be read once; they end early when the snapshot is replaced meanwhile. */
+  readonly chunks: Iterable<Uint8Array>
+}
+
+export interface ChainStore {
+  /** Of the last block that is stored, or the base; 0: none. */
+  readonly height: number
+  /** The chain begins above this height; 0: with the genesis. */
+  readonly base: number
+  /**
+   * Of an empty store: its chain begins at the end of an epoch, whose snapshot has been kept. `epochHeaders`: of that epoch and
+   * all before it.
+   */
+  begin(base: number, epochHeaders: readonly Uint8Array[]): void
   /** Continues the chain. `epochHeader`: `EpochHeader` of the run's epoch, if that ends with it. */
   append(run: StoredRun, postings: readonly Posting[], epochHeader: Uint8Array | undefined): void
-  /** Forgets all above this height, which is the end of a run. */
+  /** Forgets all above this height, which is the end of a run; below the base, everything. */
   cut(height: number): void
-  /** Whole runs from the one with this height on, oldest first: as many as `maxBytes` holds, but one if there is any. */
+  /**
+   * Whole runs from the one with this height on, oldest first: as many as `maxBytes` holds, but one if there is any. None where
+   * that one is below the base.
+   */
   runs(height: number, limit: { readonly maxRuns: number; readonly maxBytes: number }): StoredRun[]
   /** Newest first. */
   postings(account: PublicKey, limit: { readonly limit: number; readonly before?: Place | undefined }): Posting[]
   /** Operations that an account asked for with this number, newest first; signs of life have numbers of their own. */
   askedWith(account: PublicKey, nonce: number): Place[]
-  /** Of epochs 0 to `until` - 1. */
-  epochHeaders(until: number): Uint8Array[]
-  /** Replaces the one before when it is whole. */
+  /** Of epochs `from` (default 0) to `until` - 1. */
+  epochHeaders(until: number, from?: number): Uint8Array[]
+  /** When it is whole it replaces those before, but for that of the base and that of the last epoch's end. */
   keepSnapshot(height: number, chunks: Iterable<Uint8Array>): Promise<void>
-  /** The latest that is whole and not above the chain. */
-  snapshot(): { readonly height: number; readonly chunks: Iterable<Uint8Array> } | undefined
+  /** The latest that is whole and not above the chain, nor above `until`. */
+  snapshot(until?: number): Snapshot | undefined
   /** Of a banker that has lied. The first of each host in an epoch. */
   keepEvidence(epoch: number, host: PublicKey, evidence: Evidence): void
   evidence(): KeptEvidence[]

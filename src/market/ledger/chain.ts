@@ -1,13 +1,14 @@
 /**
  * The finalized chain of this host: its state, its last block, and its store. Runs of blocks come in with the signatures of a
  * quorum (whoever hands one in has checked them), are executed again here, and are kept. Blocks that are not final yet are
- * executed on top of it, each once.
+ * executed on top of it, each once. The first run stands on the genesis, or on a snapshot of an epoch's end.
  */
 import { decode, encode } from '../../core/cbor.ts'
-import { ChoraleError, invariant } from '../../core/errors.ts'
+import { ChoraleError, errorCode, invariant } from '../../core/errors.ts'
 import { Emitter } from '../../core/events.ts'
 import type { Key } from '../../core/ids.ts'
-import type { ChainStore, Posting } from './chain-store.ts'
+import { type Beginning, beginningAt, tipAfter } from './beginning.ts'
+import type { ChainStore, Posting, Snapshot } from './chain-store.ts'
 import { committeeDigest } from './committee.ts'
 import { type Block, type Digest, digestOf, type Tip, tipAt } from './consensus/block.ts'
 import { continuation } from './consensus/catch-up.ts'
@@ -18,7 +19,7 @@ import { decodeRun, encodeRun } from './messages.ts'
 import { buildPayload, type Deciding, decodePayload, judgePayload, type Payload, payloadDigest } from './payload.ts'
 import { postingWatch } from './postings.ts'
 import type { EpochHeader } from './receipt/epochs.ts'
-import { headerDigest, type Sealed, sealedIn } from './receipt/header.ts'
+import { type Sealed, sealedIn } from './receipt/header.ts'
 import { restoreState, snapshotChunks } from './state/snapshot.ts'
 import { genesisState, type State } from './state/state.ts'
 
@@ -59,7 +60,7 @@ export class Chain {
   /** Blocks that were stored here had to be cut off: what this host has said may have gone with them. */
   isCut = false
   #snapshotHeight = 0
-  #snapshotting = false
+  #snapshotting: Promise<void> | undefined
 
   /** At the latest snapshot, or at the genesis; `replay` brings it to its end. */
   constructor(genesis: Genesis, store: ChainStore, verify: Verify) {
@@ -107,32 +108,79 @@ export class Chain {
     this.isCut = true
   }
 
-  /** To the snapshot, if it is that of its block in the store. */
+  /** To the latest snapshot that is that of its block. A chain that stands on one, and has none, is of no use. */
   #restore(): void {
-    const found = this.store.snapshot()
-    const [run] = found ? this.store.runs(found.height, { maxRuns: 1, maxBytes: 0 }) : []
-    const block = run && decodeRun(run.bytes)?.blocks.find(({ height }) => height === found?.height)
-    const said = block && decodePayload(block.payload)
-    if (!found || !said) return
-    try {
-      this.state = restoreState(this.genesis, said.stateRoot, found.chunks)
-    } catch (error) {
-      if (error instanceof ChoraleError && error.code === 'bad-message') return
-      throw error
+    const { store } = this
+    for (let found = store.snapshot(); found; found = store.snapshot(found.height - 1)) {
+      try {
+        if (found.height !== store.base) {
+          if (this.#resume(found)) return
+          continue
+        }
+        this.#stand(beginningAt(this.genesis, this.#baseHeader(), found.chunks))
+        return
+      } catch (error) {
+        if (errorCode(error) !== 'bad-message') throw error
+      }
     }
-    this.#snapshotHeight = found.height
+    if (store.base > 0) this.#cut()
+  }
+
+  /** False: it is of no block here. */
+  #resume({ height, chunks }: Snapshot): boolean {
+    const [run] = this.store.runs(height, { maxRuns: 1, maxBytes: 0 })
+    const block = run && decodeRun(run.bytes)?.blocks.find((each) => each.height === height)
+    const said = block && decodePayload(block.payload)
+    if (!said) return false
+    this.state = restoreState(this.genesis, said.stateRoot, chunks)
+    this.#snapshotHeight = height
     const tip = tipAt(block, digestOf(block, payloadDigest))
     this.base = said.last ? { ...tip, view: 0 } : this.#baseOf(said.epoch)
     this.tip = said.last ? this.base : tip
     this.#deciding = decidingIn(this.state)
+    return true
   }
 
   /** By the last header of the epoch before. */
   #baseOf(epoch: number): Tip {
-    const bytes = this.store.epochHeaders(epoch)[epoch - 1]
-    if (!bytes) return this.base
-    const { header } = decode(bytes) as EpochHeader
-    return { view: 0, height: header.height, digest: headerDigest(header), timeMs: header.blockTimeMs }
+    const [bytes] = this.store.epochHeaders(epoch, epoch - 1)
+    return bytes ? tipAfter(decode(bytes) as EpochHeader) : this.base
+  }
+
+  /** The last header below all blocks in the store. */
+  #baseHeader(): EpochHeader {
+    const headers = this.store.epochHeaders(Number.MAX_SAFE_INTEGER)
+    for (let bytes = headers.pop(); bytes; bytes = headers.pop()) {
+      const header = decode(bytes) as EpochHeader
+      if (header.header.height === this.store.base) return header
+    }
+    throw new ChoraleError('bad-message', 'the header on which the chain stands is not there')
+  }
+
+  #stand({ state, tip }: Beginning): void {
+    this.state = state
+    this.base = this.tip = tip
+    this.#snapshotHeight = tip.height
+    this.#deciding = decidingIn(state)
+    this.#ahead.clear()
+  }
+
+  /**
+   * Begins at the end of an epoch, and not at the genesis. The headers, of that epoch and all before it, have been found good.
+   * False: the chain has begun otherwise meanwhile. Rejects `bad-message` on chunks that are not the state there, and `io`.
+   */
+  async begin(headers: readonly EpochHeader[], chunks: readonly Uint8Array[]): Promise<boolean> {
+    const beginning = beginningAt(this.genesis, headers.at(-1)!, chunks)
+    const { height } = beginning.tip
+    await this.store.keepSnapshot(height, chunks)
+    if (this.tip.height > 0) return false
+    this.store.begin(
+      height,
+      headers.map((header) => encode(header)),
+    )
+    this.#stand(beginning)
+    this.events.emit('epoch', this.state)
+    return true
   }
 
   /**
@@ -217,17 +265,26 @@ export class Chain {
     return state.epoch !== this.#deciding.epoch
   }
 
-  /** Keeps the state, if much has come since the last time; not while one is being kept. Rejects `io`. */
-  async keepSnapshot(): Promise<void> {
+  /**
+   * Keeps the state, if much has come since the last time and none is being kept; or if it must be kept, after what is being kept.
+   * Rejects `io`.
+   */
+  async keepSnapshot(must = false): Promise<void> {
     const { tip, state } = this
     const due = SNAPSHOT_BLOCKS + state.accounts.size * SNAPSHOT_BLOCKS_PER_ACCOUNT
-    if (this.#snapshotting || tip.height - this.#snapshotHeight < due) return
-    this.#snapshotting = true
-    try {
+    const since = tip.height - this.#snapshotHeight
+    if (since === 0 || (!must && (this.#snapshotting || since < due))) return
+    this.#snapshotHeight = tip.height
+    const before = this.#snapshotting
+    const kept = (async () => {
+      await before?.catch(() => {}) // whoever asked for it hears of it
       await this.store.keepSnapshot(tip.height, snapshotChunks(state))
-      this.#snapshotHeight = tip.height
+    })()
+    this.#snapshotting = kept
+    try {
+      await kept
     } finally {
-      this.#snapshotting = false
+      if (this.#snapshotting === kept) this.#snapshotting = undefined
     }
   }
 

@@ -51,7 +51,7 @@ export interface Ledger {
   /** What moved this account or was asked by it, newest first, in this node's own copy. `before`: older than this place. */
   history(account: PublicKey, options: { readonly limit: number; readonly before?: Place }): Promise<HistoryEntry[]>
 
-  /** Undefined: this node's copy has no such operation. */
+  /** Undefined: there is no such operation. Rejects `not-found` when it is older than what this node's copy begins with. */
   receipt(place: Place): Promise<ReceiptFile | undefined>
 }
 
@@ -67,6 +67,8 @@ export type Outcome =
   | { readonly result: Exclude<Result, 'applied'>; readonly receipt: undefined }
 
 export interface LedgerStatus {
+  /** This node's copy begins above this height, with a snapshot; 0: with the genesis. */
+  readonly base: number
   /** Of the last block in this node's copy; 0 before the first. */
   readonly height: number
   /** Of the consensus, in this epoch. */

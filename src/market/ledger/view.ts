@@ -1,4 +1,5 @@
 /** What a host's own user sees of the ledger, and does with it. */
+import { ChoraleError } from '../../core/errors.ts'
 import type { Key } from '../../core/ids.ts'
 import { historyOf, receiptFileAt } from './archive.ts'
 import type { Chain } from './chain.ts'
@@ -39,6 +40,7 @@ export class LedgerView implements Ledger {
     const { epoch, committee, minted, burnt, accounts } = state
     const index = committee.indexOf(host)
     return {
+      base: chain.store.base,
       height: tip.height,
       view: consensusView(),
       epoch,
@@ -96,6 +98,11 @@ export class LedgerView implements Ledger {
   }
 
   async receipt(place: Place): Promise<ReceiptFile | undefined> {
-    return receiptFileAt(this.#ports.chain, place)
+    const { chain } = this.#ports
+    const { base } = chain.store
+    if (place.height >= 1 && place.height <= base) {
+      throw new ChoraleError('not-found', `not kept here: this node's copy of the ledger begins with block ${base + 1}`)
+    }
+    return receiptFileAt(chain, place)
   }
 }

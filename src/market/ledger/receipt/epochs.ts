@@ -3,9 +3,11 @@
  * the bankers of the genesis on, it tells who could sign in any epoch, without the blocks between.
  */
 import { type Static, Type } from 'typebox'
+import { checker } from '../../../core/codec.ts'
 import type { Key } from '../../../core/ids.ts'
 import { MAX_COMMITTEE } from '../../../core/limits.ts'
 import { KeySchema, record } from '../../../net/message.ts'
+import { decodeCanonical } from '../canonical.ts'
 import { committeeDigest, isCommitteeSize, STEP } from '../committee.ts'
 import { type Genesis, networkOf } from '../genesis.ts'
 import type { PublicKey, Verify } from '../keys.ts'
@@ -19,6 +21,13 @@ export const EpochHeaderSchema = record({
   next: Type.Array(KeySchema, { minItems: 1, maxItems: MAX_COMMITTEE }),
 })
 export type EpochHeader = Static<typeof EpochHeaderSchema>
+const headerChecker = checker(EpochHeaderSchema)
+
+/** Undefined: these bytes are none. Never throws. */
+export function decodeEpochHeader(bytes: Uint8Array): EpochHeader | undefined {
+  const value = decodeCanonical(bytes)
+  return headerChecker.check(value) ? value : undefined
+}
 
 /** What is known of an epoch when it begins. */
 export interface Epoch {
@@ -28,16 +37,25 @@ export interface Epoch {
   readonly sinceMs: number
 }
 
-/** Epochs 0 to n, from the last headers of epochs 0 to n-1; or what is wrong with these. */
+/** What an epoch is that begins with the genesis. */
+export function firstEpoch({ bankers, createdAtMs }: Genesis): Epoch {
+  return { committee: bankers.map(({ host }) => host), afterHeight: 0, sinceMs: createdAtMs }
+}
+
+/**
+ * Epochs 0 to n, from the last headers of epochs 0 to n-1; or what is wrong with these. `known`: what a call for the first of
+ * the headers has found; then `headers` are the others.
+ */
 export function followEpochs(
   genesis: Genesis,
   headers: readonly EpochHeader[],
   verify: Verify,
+  known: readonly Epoch[] = [firstEpoch(genesis)],
 ): { readonly epochs: readonly Epoch[] } | Fault {
   const network = networkOf(genesis)
-  const first = { committee: genesis.bankers.map(({ host }) => host), afterHeight: 0, sinceMs: genesis.createdAtMs }
-  const epochs: Epoch[] = [first]
-  for (const [number, link] of headers.entries()) {
+  const epochs = [...known]
+  for (const link of headers) {
+    const number = epochs.length - 1
     const fault = linkFault(network, link, number, epochs[number]!, genesis.settings.committeeCap, verify)
     if (fault) return faulty('epoch-chain', `the last header of epoch ${number}: ${fault}`)
     const { height, blockTimeMs } = link.header

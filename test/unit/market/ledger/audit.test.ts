@@ -44,7 +44,7 @@ test('a good chain is good to its end, across epochs, and says what it holds', a
   const { state } = ledger
   const supply = state.minted - state.burnt
   expect(await check(ledger.runs)).toEqual({
-    ...{ network: ledger.network, height: 4, blockTimeMs: ledger.nowMs, epoch: 1, fault: undefined },
+    ...{ network: ledger.network, base: 0, height: 4, blockTimeMs: ledger.nowMs, epoch: 1, fault: undefined },
     ...{ operations: 4, signatures: 8, accounts: 3, minted: state.minted, burnt: 0n, held: supply },
   })
   expect(supply).toBe(3n * GRANT + ledger.genesis.settings.bond)

@@ -99,6 +99,64 @@ test.each(stores)('a snapshot $name replaces the one before, and is none before 
   store.close()
 })
 
+test.each(stores)('a chain $name may begin at the end of an epoch', async ({ open }) => {
+  const store = open()
+  await store.keepSnapshot(20, [bytesOf(1)])
+  expect([store.snapshot(), store.height], 'of no chain yet').toEqual([undefined, 0])
+  await store.keepSnapshot(30, [bytesOf(2), bytesOf(3)])
+  store.begin(30, [bytesOf(201), bytesOf(202)])
+  expect([store.base, store.height]).toEqual([30, 30])
+  expect(() => store.begin(40, [])).toThrow('cannot begin')
+  const chunksAt = (height?: number) => {
+    const found = store.snapshot(height)
+    return found && [found.height, ...found.chunks]
+  }
+  expect(chunksAt()).toEqual([30, bytesOf(2), bytesOf(3)])
+  const run = (height: number) => ({ firstHeight: height, lastHeight: height, bytes: bytesOf(height) })
+  store.append(run(31), [], bytesOf(203))
+  store.append(run(32), [], undefined)
+  store.append(run(33), [], bytesOf(204))
+  expect(store.runs(31, all)).toHaveLength(3)
+  expect(store.runs(30, all), 'what follows is not what was asked for').toEqual([])
+  expect(store.epochHeaders(9)).toEqual([201, 202, 203, 204].map(bytesOf))
+  expect(store.epochHeaders(3, 2)).toEqual([bytesOf(203)])
+
+  // Beside the latest, those of the base and of the last epoch's end stay.
+  for (const height of [31, 32, 33]) await store.keepSnapshot(height, [bytesOf(height)])
+  store.append(run(34), [], undefined)
+  await store.keepSnapshot(34, [bytesOf(34)])
+  expect(chunksAt()).toEqual([34, bytesOf(34)])
+  expect(chunksAt(33)).toEqual([33, bytesOf(33)])
+  expect(chunksAt(32)).toEqual([30, bytesOf(2), bytesOf(3)])
+  expect(chunksAt(29)).toBeUndefined()
+
+  store.cut(30)
+  expect([store.base, store.height, chunksAt()]).toEqual([30, 30, [30, bytesOf(2), bytesOf(3)]])
+  expect(store.epochHeaders(9)).toHaveLength(2)
+  store.cut(29)
+  expect([store.base, store.height, chunksAt(), store.epochHeaders(9)]).toEqual([0, 0, undefined, []])
+  store.begin(7, [bytesOf(201)])
+  expect(store.base).toBe(7)
+  store.close()
+})
+
+test('a chain on disk begins at once or not at all, and does so only once', async () => {
+  const file = temporaryFile()
+  const store = openChainDb(file)
+  await store.keepSnapshot(30, [bytesOf(2)])
+  expect(() => store.begin(30, [bytesOf(201), undefined as never])).toThrow()
+  expect([store.base, store.height, store.epochHeaders(9)]).toEqual([0, 0, []])
+  store.close()
+  const again = openChainDb(file)
+  expect([again.base, again.height, again.snapshot(), again.epochHeaders(9)]).toEqual([0, 0, undefined, []])
+  again.begin(30, [bytesOf(201)])
+  again.close()
+  const third = openChainDb(file)
+  expect([third.base, third.height, third.epochHeaders(9)]).toEqual([30, 30, [bytesOf(201)]])
+  expect([...third.snapshot()!.chunks]).toEqual([bytesOf(2)])
+  third.close()
+})
+
 test('a chain on disk is there after a restart, up to what is rotten', () => {
   const file = temporaryFile()
   filled(openChainDb(file), 10).close()
