@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import type { Env } from './core/env.ts'
 import { ChoraleError } from './core/errors.ts'
+import type { Blocks } from './dht/blocks.ts'
 import type { Overlay } from './dht/overlay.ts'
 import { nodeFs } from './dht/store/disk/fs.ts'
 import type { Records } from './dht/store/records.ts'
@@ -59,6 +60,8 @@ export interface LedgerHostOptions {
   /** Joined. */
   readonly overlay: Pick<Overlay, 'self' | 'neighbours'>
   readonly records: Pick<Records, 'publish' | 'resolve'>
+  /** Where snapshots of the ledger are kept. */
+  readonly blocks: Pick<Blocks, 'put' | 'get' | 'extend'>
   readonly network: NetworkSettings
   /** What `pinnedGenesis` said. */
   readonly pinned: Genesis | undefined
@@ -73,7 +76,7 @@ export interface LedgerHostOptions {
 
 /** Starts it. Rejects with `config` (another ledger), `unreachable` (nobody tells the genesis), `auth` (wallet) or `io`. */
 export async function openLedger(options: LedgerHostOptions, signal: AbortSignal | undefined): Promise<OpenLedger> {
-  const { env, home, transport, overlay, records } = options
+  const { env, home, transport, overlay, records, blocks } = options
   const { keys } = openWallet(home)
   const host: KeyPair = { publicKey: publicKeyOfHost(options.key), sign: signerOf(options.key) }
   const genesis = await genesisFor(options, { host, keys }, signal)
@@ -82,7 +85,7 @@ export async function openLedger(options: LedgerHostOptions, signal: AbortSignal
   const directory = new Directory({ env, overlay, records })
   const verify = rememberingVerify(verifyEd25519, REMEMBERED)
   const votes = { fs: nodeFs, dir: join(home, 'ledger', 'votes') }
-  const service = createLedger({ env, transport, directory, genesis, host, verify, store, ...votes })
+  const service = createLedger({ env, transport, directory, genesis, host, verify, store, blocks, ...votes })
   const wallet = new Wallet({ env, ledger: service.ledger, keys, host })
   const { ledger } = service
   const paying = {

@@ -242,7 +242,8 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   await overlay.join(seeds, { signal, orFound: options.bootstrap.length === 0 })
   const alone = overlay.neighbours().every(({ peer }) => peer === key.peer)
   const first = options.bootstrap.length === 0 && alone && transport.self !== undefined
-  const ledgerOptions = { env, home: home.path, key, transport, overlay, records, network: settings, pinned, first }
+  const place = { env, home: home.path, key, transport, overlay, records, blocks }
+  const ledgerOptions = { ...place, network: settings, pinned, first }
   const paying = { jobs: service.jobs, taskPrice: amount(options.taskPrice ?? DEFAULT_TASK_PRICE) }
   const books = parts.adopt(await openLedger({ ...ledgerOptions, ...paying, members: seeds }, signal), (open) =>
     open.stop(),

@@ -1,6 +1,8 @@
 /** Hosts that keep a ledger on a real overlay, in the simulator: with disks that lose power, and keys without mathematics. */
 import { ChoraleError } from '../../src/core/errors.ts'
 import { keyFromBytes } from '../../src/core/ids.ts'
+import { createBlocks } from '../../src/dht/store/blocks/service.ts'
+import { MemoryBlocks } from '../../src/dht/store/memory-blocks.ts'
 import { peerOf, publicKeyOf, Records } from '../../src/dht/store/records.ts'
 import { createRegisters } from '../../src/dht/store/registers.ts'
 import { Directory } from '../../src/market/ledger/directory.ts'
@@ -23,11 +25,14 @@ export interface LedgerClusterOptions extends AnyClusterOptions {
   readonly viewMs?: number
   /** How far the ledger's clock of a host is ahead of all others'. */
   readonly clockAheadMs?: (number: number) => number
+  /** From how many blocks on the hosts put snapshots into stores that they have then. Default: they have no stores. */
+  readonly shortChain?: number
 }
 
 interface Machine {
   readonly key: KeyPair
   disk: CrashDisk
+  readonly held: MemoryBlocks
   chain: MemoryChain
   service: LedgerService
   node: AnyNode
@@ -40,13 +45,15 @@ export class LedgerCluster {
   readonly machines: Machine[] = []
   readonly #viewMs: number | undefined
   readonly #clockAheadMs: ((number: number) => number) | undefined
+  readonly #shortChain: number | undefined
   readonly #keys = new Map<PublicKey, KeyPair>()
   readonly #byPeer = new Map<string, Machine>()
 
-  constructor({ hosts, bankers, settings, viewMs, clockAheadMs, ...options }: LedgerClusterOptions) {
+  constructor({ hosts, bankers, settings, viewMs, clockAheadMs, shortChain, ...options }: LedgerClusterOptions) {
     const keys = Array.from({ length: 1000 }, (_, number) => fakeKeyPair(`host ${number}`))
     this.#viewMs = viewMs
     this.#clockAheadMs = clockAheadMs
+    this.#shortChain = shortChain
     this.cluster = clusterIn({ ...options, peerName: (number) => peerOf(Buffer.from(keys[number]!.publicKey, 'hex')) })
     this.genesis = {
       v: 1,
@@ -66,7 +73,8 @@ export class LedgerCluster {
         return
       }
       const key = keys[node.host.number]!
-      const machine = { key, node, disk: new CrashDisk(), chain: new MemoryChain() } as Machine
+      const held = new MemoryBlocks(Number.MAX_SAFE_INTEGER)
+      const machine = { key, node, disk: new CrashDisk(), held, chain: new MemoryChain() } as Machine
       machine.service = this.#serve(machine)
       this.#byPeer.set(peer, machine)
       this.machines.push(machine)
@@ -75,7 +83,7 @@ export class LedgerCluster {
     for (const { service } of this.machines) service.start()
   }
 
-  #serve({ key, node, disk, chain }: Machine): LedgerService {
+  #serve({ key, node, disk, held, chain }: Machine): LedgerService {
     const { host, overlay } = node
     const { env } = host
     const registers = createRegisters({ env, transport: host, overlay })
@@ -87,6 +95,9 @@ export class LedgerCluster {
     }
     const records = new Records({ env, registers, signer, network: 'sim' })
     registers.start()
+    const shortChain = this.#shortChain
+    const blocks = shortChain === undefined ? undefined : createBlocks({ env, transport: host, overlay, store: held })
+    blocks?.start()
     const directory = new Directory({ env, overlay, records })
     const { clock } = env
     const aheadMs = this.#clockAheadMs
@@ -107,6 +118,7 @@ export class LedgerCluster {
       fs: disk,
       dir: 'votes',
       ...(this.#viewMs !== undefined && { viewMs: this.#viewMs }),
+      ...(blocks && shortChain !== undefined && { blocks, shortChain }),
     })
   }
 
@@ -169,6 +181,14 @@ export class LedgerCluster {
     const { random } = machine.node.host.env
     machine.disk = machine.disk.reboot(random, 'some')
     machine.chain.crash(random)
+  }
+
+  /** One more host, with nothing; resolves with its number when it has its place in the overlay. */
+  async join(): Promise<number> {
+    const number = this.machines.length
+    await this.cluster.join()
+    this.machines[number]!.service.start()
+    return number
   }
 
   isUp(number: number): boolean {

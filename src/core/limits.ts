@@ -188,6 +188,8 @@ export const MAX_COMMITTEE = 64
 export const MAX_OPERATION_BYTES = 4096
 /** Operations of one block: 1 MiB of transfers. */
 export const MAX_BLOCK_OPERATIONS = 4096
+/** Chunks of a snapshot of the ledger, all of them in memory while it is read: 1 GiB, of some 8 million accounts. */
+export const MAX_SNAPSHOT_CHUNKS = 4096
 /** Headers that lead from a block to the one whose certificate made it final: some 200 bytes each. */
 export const MAX_HEADERS_ABOVE = 512
 /** Payees of one escrow: a share for each fits into one operation. */

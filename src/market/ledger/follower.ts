@@ -31,6 +31,10 @@ export interface FollowerPorts {
   readonly host: PublicKey
   /** A checked run. False: there is nothing new in it. */
   take(run: FinalRun): boolean
+  /** A chain of so many blocks is worth a snapshot. */
+  readonly shortChain: number
+  /** From the genesis to a snapshot, if this or another host leads to one. Never rejects. */
+  begin(from: Contact): Promise<void>
   /** Does somebody wait for an operation here? */
   isHurried(): boolean
 }
@@ -38,6 +42,7 @@ export interface FollowerPorts {
 export class Follower {
   readonly #ports: FollowerPorts
   readonly #fetching = new Map<string, Promise<void>>()
+  #beginning: Promise<void> | undefined
   #running: AbortController | undefined
   /** Of the highest block that anybody has told of. */
   heardHeight = 0
@@ -77,6 +82,7 @@ export class Follower {
         this.failures = 0
         pauseMs = FIRST_PAUSE_MS
         this.heard(answer.height)
+        await this.#begin(source)
         const taken = this.#takeAll(answer.runs)
         if (!taken && answer.height > height) await this.fetch(source)
         if (chain.tip.height > height || answer.height <= height) continue
@@ -113,13 +119,16 @@ export class Follower {
     return fetching
   }
 
-  async fetchFrom(host: PublicKey): Promise<void> {
+  /** `height`: of the chain there, as it says. */
+  async fetchFrom(host: PublicKey, height: number): Promise<void> {
+    this.heard(height)
     const contact = await this.#ports.courier.directory.find(host)
     if (contact) await this.fetch(contact)
   }
 
   async #fetch(from: Contact): Promise<void> {
     const { chain, courier } = this.#ports
+    await this.#begin(from)
     try {
       for (;;) {
         const message = { network: chain.network, above: chain.tip.height }
@@ -129,6 +138,16 @@ export class Follower {
     } catch (error) {
       this.#failed(error)
     }
+  }
+
+  /** With nothing here and much to come, not before who waits here for an operation knows what became of it. */
+  #begin(from: Contact): Promise<void> {
+    const { chain, shortChain, begin, isHurried } = this.#ports
+    if (chain.tip.height > 0 || this.heardHeight < shortChain || isHurried()) return Promise.resolve()
+    this.#beginning ??= begin(from).finally(() => {
+      this.#beginning = undefined
+    })
+    return this.#beginning
   }
 
   /** A lie about it shows as a lag until the next answer. */

@@ -25,6 +25,8 @@ export const MAX_SMALL_BYTES = 48 * 1024
 export const MAX_BULK_BYTES = 1020 * 1024
 /** Runs in one answer to who catches up. */
 export const MAX_FETCHED_RUNS = 1024
+/** Headers of epochs in one answer: a quarter of a second to check where each has 21 signatures. */
+export const MAX_FETCHED_HEADERS = 128
 /** Messages of consensus in one message, and operations. */
 export const MAX_SAID = 64
 export const MAX_HANDED = 512
@@ -198,6 +200,28 @@ export const Runs = defineMessage(
   },
   { bulk: true },
 )
+
+/** The last headers of epochs from this one on, as many as fit. None: it knows of no more. */
+export const Epochs = defineMessage(
+  'ledger/epochs',
+  {
+    request: record({ network: KeySchema, from: Count }),
+    reply: record({ headers: Type.Array(BytesSchema(MAX_BULK_BYTES), { maxItems: MAX_FETCHED_HEADERS }) }),
+  },
+  { bulk: true },
+)
+
+/** The latest snapshot that this host has put into the store of blocks. */
+export const AskSnapshot = defineMessage('ledger/snapshot', {
+  request: record({ network: KeySchema }),
+  reply: record({
+    /** It is of the end of the epoch before this one. */
+    epoch: Count,
+    /** The CID of the block that names its chunks. */
+    root: Type.String({ maxLength: 128 }),
+  }),
+})
+export type SnapshotOffer = ReplyOf<typeof AskSnapshot>
 
 /** The genesis that this host keeps to. */
 export const AskGenesis = defineMessage('ledger/genesis', {

@@ -29,8 +29,8 @@ export interface RollCallPorts {
   readonly host: PublicKey
   /** What this host would answer itself. */
   own(): Asked
-  /** Fetches what that host has more of the chain. */
-  fetchFrom(host: PublicKey): Promise<void>
+  /** Fetches what that host has more of the chain, which it says is so high. */
+  fetchFrom(host: PublicKey, height: number): Promise<void>
 }
 
 /** Who of the committee answered, this host included if it has a seat there. */
@@ -103,7 +103,7 @@ export class RollCall {
       let view = 0
       let counted = 0
       for (const [banker, answer] of answers) {
-        if (answer.height > chain.tip.height) await fetchFrom(banker)
+        if (answer.height > chain.tip.height) await fetchFrom(banker, answer.height)
         // What it has and we could not get may be what the read must show.
         if (answer.epoch <= chain.epoch && answer.height <= chain.tip.height) counted++
         if (answer.epoch === epoch) view = Math.max(view, this.#certified(answer.voted)?.view ?? 0)
@@ -115,7 +115,7 @@ export class RollCall {
       for (let looks = 1; !fresh() && !signal.aborted; looks++) {
         await env.clock.sleep(AGAIN_MS / 4, { signal }).catch(() => {})
         const banker = looks % every === 0 ? others[(looks / every) % others.length] : undefined
-        if (!fresh() && banker) await fetchFrom(banker)
+        if (!fresh() && banker) await fetchFrom(banker, answers.get(banker)!.height)
       }
       if (signal.aborted) throw late(answers.size, seats, quorum)
       if (chain.epoch === epoch && counted >= quorum) return

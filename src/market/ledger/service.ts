@@ -11,7 +11,9 @@ import type { Env } from '../../core/env.ts'
 import { ChoraleError, errorMessage } from '../../core/errors.ts'
 import type { Key } from '../../core/ids.ts'
 import type { DiskFs } from '../../dht/store/disk/fs.ts'
+import type { Contact } from '../../net/contact.ts'
 import type { Delivery, Sender, Transport } from '../../net/transport.ts'
+import { bootstrap } from './bootstrap.ts'
 import { Chain } from './chain.ts'
 import type { ChainStore } from './chain-store.ts'
 import { clockLine } from './clock-check.ts'
@@ -21,31 +23,17 @@ import { Courier } from './courier.ts'
 import type { Directory } from './directory.ts'
 import { dutiesOf } from './duties.ts'
 import { Follower } from './follower.ts'
-import { encodeGenesis, type Genesis } from './genesis.ts'
+import type { Genesis } from './genesis.ts'
 import type { KeyPair, PublicKey, Verify } from './keys.ts'
 import type { Ledger } from './ledger.ts'
 import { Mempool } from './mempool.ts'
-import {
-  Ask,
-  type Asked,
-  AskGenesis,
-  decodeRun,
-  decodeSaid,
-  encodeRun,
-  Follow,
-  Hand,
-  type Handed,
-  MAX_BULK_BYTES,
-  MAX_FETCHED_RUNS,
-  MAX_SMALL_BYTES,
-  Runs,
-  type Said,
-  Say,
-  SayBulk,
-} from './messages.ts'
+import { Ask, type Asked, decodeRun, decodeSaid, Hand, type Handed, type Said, Say, SayBulk } from './messages.ts'
 import { payloadDigest } from './payload.ts'
 import { haltLine, RollCall } from './roll-call.ts'
 import { Seat } from './seat.ts'
+import { serveChain } from './serving.ts'
+import type { SnapshotBlocks } from './snapshot-blocks.ts'
+import { SnapshotKeeper } from './snapshot-keeper.ts'
 import { atBlock } from './state/apply.ts'
 import { Submissions } from './submissions.ts'
 import { LedgerView } from './view.ts'
@@ -55,6 +43,8 @@ import { Waiters } from './waiters.ts'
 export const VIEW_MS = 1500
 /** How often a host looks whether anything is due, and who answers. */
 const ROUND_MS = 5000
+/** A chain of fewer blocks is read and executed in seconds: nobody needs a snapshot of it. */
+const SHORT_CHAIN = 2000
 /** Hosts that may wait at this one for news. */
 const MAX_FOLLOWERS = 256
 
@@ -73,6 +63,10 @@ export interface LedgerPorts {
   readonly dir: string
   /** How long a view may take; default `VIEW_MS`. */
   readonly viewMs?: number
+  /** Where snapshots go to and come from. Default: nowhere, and the chain is followed from its beginning. */
+  readonly blocks?: SnapshotBlocks
+  /** From how many blocks on a chain has snapshots; default `SHORT_CHAIN`. */
+  readonly shortChain?: number
 }
 
 const COUNTERS = [
@@ -112,6 +106,7 @@ class Service implements LedgerService {
   readonly #rollCall: RollCall
   readonly #seat: Seat
   readonly #waiters: Waiters
+  readonly #snapshots: SnapshotKeeper | undefined
   readonly #counters = Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Record<LedgerCounter, number>
   #halted: string | undefined
   /** Why this host's seat does not vote. */
@@ -119,10 +114,11 @@ class Service implements LedgerService {
   /** Why its chain did not take what is final. */
   #stuck: string | undefined
   #running = false
+  readonly #stopped = new AbortController()
   #cancelRound = () => {}
 
   constructor(ports: LedgerPorts) {
-    const { env, transport, directory, genesis, store, verify, host } = ports
+    const { env, transport, directory, genesis, store, verify, host, blocks, shortChain = SHORT_CHAIN } = ports
     this.#ports = ports
     this.#env = { clock: env.clock, random: env.random.fork('ledger'), log: env.log.child('ledger') }
     this.#chain = new Chain(genesis, store, verify)
@@ -131,20 +127,29 @@ class Service implements LedgerService {
     this.#pool = new Mempool(verify)
     this.#courier = new Courier(this.#env, transport, directory, chain.network)
     const shared = { env: this.#env, chain, courier: this.#courier, verify, host: host.publicKey }
-    const fetchFrom = (from: PublicKey) => this.#follower.fetchFrom(from)
+    const fetchFrom = (from: PublicKey, height: number) => this.#follower.fetchFrom(from, height)
     const view = () => this.#seat.member?.view ?? chain.tip.view + 1
+    const isHurried = () => this.#submissions.size > 0
+    const { signal } = this.#stopped
+    const begin = async (from: Contact) => {
+      const neighbours = () => directory.neighbours()
+      if (blocks) await bootstrap({ ...shared, blocks, shortChain, isHurried, neighbours }, from, signal)
+    }
+    this.#snapshots = blocks && new SnapshotKeeper({ ...shared, blocks, shortChain })
     this.#rollCall = new RollCall({ ...shared, own: () => this.#asked(), fetchFrom })
     this.#follower = new Follower({
       ...shared,
       take: (run) => this.#takeRun(run),
-      isHurried: () => this.#submissions.size > 0,
+      isHurried,
+      shortChain,
+      begin,
     })
     this.#submissions = new Submissions({
       ...shared,
       view,
       offer: (operations) => this.#offer(operations),
       freshen: (signal) => this.#rollCall.freshen(signal),
-      behind: (from) => void fetchFrom(from),
+      behind: (from) => void fetchFrom(from, this.#follower.heardHeight),
     })
     this.#seat = new Seat({
       ...shared,
@@ -190,6 +195,8 @@ class Service implements LedgerService {
     this.#follower.stop()
     this.#submissions.stop()
     this.#waiters.stop()
+    this.#snapshots?.stop()
+    this.#stopped.abort()
     await this.#seat.leave()
   }
 
@@ -209,13 +216,14 @@ class Service implements LedgerService {
       void this.#seat.leave()
       this.#follower.start()
     }
+    this.#snapshots?.begin()
     this.#attend()
   }
 
   #onBlock(): void {
     this.#halted = undefined
     if (this.#pool.size > 0) this.#pool.settle(this.#stateNow())
-    this.#chain.keepSnapshot().catch((error) => {
+    this.#chain.keepSnapshot(this.#snapshots?.isDue).catch((error) => {
       this.#env.log.warn('the state could not be kept', { reason: errorMessage(error) })
     })
   }
@@ -257,7 +265,7 @@ class Service implements LedgerService {
       const { tip } = this.#chain
       this.#follower.heard(height)
       // Members learn of blocks by themselves, but not of those that were made while they were cut off.
-      if (why === 'round' && height > tip.height) await this.#follower.fetchFrom(banker)
+      if (why === 'round' && height > tip.height) await this.#follower.fetchFrom(banker, height)
     }
   }
 
@@ -328,7 +336,6 @@ class Service implements LedgerService {
 
   #answer(): void {
     const { transport } = this.#ports
-    const chain = this.#chain
     const onSaid = async (said: Said, { from }: Delivery) => {
       this.#onSaid(said, from)
       await this.#courier.company()
@@ -348,22 +355,14 @@ class Service implements LedgerService {
       while (this.#seat.member?.syncing) await this.#seat.member.syncing // its own votes are among those that it shows
       return this.#asked()
     })
-    transport.handle(Follow, async ({ network, above, waitMs }, { from }) => {
-      this.#require(network, from)
-      if (chain.tip.height <= above) await this.#waiters.wait(above, waitMs)
-      const limit = { maxRuns: MAX_ANSWER_RUNS, maxBytes: MAX_SMALL_BYTES }
-      const runs = chain.store.runs(above + 1, limit).map(({ bytes }) => bytes)
-      const fit = runs.every((bytes) => bytes.length <= MAX_SMALL_BYTES)
-      return { height: chain.tip.height, runs: fit ? runs : [] }
+    serveChain({
+      transport,
+      chain: this.#chain,
+      waiters: this.#waiters,
+      runsFrom: (height) => this.#runsFrom(height),
+      snapshot: () => this.#snapshots?.latest,
+      require: (network, from) => this.#require(network, from),
     })
-    transport.handle(Runs, ({ network, above }, { from }) => {
-      this.#require(network, from)
-      const limit = { maxRuns: MAX_FETCHED_RUNS, maxBytes: MAX_BULK_BYTES }
-      const runs = chain.store.runs(above + 1, limit).map(({ bytes }) => bytes)
-      const tooLong = (runs[0]?.length ?? 0) > MAX_BULK_BYTES
-      return { runs: tooLong ? this.#runsFrom(above + 1).map(encodeRun) : runs }
-    })
-    transport.handle(AskGenesis, () => ({ genesis: encodeGenesis(chain.genesis) }))
   }
 
   /** The host that asks, if it is of this ledger. */
