@@ -1,9 +1,9 @@
 /**
  * `npm run bench -- ledger-kill --members 7 --kill 2 --rounds 20 --json`: SIGKILL for members of a ledger's committee, again and
  * again, while clients pay. Members are real nodes with homes of their own. A round: some members, chosen at random, are killed; the
- * clients go on with the others; the killed are started again from their homes, and catch up. Then all members and the clients' node
- * are killed at once and started again, with no address but those in their homes. At the end of each round the clients rest and
- * the books are checked (`ledger-kill/books.ts`). Lost is what a client was told is final and any member does not have.
+ * clients go on with the others; the killed are started again from their homes, and catch up. Then all members are killed at once
+ * and started again, with no address but those in their homes; the clients' node, which runs in this process, is stopped till they
+ * are up. At the end of each round the clients rest and the books are checked (`ledger-kill/books.ts`). Lost is what a client was told is final and any member does not have.
  */
 import { seededRandom, shuffled } from '../src/core/random.ts'
 import { auditFaults, Books } from './ledger-kill/books.ts'
