@@ -202,3 +202,5 @@ export const MAX_BANKERS = 4096
 export const MAX_WAITING_OPERATIONS = 16_384
 export const MAX_WAITING_BYTES = 16 * 1024 * 1024
 export const MAX_WAITING_PER_ACCOUNT = 256
+/** Those of them with a gap before them, of all accounts: it may never be filled. */
+export const MAX_WAITING_EARLY = 1024

@@ -1,10 +1,19 @@
 /**
  * Operations that wait to be decided on, at a banker. In the order in which they came, but the operations of one account in
- * the order of their numbers; what has a gap before it waits until that is filled. Bounded in all and for each account, so
- * that nobody fills it for others.
+ * the order of their numbers. Bounded in all and for each account.
+ *
+ * What is ready, because nothing is missing before it, comes into a block sooner or later and so makes room. What is early may
+ * wait for an operation that its account never sends. So only a few of these are kept, and the oldest of them goes when
+ * another comes: whoever still wants it brings it again. What hosts ask for always has room: there is one of a kind for
+ * each banker, and it is what ends epochs.
  */
 import { hashKey, type Key } from '../../core/ids.ts'
-import { MAX_WAITING_BYTES, MAX_WAITING_OPERATIONS, MAX_WAITING_PER_ACCOUNT } from '../../core/limits.ts'
+import {
+  MAX_WAITING_BYTES,
+  MAX_WAITING_EARLY,
+  MAX_WAITING_OPERATIONS,
+  MAX_WAITING_PER_ACCOUNT,
+} from '../../core/limits.ts'
 import type { Verify } from './keys.ts'
 import type { Handed } from './messages.ts'
 import { applyOperation } from './state/apply.ts'
@@ -12,6 +21,7 @@ import { decodeOperation, type Operation, ownHostOf, signaturesFault } from './s
 import type { State } from './state/state.ts'
 
 interface Waiting {
+  readonly hash: Key
   readonly bytes: Uint8Array
   readonly lane: string
   readonly number: number
@@ -19,8 +29,10 @@ interface Waiting {
 
 export class Mempool {
   readonly #verify: Verify
-  /** In the order of arrival, by hash of the bytes. */
-  readonly #all = new Map<Key, Waiting>()
+  /** By hash of the bytes, in the order in which they came to be ready. */
+  readonly #ready = new Map<Key, Waiting>()
+  /** By hash of the bytes, the oldest first. */
+  readonly #early = new Map<Key, Waiting>()
   readonly #lanes = new Map<string, Map<number, Waiting>>()
   #bytes = 0
 
@@ -29,13 +41,13 @@ export class Mempool {
   }
 
   get size(): number {
-    return this.#all.size
+    return this.#ready.size + this.#early.size
   }
 
   /** `state`: the final one, at a block of now. A refusal that is told is one that leaves the ledger as it is. */
   offer(bytes: Uint8Array, state: State): Handed {
     const hash = hashKey(bytes)
-    if (this.#all.has(hash)) return 'waits'
+    if (this.#ready.has(hash) || this.#early.has(hash)) return 'waits'
     const operation = decodeOperation(bytes)
     if (typeof operation === 'string') return operation
     if (operation.network !== state.network) return 'wrong-network'
@@ -57,34 +69,46 @@ export class Mempool {
       const { state: after, result } = applyOperation(state, bytes, this.#verify)
       if (after === state) return result
     }
-    if (this.#all.size >= MAX_WAITING_OPERATIONS || this.#bytes + bytes.length > MAX_WAITING_BYTES) return 'busy'
-    const waiting = { bytes, lane, number }
-    this.#all.set(hash, waiting)
+    const isFull = this.size >= MAX_WAITING_OPERATIONS || this.#bytes + bytes.length > MAX_WAITING_BYTES
+    if (isFull && !ofHost) return 'busy'
+    const before = queue?.get(number - 1)
+    const waiting = { hash, bytes, lane, number }
     if (queue) queue.set(number, waiting)
     else this.#lanes.set(lane, new Map([[number, waiting]]))
     this.#bytes += bytes.length
+    this.#early.set(hash, waiting)
+    if (number === expected || (before && this.#ready.has(before.hash))) this.#makeReady(waiting)
+    else if (this.#early.size > MAX_WAITING_EARLY) this.#drop(this.#early.values().next().value!)
     return 'waits'
   }
 
-  /** Those that fit onto this state, one after the other. */
+  /** With those that follow on it. */
+  #makeReady({ lane, number }: Waiting): void {
+    for (const waiting of this.#following(lane, number)) {
+      this.#early.delete(waiting.hash)
+      this.#ready.set(waiting.hash, waiting)
+    }
+  }
+
+  *#following(lane: string, number: number): Generator<Waiting> {
+    const queue = this.#lanes.get(lane)
+    for (let at = queue?.get(number); at; at = queue?.get(at.number + 1)) yield at
+  }
+
+  /** Those that fit onto this state, one after the other. It may be ahead of the final one. */
   *candidates(state: State): Generator<Uint8Array> {
     const next = new Map<string, number>()
-    const passedOver = new Set<Waiting>()
-    for (const waiting of this.#all.values()) {
-      const { lane } = waiting
-      let number = next.get(lane) ?? nextIn(state, lane)
-      if (waiting.number > number) passedOver.add(waiting)
-      if (waiting.number !== number) {
-        next.set(lane, number)
-        continue
+    const nextOf = (lane: string) => next.get(lane) ?? nextIn(state, lane)
+    for (const { bytes, lane, number } of this.#ready.values()) {
+      if (number !== nextOf(lane)) continue
+      yield bytes
+      next.set(lane, number + 1)
+    }
+    for (const { lane } of this.#early.values()) {
+      for (const { bytes, number } of this.#following(lane, nextOf(lane))) {
+        yield bytes
+        next.set(lane, number + 1)
       }
-      let at: Waiting | undefined = waiting
-      while (at) {
-        yield at.bytes
-        const after: Waiting | undefined = this.#lanes.get(lane)?.get(++number)
-        at = after && passedOver.has(after) ? after : undefined
-      }
-      next.set(lane, number)
     }
   }
 
@@ -96,16 +120,22 @@ export class Mempool {
 
   /** After a block: `state` is the final one, at a block of now. Drops what has become of no use. */
   settle(state: State): void {
-    for (const [hash, { bytes, lane, number }] of this.#all) {
-      const ofHost = isHostLane(lane)
-      const isOver = number < nextIn(state, lane)
-      if (isOver || (ofHost && applyOperation(state, bytes, this.#verify).state === state)) this.#drop(hash)
+    for (const part of [this.#ready, this.#early]) {
+      for (const waiting of part.values()) {
+        const { bytes, lane, number } = waiting
+        const isOver = number < nextIn(state, lane)
+        if (isOver || (isHostLane(lane) && applyOperation(state, bytes, this.#verify).state === state))
+          this.#drop(waiting)
+      }
+    }
+    for (const waiting of this.#early.values()) {
+      if (waiting.number === nextIn(state, waiting.lane)) this.#makeReady(waiting)
     }
   }
 
-  #drop(hash: Key): void {
-    const { bytes, lane, number } = this.#all.get(hash)!
-    this.#all.delete(hash)
+  #drop({ hash, bytes, lane, number }: Waiting): void {
+    this.#ready.delete(hash)
+    this.#early.delete(hash)
     this.#bytes -= bytes.length
     const queue = this.#lanes.get(lane)!
     queue.delete(number)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { MAX_WAITING_PER_ACCOUNT } from '../../../../src/core/limits.ts'
+import { MAX_WAITING_EARLY, MAX_WAITING_OPERATIONS, MAX_WAITING_PER_ACCOUNT } from '../../../../src/core/limits.ts'
 import { Mempool } from '../../../../src/market/ledger/mempool.ts'
 import { atBlock } from '../../../../src/market/ledger/state/apply.ts'
 import { type Action, decodeOperation, type Unsigned } from '../../../../src/market/ledger/state/operation.ts'
@@ -103,4 +103,55 @@ test('one account cannot fill it', () => {
   for (let nonce = 1; nonce <= MAX_WAITING_PER_ACCOUNT; nonce++) expect(desk.pay('anna', nonce)).toBe('waits')
   expect(desk.pay('anna', 1 + MAX_WAITING_PER_ACCOUNT)).toBe('nonce-gap')
   expect(desk.pay('ben', 1)).toBe('waits')
+})
+
+/** Operations of others, `from` a number on, until there are so many or one does not wait. */
+function fill(desk: Desk, count: number, from: number): readonly [names: string[], answer: unknown] {
+  const names: string[] = []
+  for (let offered = 0; offered < count; ) {
+    names.push(`other ${names.length}`)
+    desk.books.open(names.at(-1)!)
+    for (let nonce = from; nonce <= MAX_WAITING_PER_ACCOUNT && offered < count; nonce++, offered++) {
+      const answer = desk.pay(names.at(-1)!, nonce)
+      if (answer !== 'waits') return [names, answer]
+    }
+  }
+  return [names, 'waits']
+}
+
+test('what waits for operations that never come keeps nobody out, and goes the oldest first', () => {
+  const desk = new Desk()
+  const [names, answer] = fill(desk, MAX_WAITING_EARLY + 100, 2)
+  expect(answer).toBe('waits')
+  expect(desk.pool.size).toBe(MAX_WAITING_EARLY)
+  expect(desk.pool.isWanting(desk.at())).toBe(false)
+  expect(desk.offer('carl', { kind: 'open' }, { nonce: 0 })).toBe('waits')
+  expect(desk.pay('anna', 1)).toBe('waits')
+  expect(desk.candidates()).toEqual(['carl 0', 'anna 1'])
+  desk.pool.settle(desk.at())
+  expect(desk.pool.size).toBe(MAX_WAITING_EARLY + 2)
+
+  // Those of the second one are there, those of the first are not.
+  expect([desk.pay(names[0]!, 1), desk.pay(names[1]!, 1)]).toEqual(['waits', 'waits'])
+  expect(desk.candidates()).toHaveLength(2 + 1 + MAX_WAITING_PER_ACCOUNT)
+})
+
+test('when it is full of what is ready, an epoch still ends', () => {
+  const desk = new Desk()
+  expect(fill(desk, MAX_WAITING_OPERATIONS + 1, 1)[1]).toBe('busy')
+  expect(desk.pool.size).toBe(MAX_WAITING_OPERATIONS)
+  expect(desk.pay('anna', 1)).toBe('busy')
+  const host = desk.books.id('banker 1')
+  expect(desk.offer('owner 1', { kind: 'end-epoch', host }, {}, HOUR_MS)).toBe('waits')
+})
+
+test('what came early is ready when a block has filled the gap, and fits onto one that is not final yet', () => {
+  const desk = new Desk()
+  desk.pay('anna', 3)
+  desk.pay('anna', 2)
+  desk.books.must('anna', { kind: 'link', host: desk.books.id('banker 9') }) // number 1, from elsewhere
+  expect(desk.candidates(), 'before the pool hears of it').toEqual(['anna 2', 'anna 3'])
+  desk.pool.settle(desk.at())
+  desk.pay('ben', 1)
+  expect(desk.candidates()).toEqual(['anna 2', 'anna 3', 'ben 1'])
 })
