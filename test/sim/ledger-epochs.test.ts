@@ -2,6 +2,8 @@
 import { expect, test } from 'vitest'
 import { fakeVerify } from '../../sim/fake-keys.ts'
 import { LedgerCluster, type LedgerClusterOptions } from '../../sim/ledger/ledger-cluster.ts'
+import { encode } from '../../src/core/cbor.ts'
+import { decodeSaid, MAX_SAID, type Said, Say, SayBulk } from '../../src/market/ledger/messages.ts'
 import { receiptFault } from '../../src/market/ledger/receipt/receipt.ts'
 import type { Action } from '../../src/market/ledger/state/operation.ts'
 import { seeds } from '../nightly.ts'
@@ -119,4 +121,50 @@ test.each(seeds(2))('epochs change under power cuts and nothing final is lost: s
   for (const name of final) {
     expect(await cluster.schedule.until(cluster.account(random.int(8), name)), name).toMatchObject({ nonce: 1 })
   }
+})
+
+test('who asks for blocks in words of an epoch that is over is told of the new one in a few bytes, if it is a banker', async () => {
+  const cluster = clusterOf({ bankers: 4, hosts: 5 })
+  while (cluster.ledger(0).status().epoch === 0) await cluster.run(1000)
+  await cluster.run(10_000)
+  const victim = cluster.machines[0]!
+  const { network } = cluster.ledger(0)
+  const fetch = encode({ type: 'fetch', height: 1, since: 1, block: null })
+  const asks = async (number: number) => {
+    const heard: [kind: string, epoch: number, types: (string | undefined)[]][] = []
+    const { host } = cluster.machines[number]!.node
+    for (const { name } of [Say, SayBulk]) {
+      const honest = host.handlers.get(name)!
+      host.handlers.set(name, (message, delivery) => {
+        const { epoch, messages } = message as Said
+        if (delivery.from.peer === victim.node.host.peer) {
+          heard.push([name, epoch, messages.map((bytes) => decodeSaid(bytes)?.type)])
+        }
+        return honest(message, delivery)
+      })
+    }
+    const said = { network, epoch: 0, messages: Array<Uint8Array>(MAX_SAID).fill(fetch) }
+    await cluster.schedule.until(host.request(victim.node.overlay.self!, Say, said))
+    await cluster.run(1000)
+    return heard
+  }
+  expect(await asks(4), 'a stranger').toEqual([])
+  expect(victim.service.counters().strangers).toBe(1)
+  expect(await asks(1), 'a banker').toEqual([[Say.name, 1, ['answer']]])
+})
+
+test('a banker that was cut off when its epoch ended, and asks, is in the new one before it looks around', async () => {
+  const cluster = clusterOf({ bankers: 4, hosts: 4 })
+  const [victim, late] = [cluster.machines[0]!.node, cluster.machines[3]!.node]
+  await cluster.run(30_000)
+  cluster.cluster.network.partition((host) => (host === late.host ? 1 : 0))
+  while (cluster.ledger(0).status().epoch === 0) await cluster.run(1000)
+  expect(cluster.ledger(3).status().epoch).toBe(0)
+  await cluster.run(2000) // so that its next look around is some seconds off
+  cluster.cluster.network.partition(undefined)
+  const fetch = encode({ type: 'fetch', height: 1, since: 1, block: null })
+  const said = { network: cluster.ledger(0).network, epoch: 0, messages: [fetch] }
+  await cluster.schedule.until(late.host.request(victim.overlay.self!, Say, said))
+  await cluster.run(500)
+  expect(cluster.ledger(3).status().epoch).toBe(1)
 })

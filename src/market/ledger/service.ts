@@ -18,7 +18,7 @@ import { Chain } from './chain.ts'
 import type { ChainStore } from './chain-store.ts'
 import { clockLine } from './clock-check.ts'
 import { MAX_ANSWER_BYTES, MAX_ANSWER_RUNS, runsFrom } from './consensus/catch-up.ts'
-import type { Evidence, FinalRun, Message } from './consensus/messages.ts'
+import type { Evidence, FinalRun } from './consensus/messages.ts'
 import { Courier } from './courier.ts'
 import type { Directory } from './directory.ts'
 import { dutiesOf } from './duties.ts'
@@ -380,18 +380,19 @@ class Service implements LedgerService {
     const { member } = this.#seat
     const index = epoch === own ? committee.indexOf(host) : -1
     if (epoch === own && index < 0) this.#counters.strangers++
+    let asks = false
     for (const bytes of messages) {
       const message = decodeSaid(bytes)
       if (!message) this.#counters.badMessages++
-      else if (epoch < own) this.#help(host, epoch, message)
+      else if (epoch < own) asks ||= message.type === 'fetch'
       else if (member && index >= 0 && !member.hear(index, message)) this.#counters.badSignatures++
     }
+    if (asks) this.#help(host)
   }
 
-  /** A banker of an epoch that is over does not know that yet. */
-  #help(host: PublicKey, epoch: number, message: Message): void {
-    if (message.type !== 'fetch') return
-    const runs = this.#runsFrom(message.height)
-    if (runs.length > 0) this.#courier.say([host], epoch, [{ type: 'answer', runs, certificates: [], blocks: [] }])
+  /** A banker does not know yet that its epoch is over. It fetches what it lacks when it hears of the new one. */
+  #help(host: PublicKey): void {
+    if (!this.#chain.state.bankers.get(host)) this.#counters.strangers++
+    else this.#courier.say([host], this.#chain.epoch, [{ type: 'answer', runs: [], certificates: [], blocks: [] }])
   }
 }
