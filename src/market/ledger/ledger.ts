@@ -44,7 +44,7 @@ export interface Ledger {
    * Brings an operation in, and resolves when it is final and this node's own copy has its block. Bytes that are in the
    * ledger already give the receipt that they have, if this node still keeps it: to submit the same bytes again is harmless.
    * Rejects `timeout` (the operation may still come in: only the same bytes are safe to submit again), `busy` (the queue of
-   * operations is full) and `unreachable` (no banker can be reached).
+   * operations is full) and `unreachable` (no banker can be reached: it was not sent).
    */
   submit(operation: Uint8Array, options: { readonly signal: AbortSignal }): Promise<Outcome>
 

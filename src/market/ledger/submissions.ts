@@ -44,8 +44,10 @@ interface Pending {
   readonly operation: Operation
   readonly waiters: Set<(outcome: Outcome) => void>
   sentAtMs: number
-  /** The best that a banker has said. */
-  answer: 'waits' | 'busy' | 'none'
+  /** Times that it went to a banker who has not said that there is no room for it: one of them may have it. */
+  handed: number
+  /** A banker had no room for it. */
+  isBusy: boolean
 }
 
 export class Submissions {
@@ -91,7 +93,8 @@ export class Submissions {
   /** To all bankers once; nobody waits for it. */
   bring(operations: readonly Uint8Array[]): void {
     const { chain } = this.#ports
-    for (const host of chain.committee) for (const group of groups(operations)) void this.#hand(host, group)
+    const duties = operations.map((bytes) => ({ bytes }))
+    for (const group of groups(duties)) for (const host of chain.committee) this.#tell(host, group).catch(() => {})
   }
 
   /** What is known of it already. `not-yet`: it cannot come in yet. Undefined: it may. */
@@ -123,7 +126,7 @@ export class Submissions {
     const hash = hashKey(bytes)
     let pending = this.#pending.get(hash)
     if (!pending) {
-      pending = { bytes, operation, waiters: new Set(), sentAtMs: Number.NEGATIVE_INFINITY, answer: 'none' }
+      pending = { bytes, operation, waiters: new Set(), sentAtMs: Number.NEGATIVE_INFINITY, handed: 0, isBusy: false }
       this.#pending.set(hash, pending)
       this.#gather()
     }
@@ -135,9 +138,8 @@ export class Submissions {
       }
       const giveUp = () => {
         waiters.delete(settle)
-        const late = this.#pending.get(hash)
         if (waiters.size === 0) this.#pending.delete(hash)
-        reject(lateError(late?.answer ?? 'none'))
+        reject(lateError(pending))
       }
       waiters.add(settle)
       if (signal.aborted) giveUp()
@@ -170,9 +172,7 @@ export class Submissions {
     ]
     for (const pending of due) pending.sentAtMs = nowMs
     for (const { hosts, operations } of parts) {
-      for (const group of groups(operations.map(({ bytes }) => bytes))) {
-        for (const host of hosts) void this.#hand(host, group)
-      }
+      for (const group of groups(operations)) for (const host of hosts) void this.#hand(host, group)
     }
     if (this.#pending.size === 0) return
     this.#cancelAgain ??= env.clock.timer(AGAIN_MS, () => {
@@ -193,25 +193,35 @@ export class Submissions {
     return new Set(committee.includes(host) ? [host, ...next] : next)
   }
 
-  async #hand(host: PublicKey, operations: readonly Uint8Array[]): Promise<void> {
-    const { chain, courier, offer, behind } = this.#ports
+  async #hand(host: PublicKey, group: readonly Pending[]): Promise<void> {
+    const { directory } = this.#ports.courier
+    const isKnown = host === this.#ports.host || directory.known(host) || (await directory.find(host))
+    const wanted = isKnown ? group.filter(({ waiters }) => waiters.size > 0) : []
+    if (wanted.length === 0) return
+    for (const pending of wanted) pending.handed++
     let answers: readonly Handed[]
     try {
-      if (host === this.#ports.host) answers = offer(operations)
-      else {
-        const message = { network: chain.network, operations: [...operations] }
-        answers = (await courier.ask(host, Hand, message, { timeoutMs: HAND_TIMEOUT_MS })).answers
-      }
+      answers = await this.#tell(host, wanted)
     } catch {
-      return // it is brought again
+      return // it may have come all the same, and is brought again
     }
-    for (const [index, answer] of answers.entries()) {
-      const pending = operations[index] && this.#pending.get(hashKey(operations[index]))
-      if (!pending) continue
-      if (answer === 'waits') pending.answer = 'waits'
-      else if (answer === 'busy') pending.answer = pending.answer === 'waits' ? 'waits' : 'busy'
-      else behind(host) // it was good as far as this host knew
+    for (const [index, pending] of wanted.entries()) {
+      const answer = answers[index]
+      if (answer === 'busy') {
+        pending.handed--
+        pending.isBusy = true
+      } else if (answer !== 'waits' && this.#pending.get(hashKey(pending.bytes)) === pending) {
+        this.#ports.behind(host) // it was good as far as this host knew
+      }
     }
+  }
+
+  async #tell(host: PublicKey, group: ReadonlyArray<{ readonly bytes: Uint8Array }>): Promise<readonly Handed[]> {
+    const { chain, courier, offer } = this.#ports
+    const operations = group.map(({ bytes }) => bytes)
+    if (host === this.#ports.host) return offer(operations)
+    const message = { network: chain.network, operations }
+    return (await courier.ask(host, Hand, message, { timeoutMs: HAND_TIMEOUT_MS })).answers
   }
 
   #onBlock({ height, payload, sealed }: FinalBlock): void {
@@ -248,25 +258,28 @@ function hasAccount(chain: Chain, { account }: Operation): boolean {
   return chain.state.accounts.get(account) !== undefined
 }
 
-function lateError(answer: Pending['answer']): ChoraleError {
-  if (answer === 'busy') return new ChoraleError('busy', 'the queues of the bankers are full: try again later')
-  if (answer === 'none') return new ChoraleError('unreachable', 'no banker can be reached: the operation is not in')
-  const what = 'it is not final yet: it may still come in, so only the same bytes are safe to submit again'
-  return new ChoraleError('timeout', what)
+function lateError({ handed, isBusy }: Pending): ChoraleError {
+  if (handed > 0) {
+    const what = 'it is not final yet: it may still come in, so only the same bytes are safe to submit again'
+    return new ChoraleError('timeout', what)
+  }
+  if (isBusy) return new ChoraleError('busy', 'the queues of the bankers are full: submit the same bytes again later')
+  return new ChoraleError('unreachable', 'no banker can be reached: the operation was not sent')
 }
 
 /** As many as one message holds. */
-function groups(operations: readonly Uint8Array[]): Uint8Array[][] {
-  const made: Uint8Array[][] = []
+function groups<T extends { readonly bytes: Uint8Array }>(operations: readonly T[]): T[][] {
+  const made: T[][] = []
   let room = 0
-  for (const bytes of operations) {
+  for (const operation of operations) {
+    const { length } = operation.bytes
     const last = made.at(-1)
-    if (last && bytes.length <= room && last.length < MAX_HANDED) last.push(bytes)
+    if (last && length <= room && last.length < MAX_HANDED) last.push(operation)
     else {
-      made.push([bytes])
+      made.push([operation])
       room = MAX_SMALL_BYTES
     }
-    room -= bytes.length + 4
+    room -= length + 4
   }
   return made
 }
