@@ -196,6 +196,8 @@ export const MAX_HEADERS_ABOVE = 512
 export const MAX_ESCROW_PAYEES = 16
 /** How far ahead an escrow's deadline may be: a year, and a month. */
 export const MAX_ESCROW_LIFE_MS = 400 * 24 * 3_600_000
+/** Escrows that one account has open as their payer: who pays for a job stays below it with a job a second. */
+export const MAX_OPEN_ESCROWS = 4096
 /** Hosts with a bond, all of which are looked at when an epoch ends. */
 export const MAX_BANKERS = 4096
 /** Operations that wait at a banker, their bytes, and those of one account: half a minute of the ledger's pace. */

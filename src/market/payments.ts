@@ -21,7 +21,7 @@ import type { PublicKey } from './ledger/keys.ts'
 import type { Ledger, Outcome } from './ledger/ledger.ts'
 import { type Amount, amount, MAX_AMOUNT } from './ledger/state/amount.ts'
 import { type Action, decodeOperation, escrowId } from './ledger/state/operation.ts'
-import { sentenceOf } from './ledger/state/refusal.ts'
+import { type Result, sentenceOf } from './ledger/state/refusal.ts'
 import type { Wallet } from './ledger/wallet.ts'
 
 /** Until it is over an escrow cannot be closed, and nothing that was put into it be had back. */
@@ -29,6 +29,14 @@ const ESCROW_LIFE_MS = 3_600_000
 /** Hosts that worked and have no account yet may be opening it. */
 const LINK_PATIENCE_MS = 15_000
 const LINK_RETRY_MS = 500
+/** The step has been taken, its time has not come, or others must be closed first. */
+const AGAIN: ReadonlySet<Result> = new Set([
+  'over-funded',
+  'wrong-step',
+  'no-escrow',
+  'before-deadline',
+  'too-many-escrows',
+])
 /** Block time, which a deadline is held against, may be behind the clock. */
 const CLOSE_AFTER_MS = 10_000
 /** For one step. */
@@ -250,13 +258,12 @@ export class Payments {
     }
   }
 
-  /** Rejects `credits` when the ledger refuses it, and `busy` when the step has been taken or its time has not come. */
+  /** Rejects `credits` when the ledger refuses it, and `busy` when it is to be tried again. */
   async #act(action: Action): Promise<Outcome> {
     using deadline = this.#ports.env.clock.deadline(PATIENCE_MS, this.#stopped.signal)
     const outcome = await this.#ports.wallet.act(action, deadline)
     if (outcome.result === 'applied') return outcome
-    const again = ['over-funded', 'wrong-step', 'no-escrow', 'before-deadline'].includes(outcome.result)
-    throw new ChoraleError(again ? 'busy' : 'credits', sentenceOf(outcome.result))
+    throw new ChoraleError(AGAIN.has(outcome.result) ? 'busy' : 'credits', sentenceOf(outcome.result))
   }
 }
 

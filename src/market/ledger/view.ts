@@ -8,7 +8,7 @@ import type { PublicKey } from './keys.ts'
 import type { AccountView, HistoryEntry, Ledger, LedgerStatus, Outcome, Place } from './ledger.ts'
 import type { ReceiptFile } from './receipt/receipt.ts'
 import type { RollCall } from './roll-call.ts'
-import type { Banker, Escrow } from './state/state.ts'
+import { type Banker, type Escrow, hostsOf } from './state/state.ts'
 import type { Submissions } from './submissions.ts'
 
 export interface LedgerViewPorts {
@@ -64,10 +64,7 @@ export class LedgerView implements Ledger {
     await this.#ports.rollCall.freshen(signal)
     const { state } = this.#ports.chain
     const known = state.accounts.get(account)
-    if (!known) return undefined
-    const hosts: PublicKey[] = []
-    for (const [host, owner] of state.hosts.entries()) if (owner === account) hosts.push(host)
-    return { ...known, hosts, height: state.height }
+    return known && { ...known, hosts: hostsOf(state, account), height: state.height }
   }
 
   accountOf(host: PublicKey): PublicKey | undefined {

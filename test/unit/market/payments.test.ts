@@ -3,11 +3,15 @@ import { expect, test } from 'vitest'
 import { fakeKeyPair } from '../../../sim/fake-keys.ts'
 import { silentLogger } from '../../../src/core/env.ts'
 import { ChoraleError } from '../../../src/core/errors.ts'
+import { hashKey } from '../../../src/core/ids.ts'
+import { MAX_OPEN_ESCROWS } from '../../../src/core/limits.ts'
 import { systemEnv } from '../../../src/core/system.ts'
 import { markOf } from '../../../src/mapreduce/tally.ts'
 import type { JobView } from '../../../src/mapreduce/types.ts'
 import type { PublicKey } from '../../../src/market/ledger/keys.ts'
-import { amount } from '../../../src/market/ledger/state/amount.ts'
+import { amount, ZERO } from '../../../src/market/ledger/state/amount.ts'
+import { EMPTY_PURSE } from '../../../src/market/ledger/state/purse.ts'
+import { withEscrow } from '../../../src/market/ledger/state/state.ts'
 import { Wallet } from '../../../src/market/ledger/wallet.ts'
 import { type Owed, Payments, wagesOf } from '../../../src/market/payments.ts'
 import { SoleLedger } from '../../fakes/ledger.ts'
@@ -163,6 +167,24 @@ test('an answer that fails to come changes nothing of what is paid', async () =>
   await until(() => payments.of('job')?.state === 'paid')
   expect(accounts.map(total)).toEqual([GRANT + 600n, GRANT + 400n])
   expect(total(payer.account)).toBe(GRANT - 1000n)
+})
+
+test('a payer with as many escrows open as it may have pays when one of them is closed', async () => {
+  const { ledger, open, ended, total, accounts, payer } = await setUp(1)
+  ended('job', [[mark('host 1'), 10]] as never)
+  const terms = { payer: payer.account, payees: accounts, arbiter: null, amount: amount(1n), deadlineMs: 0 }
+  for (let i = 0; i < MAX_OPEN_ESCROWS; i++) {
+    ledger.state = withEscrow(ledger.state, hashKey(`${i}`), { ...terms, ...EMPTY_PURSE, funded: ZERO, step: 0 })
+  }
+  const close = async () => {
+    ledger.state = withEscrow(ledger.state, hashKey('0'), undefined)
+  }
+  ledger.before.push(async () => {}, close)
+  const payments = open()
+  payments.owe('job')
+  await until(() => payments.of('job')?.state !== 'owed')
+  expect(payments.of('job')?.state).toBe('paid')
+  expect(total(accounts[0]!)).toBe(GRANT + 100n)
 })
 
 test('a worker who opens its account a little late is paid, and one that never does is not waited for', async () => {

@@ -14,7 +14,7 @@
  */
 import { type Amount, least, MAX_AMOUNT, minus, plus } from './amount.ts'
 import { freely, join, type Purse, total } from './purse.ts'
-import { type Account, NEW_ACCOUNT, type Rule, withAccount } from './state.ts'
+import { type Account, NEW_ACCOUNT, type Rule, withAccount, withHost, withoutHost } from './state.ts'
 
 export const open: Rule<'open'> = (state, { account }) => {
   const { grant, mintCap } = state.settings
@@ -25,13 +25,13 @@ export const open: Rule<'open'> = (state, { account }) => {
 
 export const link: Rule<'link'> = (state, { account, action }) => {
   if (state.hosts.get(action.host) !== undefined) return 'host-linked'
-  return { ...state, hosts: state.hosts.set(action.host, account) }
+  return withHost(state, action.host, account)
 }
 
 export const unlink: Rule<'unlink'> = (state, { account, action }) => {
   if (state.hosts.get(action.host) !== account) return 'not-your-host'
   if (state.bankers.get(action.host)) return 'host-bonded'
-  return { ...state, hosts: state.hosts.delete(action.host) }
+  return withoutHost(state, action.host)
 }
 
 export const transfer: Rule<'transfer'> = (state, { account, action: { to, amount } }) => {

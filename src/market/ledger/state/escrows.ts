@@ -12,7 +12,7 @@
  * escrow, it makes no difference who sends it or when. A closed escrow is forgotten; its operations are in the chain.
  */
 import type { Key } from '../../../core/ids.ts'
-import { MAX_ESCROW_LIFE_MS } from '../../../core/limits.ts'
+import { MAX_ESCROW_LIFE_MS, MAX_OPEN_ESCROWS } from '../../../core/limits.ts'
 import type { PublicKey } from '../keys.ts'
 import { earn, giveBack } from './accounts.ts'
 import { type Amount, plus, ZERO } from './amount.ts'
@@ -28,6 +28,7 @@ export const openEscrow: Rule<'open-escrow'> = (state, operation) => {
   if (new Set([payer, ...others]).size !== others.length + 1) return 'bad-parties'
   if (!others.every((party) => state.accounts.get(party))) return 'no-recipient'
   if (deadlineMs <= state.timeMs || deadlineMs > state.timeMs + MAX_ESCROW_LIFE_MS) return 'bad-deadline'
+  if ((state.openEscrows.get(payer) ?? 0) >= MAX_OPEN_ESCROWS) return 'too-many-escrows'
   const terms = { payer, payees, arbiter, amount, deadlineMs }
   return withEscrow(state, escrowId(operation), { ...terms, ...EMPTY_PURSE, funded: ZERO, step: 0 })
 }

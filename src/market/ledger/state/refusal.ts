@@ -28,6 +28,7 @@ export const REFUSALS = {
   // Escrows.
   'no-escrow': 'there is no such escrow: it was never opened, or it is closed',
   'bad-parties': 'payer, payees and arbiter must be different accounts',
+  'too-many-escrows': 'its payer has as many open escrows as the ledger takes of one account',
   'bad-deadline': 'the deadline is in the past, or too far ahead',
   'past-deadline': 'the deadline is over: only a time-out can follow',
   'before-deadline': 'the deadline is not over',

@@ -14,6 +14,7 @@ import { BytesSchema, KeySchema, record } from '../../../net/message.ts'
 import { decodeCanonical } from '../canonical.ts'
 import { type Genesis, TimeSchema } from '../genesis.ts'
 import { type Amount, AmountSchema, amountFromWire } from './amount.ts'
+import { byAccountOf } from './by-account.ts'
 import { genesisState, recount, type State, stateRoot, supplyOf } from './state.ts'
 import { encodeEntry, Tree } from './tree.ts'
 
@@ -121,7 +122,7 @@ export function restoreState(genesis: Genesis, root: Key, chunks: Iterable<Uint8
   if (!books) refuse('is empty')
   const { v: _, ...totals } = books
   const read = { ...totals, minted: amountOf(books.minted), burnt: amountOf(books.burnt) }
-  const state: State = { ...genesisState(genesis), ...read, ...trees, held: recount(trees) }
+  const state: State = { ...genesisState(genesis), ...read, ...trees, ...byAccountOf(trees), held: recount(trees) }
   if (stateRoot(state) !== root) refuse('is not that of the state root')
   if (state.held !== supplyOf(state)) refuse('holds more or less than its supply')
   return state

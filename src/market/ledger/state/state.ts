@@ -12,6 +12,7 @@ import { hashKey, type Key } from '../../../core/ids.ts'
 import { type Genesis, mintedAtGenesis, networkOf, type Settings } from '../genesis.ts'
 import type { PublicKey } from '../keys.ts'
 import { type Amount, amount, minus, plus, ZERO } from './amount.ts'
+import { type ByAccount, NOTHING_BY_ACCOUNT, withCount, withLink, withoutLink } from './by-account.ts'
 import type { ActionOf, Kind, Unsigned } from './operation.ts'
 import { EMPTY_PURSE, type Purse, total } from './purse.ts'
 import type { Refusal } from './refusal.ts'
@@ -56,7 +57,7 @@ export interface Holdings {
   readonly bankers: Tree<Banker>
 }
 
-export interface State extends Holdings {
+export interface State extends Holdings, ByAccount {
   readonly network: Key
   /** Of the genesis, and so part of `network`. */
   readonly settings: Settings
@@ -98,10 +99,11 @@ export function genesisState(genesis: Genesis): State {
     escrows: Tree.empty(),
     bankers: Tree.empty(),
     hosts: Tree.empty(),
+    ...NOTHING_BY_ACCOUNT,
   }
   for (const { host, account } of bankers) {
     state = withAccount(state, account, { ...NEW_ACCOUNT, granted: settings.grant, nonce: 1 })
-    state = { ...state, hosts: state.hosts.set(host, account) }
+    state = withHost(state, host, account)
     state = withBanker(state, host, { ...newBanker(account, 0), granted: settings.bond, candidate: true, nextBeat: 1 })
   }
   checkSupply(state)
@@ -117,10 +119,26 @@ export function withAccount(state: State, id: PublicKey, account: Account): Stat
   return { ...state, held, accounts: state.accounts.set(id, account) }
 }
 
-/** Undefined: it is closed. */
+/** One that belongs to nobody. */
+export function withHost(state: State, host: PublicKey, account: PublicKey): State {
+  return { ...state, hosts: state.hosts.set(host, account), linked: withLink(state.linked, account, host) }
+}
+
+/** One that belongs to an account. */
+export function withoutHost(state: State, host: PublicKey): State {
+  const linked = withoutLink(state.linked, state.hosts.get(host)!, host)
+  return { ...state, hosts: state.hosts.delete(host), linked }
+}
+
+/** Undefined: it is closed. Its payer is always the same. */
 export function withEscrow(state: State, id: Key, escrow: Escrow | undefined): State {
-  const held = heldAfter(state, state.escrows.get(id), escrow)
-  return { ...state, held, escrows: escrow ? state.escrows.set(id, escrow) : state.escrows.delete(id) }
+  const before = state.escrows.get(id)
+  const held = heldAfter(state, before, escrow)
+  const escrows = escrow ? state.escrows.set(id, escrow) : state.escrows.delete(id)
+  const change = escrows.size - state.escrows.size
+  const { openEscrows } = state
+  if (change === 0) return { ...state, held, escrows }
+  return { ...state, held, escrows, openEscrows: withCount(openEscrows, (escrow ?? before)!.payer, change) }
 }
 
 /** Undefined: it has no bond any more. */
@@ -143,6 +161,10 @@ function heldBy(holder: Holder | undefined): Amount {
 /** Credits that exist. */
 export function supplyOf({ minted, burnt }: State): Amount {
   return minus(minted, burnt)
+}
+
+export function hostsOf({ linked }: State, account: PublicKey): PublicKey[] {
+  return [...(linked.get(account)?.entries() ?? [])].map(([host]) => host)
 }
 
 /** Asserts the conservation of supply, by the running sum. */

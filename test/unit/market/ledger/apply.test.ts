@@ -12,6 +12,7 @@ import { isResult, type Result } from '../../../../src/market/ledger/state/refus
 import {
   checkSupply,
   type Escrow,
+  hostsOf,
   NEW_ACCOUNT,
   type State,
   stateRoot,
@@ -37,6 +38,7 @@ test('no credit comes or goes, whoever does what', () => {
       if (!mayBurn) expect(state.burnt, where).toBe(before.burnt)
       for (const kind of kinds) reached.add(kind)
       expectWithinBounds(state, where)
+      expectIndexed(state, where)
       // The same bytes make the same state, and leave the old one as it was.
       const root = stateRoot(before)
       const again = apply(before, block, fakeVerify)
@@ -75,6 +77,18 @@ function expectWithinBounds(state: State, where: string): void {
     expect(free + granted === 0n || free + granted >= state.settings.bond, where).toBe(true)
   }
   for (const host of state.committee) expect(state.bankers.get(host), where).toBeDefined()
+}
+
+/** What is kept by account is what the trees say. */
+function expectIndexed(state: State, where: string): void {
+  const hosts = new Map<string, string[]>()
+  for (const [host, account] of state.hosts.entries()) hosts.set(account, [...(hosts.get(account) ?? []), host])
+  const escrows = new Map<string, number>()
+  for (const [, { payer }] of state.escrows.entries()) escrows.set(payer, (escrows.get(payer) ?? 0) + 1)
+  for (const [account] of state.accounts.entries()) {
+    expect(hostsOf(state, account), where).toEqual(hosts.get(account) ?? [])
+    expect(state.openEscrows.get(account), where).toBe(escrows.get(account))
+  }
 }
 
 test('an operation counts once: played again later it is refused, and changes no account', () => {

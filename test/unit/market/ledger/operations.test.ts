@@ -1,12 +1,12 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { encode } from '../../../../src/core/cbor.ts'
 import { hashKey } from '../../../../src/core/ids.ts'
-import { MAX_BANKERS, MAX_ESCROW_LIFE_MS } from '../../../../src/core/limits.ts'
+import { MAX_BANKERS, MAX_ESCROW_LIFE_MS, MAX_OPEN_ESCROWS } from '../../../../src/core/limits.ts'
 import { amount, MAX_AMOUNT } from '../../../../src/market/ledger/state/amount.ts'
 import { applyOperation } from '../../../../src/market/ledger/state/apply.ts'
 import { type Action, escrowId, signOperation } from '../../../../src/market/ledger/state/operation.ts'
 import { REFUSALS, type Refusal, type Result, sentenceOf } from '../../../../src/market/ledger/state/refusal.ts'
-import { newBanker } from '../../../../src/market/ledger/state/state.ts'
+import { newBanker, withEscrow } from '../../../../src/market/ledger/state/state.ts'
 import { Books, idOf } from './books.ts'
 
 const credits = (count: number) => amount(BigInt(count) * 1000n)
@@ -167,7 +167,7 @@ describe('escrows', () => {
     return { books, by: (who: string, action: Action) => tried(books, books.operation(who, action)) }
   }
 
-  test('open between different accounts that exist, for a while', () => {
+  test('open between different accounts that exist, for a while, and so many of one payer', () => {
     const { books, by } = setup()
     const now = books.state.timeMs
     const open = (changes: object) =>
@@ -187,6 +187,9 @@ describe('escrows', () => {
     expect(open({ payees: new Array(17).fill(ben) })).toBe('malformed')
     expect(open({ deadlineMs: now + MAX_ESCROW_LIFE_MS })).toBe('applied')
     expect(books.state.escrows.size).toBe(1)
+    const [, terms] = [...books.state.escrows.entries()][0]!
+    for (let i = 1; i < MAX_OPEN_ESCROWS; i++) books.state = withEscrow(books.state, hashKey(`${i}`), terms)
+    expect(open({})).toBe('too-many-escrows')
   })
 
   test('are funded by their payer, up to what was agreed, with granted credits first', () => {

@@ -13,9 +13,10 @@ test('any state comes back from its chunks, and goes on as if nothing had been',
     const books = playedBooks(seed, 30)
     const twin = new Books()
     twin.state = restoreState(books.genesis, stateRoot(books.state), [...snapshotChunks(books.state)])
-    const plain = ({ accounts, escrows, bankers, hosts, ...rest }: typeof books.state) => ({
+    const plain = ({ accounts, escrows, bankers, hosts, openEscrows, linked, ...rest }: typeof books.state) => ({
       ...rest,
-      trees: [accounts, escrows, bankers, hosts].map((tree) => [[...tree.entries()], tree.size]),
+      linked: [...linked.entries()].map(([account, hosts]) => [account, [...hosts.entries()]]),
+      trees: [accounts, escrows, bankers, hosts, openEscrows].map((tree) => [[...tree.entries()], tree.size]),
     })
     expect(plain(twin.state)).toEqual(plain(books.state))
     for (const each of [books, twin]) play(each, seed + 1000, 30, () => {})
