@@ -266,6 +266,8 @@ export class Member {
         this.#ports.finalized(effect.run)
         break
       case 'serve': {
+        const isServed = ({ to, message }: Outgoing) => to === effect.to && message.type === 'answer'
+        if (this.#outgoing.some(isServed)) break // whoever asks many times at once is answered once
         const runs = this.#ports.runsFrom(effect.height)
         if (runs.length > 0) {
           this.#send({ to: effect.to, message: { type: 'answer', runs, certificates: [], blocks: [] } })
