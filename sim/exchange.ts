@@ -150,7 +150,15 @@ export class Exchange {
     network.schedule.add(new Reply(this, target, body, error), at)
   }
 
+  /** Is that known to the asker, and not only that no answer comes? */
+  get #isUnreachable(): boolean {
+    const { network } = this.from
+    const target = network.hosts.get(this.to.peer)
+    return network.options.unreachable && (target === undefined || network.parted(this.from, target))
+  }
+
   #awaitDeadline(): void {
+    if (this.#isUnreachable) this.#deadlineMs = Math.min(this.#deadlineMs, this.#sentAtMs + DIAL_TIMEOUT_MS)
     this.from.network.schedule.add(new Expiry(this), this.#deadlineMs)
   }
 
@@ -171,7 +179,8 @@ export class Exchange {
       const target = this.from.network.hosts.get(this.to.peer)
       if (target) this.from.links.delete(target)
     }
-    this.#fail(new ChoraleError('timeout', `${this.to.peer} did not answer`))
+    const code = this.#isUnreachable ? 'unreachable' : 'timeout'
+    this.#fail(new ChoraleError(code, `${this.to.peer} did not answer`))
   }
 
   #fail(error: ChoraleError): void {
@@ -187,6 +196,8 @@ export class Exchange {
 }
 
 const UNKNOWN_TIMEOUT_MS = 750
+/** Who cannot be reached is known to be so after that. */
+const DIAL_TIMEOUT_MS = 3000
 
 /** What a handler's error is to the asker. Our own bugs stop the run. */
 function remote(network: SimNetwork, error: unknown): ChoraleError {

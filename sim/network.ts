@@ -31,6 +31,11 @@ export interface NetworkOptions {
   readonly reordering?: number
   /** Every message is encoded, checked and decoded, as on a wire. */
   readonly codec?: boolean
+  /**
+   * Requests to a host that is dead or on another side of a partition end with `unreachable`, as libp2p has it when it
+   * cannot connect or gives up a silent connection. Default: with `timeout`, as those to a host that is only silent.
+   */
+  readonly unreachable?: boolean
   /** Peer ids of new hosts by their number. Default `p0`, `p1`, ... */
   readonly peerName?: (number: number) => string
 }
@@ -57,6 +62,7 @@ export class SimNetwork {
       duplication: 0,
       reordering: 0,
       codec: false,
+      unreachable: false,
       peerName: (number) => `p${number}`,
       ...options,
     }

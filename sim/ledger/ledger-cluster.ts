@@ -54,7 +54,8 @@ export class LedgerCluster {
     this.#viewMs = viewMs
     this.#clockAheadMs = clockAheadMs
     this.#shortChain = shortChain
-    this.cluster = clusterIn({ ...options, peerName: (number) => peerOf(Buffer.from(keys[number]!.publicKey, 'hex')) })
+    const peerName = (number: number) => peerOf(Buffer.from(keys[number]!.publicKey, 'hex'))
+    this.cluster = clusterIn({ unreachable: true, ...options, peerName })
     this.genesis = {
       v: 1,
       settings: { name: 'sim', placement: 'ip-port', replicas: 3, ...PRIVATE_LEDGER, ...settings },

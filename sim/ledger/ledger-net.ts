@@ -92,7 +92,7 @@ export class LedgerNet {
     this.keys = [...bankers, ...named.slice(members)]
     const peerName = (number: number) =>
       number < named.length ? peerOf(Buffer.from(this.keys[number]!.publicKey, 'hex')) : `p${number}`
-    this.network = new SimNetwork({ seed, peerName })
+    this.network = new SimNetwork({ seed, peerName, unreachable: true })
     this.genesis = {
       v: 1,
       settings: { name: 'sim', placement: 'ip-port', replicas: 3, ...PRIVATE_LEDGER, ...settings },

@@ -124,6 +124,17 @@ test.each(seeds(2))('a read shows all that was final before it, at every host: s
   }
 })
 
+test('after a partition in which neither side could decide, the bankers find each other again', async () => {
+  const cluster = clusterOf()
+  await opens(cluster, 4, 'early')
+  cluster.cluster.network.partition((host) => (host.number < 2 ? 1 : 0))
+  await expect(cluster.schedule.until(open(cluster, 4, 'parted', 60_000))).rejects.toThrow('not final yet')
+  cluster.cluster.network.partition(undefined)
+  const healedAtMs = cluster.schedule.nowMs
+  await opens(cluster, 0, 'late')
+  expect(cluster.schedule.nowMs - healedAtMs).toBeLessThan(20_000)
+})
+
 test('what is no message of this ledger is refused and counted, and does no harm', async () => {
   const cluster = clusterOf()
   await opens(cluster, 0, 'early')

@@ -79,7 +79,7 @@ export class Courier {
       return await this.#transport.request(contact, kind, message, options)
     } catch (error) {
       const code = errorCode(error)
-      if (code === 'gone' || code === 'unreachable') this.directory.failed(host, contact)
+      if (code === 'gone' || code === 'unreachable') this.directory.failed(contact, code)
       throw error
     }
   }

@@ -23,8 +23,8 @@ const LIFE_MS = 3 * 3_600_000
 const RENEW_MS = 3_600_000
 /** After it could not be written. */
 const RETRY_MS = 5_000
-/** Between two searches for one host. */
-const SEARCH_AGAIN_MS = 2_000
+/** Between two searches for one host; and so long a place where it could not be reached is passed over, for a newer one. */
+const AGAIN_MS = 2_000
 
 const PlaceSchema = Type.Tuple([
   Type.String({ minLength: 2, maxLength: 45 }),
@@ -45,8 +45,8 @@ export class Directory {
   readonly #hosts = new CappedMap<string, PublicKey>(MAX_KNOWN_PEERS)
   readonly #searchedAtMs = new CappedMap<PublicKey, number>(MAX_KNOWN_PEERS)
   readonly #searching = new Map<PublicKey, Promise<Contact | undefined>>()
-  /** Told to be gone: the neighbours may not know it yet. */
-  readonly #gone = new CappedMap<string, true>(MAX_KNOWN_PEERS)
+  /** Until when to pass over a place: for ever where another is now, of which neighbours and records may not know yet. */
+  readonly #passedOverMs = new CappedMap<string, number>(MAX_KNOWN_PEERS)
   #publishes = false
   #cancelRenewal = () => {}
   #stopped = false
@@ -63,7 +63,10 @@ export class Directory {
   /** A host has spoken, over a connection that shows who it is. */
   heard(peer: string, contact: Contact | undefined): PublicKey | undefined {
     const host = this.#hostOf(peer)
-    if (host !== undefined && contact !== undefined) this.#heard.set(host, contact)
+    if (host !== undefined && contact !== undefined) {
+      this.#heard.set(host, contact)
+      if (this.#passedOverMs.size > 0) this.#passedOverMs.delete(lifeOf(contact))
+    }
     return host
   }
 
@@ -80,18 +83,26 @@ export class Directory {
     }
   }
 
-  /** Nobody answered there, or somebody else. */
-  failed(host: PublicKey, contact: Contact): void {
-    if (this.#heard.get(host) === contact) this.#heard.delete(host)
-    this.#gone.set(lifeOf(contact), true)
+  /**
+   * The host is gone from there for good, or could not be reached. That may be the network: after a partition nobody else
+   * may know where it is, so its place is not forgotten, and is tried again soon.
+   */
+  failed(contact: Contact, code: 'gone' | 'unreachable'): void {
+    const untilMs = code === 'gone' ? Number.POSITIVE_INFINITY : this.#ports.env.clock.now() + AGAIN_MS
+    this.#passedOverMs.set(lifeOf(contact), untilMs)
+  }
+
+  #isPassedOver(contact: Contact): boolean {
+    const untilMs = this.#passedOverMs.get(lifeOf(contact))
+    return untilMs !== undefined && this.#ports.env.clock.now() < untilMs
   }
 
   /** As far as is known without asking anybody. */
   known(host: PublicKey): Contact | undefined {
     const heard = this.#heard.get(host)
-    if (heard) return heard
+    if (heard && !this.#isPassedOver(heard)) return heard
     const peer = peerOf(Buffer.from(host, 'hex'))
-    return this.#ports.overlay.neighbours().find((one) => one.peer === peer && !this.#gone.get(lifeOf(one)))
+    return this.#ports.overlay.neighbours().find((one) => one.peer === peer && !this.#isPassedOver(one))
   }
 
   /** Looks for the host's record, if it is not known. Never rejects. */
@@ -101,7 +112,7 @@ export class Directory {
     const nowMs = this.#ports.env.clock.now()
     const running = this.#searching.get(host)
     if (running) return running
-    if (nowMs - (this.#searchedAtMs.get(host) ?? Number.NEGATIVE_INFINITY) < SEARCH_AGAIN_MS) return undefined
+    if (nowMs - (this.#searchedAtMs.get(host) ?? Number.NEGATIVE_INFINITY) < AGAIN_MS) return undefined
     this.#searchedAtMs.set(host, nowMs)
     const search = this.#search(host).finally(() => this.#searching.delete(host))
     this.#searching.set(host, search)
@@ -117,8 +128,9 @@ export class Directory {
       const [ip, port, incarnation] = place
       if (!isCanonicalIp(ip)) return undefined
       const contact = Object.freeze(contactAt({ peer: peerOf(Buffer.from(host, 'hex')), ip, port, incarnation }, 0))
-      if (this.#gone.get(lifeOf(contact))) return undefined
-      if (!this.#heard.get(host)) this.#heard.set(host, contact)
+      if (this.#isPassedOver(contact)) return undefined
+      const heard = this.#heard.get(host)
+      if (!heard || this.#isPassedOver(heard)) this.#heard.set(host, contact)
       return contact
     } catch {
       return undefined // another search may be luckier

@@ -227,6 +227,19 @@ describe('faults', () => {
     expect((await net.ask(a, b, 'again'))[0]).toBe('again')
   })
 
+  test('where it is known, a host that is dead or on the other side is unreachable, and one that is silent is not', async () => {
+    const net = new Net({ unreachable: true })
+    const [a, b, c] = [net.host(), net.host(), net.host()]
+    net.network.partition((host) => (host === b ? 1 : 0))
+    expect(await net.ask(a, b, 'a', { timeoutMs: 10_000 })).toEqual(['unreachable', 3000])
+    net.network.partition(undefined)
+    expect((await net.ask(a, b, 'again'))[0]).toBe('again')
+    b.pause(10_000)
+    expect((await net.ask(a, b))[0]).toBe('timeout')
+    c.kill()
+    expect((await net.ask(a, c))[0]).toBe('unreachable')
+  })
+
   test('a frozen host: messages and timers wait until it thaws', async () => {
     const net = new Net()
     const [a, b] = [net.host(), net.host()]
