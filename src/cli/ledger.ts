@@ -78,7 +78,7 @@ function standCommand(cli: Cli): Command {
         const outcome = await ledger.stand({ signal: cli.signal })
         requireApplied(outcome, 'the node does not stand')
         cli.print('outcome', outcome, 'this node stands for the committee')
-        cli.note(`it must be up in each epoch, or it stands no longer; chorale ledger step-down${cli.at} ends it`)
+        cli.note(`it must be up in each epoch, or it may stand no longer; chorale ledger step-down${cli.at} ends it`)
         return 0
       }),
     )

@@ -61,6 +61,20 @@ test.each(seeds(2))('a committee grows from its founder to seven, and loses its 
   expect(await cluster.schedule.until(cluster.account(0, 'without the founder'))).toMatchObject({ nonce: 1 })
 })
 
+test('a banker that is down for epochs keeps its seat, and the committee needs it when it is back', async () => {
+  const cluster = clusterOf({ bankers: 4, hosts: 5 })
+  cluster.kill(3)
+  await cluster.run(3.5 * EPOCH_MS)
+  expect(cluster.ledger(4).status().epoch).toBeGreaterThan(1)
+  expect(seats(cluster)).toBe(4)
+  await cluster.schedule.until(cluster.restart(3))
+  await cluster.run(20_000)
+  expect(cluster.ledger(3).status()).toMatchObject({ seat: expect.any(Number) })
+  cluster.kill(0)
+  await must(cluster, 4, 'with its vote', { kind: 'open' })
+  expect(seats(cluster, 3)).toBe(4)
+})
+
 test('a committee without a quorum says so and halts, and goes on when its bankers are back', async () => {
   const cluster = clusterOf({ bankers: 7 })
   await must(cluster, 7, 'early', { kind: 'open' })

@@ -1,10 +1,22 @@
 /**
  * Committees (DESIGN 9): their sizes, their quorum, and who sits in the next one. Pure.
  *
- * A committee has n = 3f + 1 bankers, in the order of their hosts' keys, and tolerates f liars. It grows and shrinks by one
+ * A committee has n = 3f + 1 seats, in the order of their hosts' keys, and tolerates f liars. It grows and shrinks by one
  * step of three seats at an epoch's end. Who has a seat and is still eligible keeps it, because every change of seats is a
- * hand-over; new and vacant seats go by lot among the other eligible bankers. So the lot decides who comes in, not who
+ * hand-over; new and free seats go by lot among the other eligible bankers. So the lot decides who comes in, not who
  * stays: against an adversary that has come in, open networks will need rotation.
+ *
+ * - Who is *silent* for an epoch keeps its seat until another is eligible for it, or three seats are lost: the quorum holds
+ *   without it, and counts on it when it is back. Were the committee smaller without it, f liars might be too many for the
+ *   smaller one, or keep it from deciding: one power cut would be enough.
+ * - Who is *gone* (stands no longer, or lost its bond) loses its seat. If nobody is eligible for it, it stays vacant. Of 3f
+ *   seats 2f + 1 bind, as of 3f + 1, and any two quorums of 3f or 3f - 1 seats share more than f: a vacant seat is
+ *   at worst a silent one.
+ *
+ * The price: of four bankers the second that dies for good halts the ledger for good, of seven the third. A smaller committee
+ * would have gone on, and one liar might have been all of it. Who stops keeping books should say so while there is a quorum
+ * to hear it: then the seat is vacant, and the others go on, down to one. From ten on three silent ones are a step, and what
+ * is tolerated falls by one liar: if f lie, and three others are silent for a whole epoch, they are too many after it.
  */
 import { encode } from '../../core/cbor.ts'
 import { hashKey, type Key } from '../../core/ids.ts'
@@ -38,8 +50,10 @@ export function committeeDigest(committee: readonly PublicKey[]): Key {
 export interface CommitteeChoice {
   /** Hosts of the present committee. */
   readonly current: readonly PublicKey[]
-  /** Hosts of all bankers with a bond who gave a sign of life in the epoch, in any order. */
+  /** Hosts of all bankers that stand, have a bond, and gave a sign of life in the epoch, in any order. */
   readonly eligible: readonly PublicKey[]
+  /** Of the present committee those that stand, have a bond, and gave none. Its others are gone. */
+  readonly silent: readonly PublicKey[]
   /** Seats at most. */
   readonly cap: number
   /** Decides the lots. Whoever can choose it can choose newcomers. */
@@ -47,24 +61,22 @@ export interface CommitteeChoice {
 }
 
 /**
- * The next committee, in the order of keys. It has as many seats as the eligible can fill, but one step more or
- * less than now at most; where even fewer are eligible, the present bankers stay on rather than leave a seat empty, for
- * a committee without a quorum could never choose another.
+ * The next committee, in the order of keys: one step larger where the eligible fill it, one smaller where they have room in
+ * that, else of the present size. A quorum signs the end of the epoch, so when fewer are eligible it is their signs of life
+ * that are late, and no seat is lost for it. No more than a step is lost, even if more are gone: the rest of these stay on.
  */
-export function nextCommittee({ current, eligible, cap, seed }: CommitteeChoice): PublicKey[] {
-  const seats = nextSize(current.length, Math.min(eligible.length, cap))
-  const able = new Set(eligible)
-  const seated = new Set(current)
+export function nextCommittee({ current, eligible, silent, cap, seed }: CommitteeChoice): PublicKey[] {
+  const [able, quiet, seated] = [new Set(eligible), new Set(silent), new Set(current)]
+  const whole = Math.ceil((current.length - 1) / STEP) * STEP + 1 // with vacant seats
+  const smaller = Math.max(1, whole - STEP)
+  const available = Math.min(able.size, cap)
+  const isGrowing = current.length === whole && available >= whole + STEP
+  const isShrinking = available <= smaller && available >= quorumOf(current.length)
+  const seats = isGrowing ? whole + STEP : isShrinking ? smaller : whole
   const lots = new Map([...seated, ...able].map((host) => [host, hashKey(`${seed} ${host}`)] as const))
-  const classOf = (host: PublicKey) => (!able.has(host) ? 2 : seated.has(host) ? 0 : 1)
+  const classOf = (host: PublicKey) => (able.has(host) ? (seated.has(host) ? 0 : 1) : quiet.has(host) ? 2 : 3)
   return [...lots.keys()]
     .sort((a, b) => classOf(a) - classOf(b) || (lots.get(a)! < lots.get(b)! ? -1 : 1))
-    .slice(0, seats)
+    .filter((host, index) => index < smaller || (index < seats && classOf(host) < 3))
     .sort()
-}
-
-function nextSize(now: number, available: number): number {
-  const wanted = available < 1 ? 1 : available - ((available - 1) % STEP)
-  if (wanted > now) return now + STEP
-  return wanted < now ? now - STEP : now
 }

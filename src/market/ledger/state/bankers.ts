@@ -1,7 +1,7 @@
 /**
  * Bankers: hosts with a bond, which stand for the committee, show that they live, and are chosen when an epoch ends
  * (DESIGN 9). Eligible is who stands, has the bond, and gave a sign of life in the epoch that ends, so all members agree
- * on it. Who stands and is not eligible then, stands no longer. A bond is whole or none: there is room for so many bankers
+ * on it. Who stands, is not eligible then, and keeps no seat, stands no longer. A bond is whole or none: there is room for so many bankers
  * only, and nobody shall fill it with crumbs.
  *
  * The end of an epoch is an operation, for the reasons that a time-out is one (`escrows.ts`). An epoch that nobody ends goes
@@ -85,19 +85,23 @@ export const endEpoch: Rule<'end-epoch'> = (state, { account, action: { host } }
   if (typeof banker === 'string') return banker
   const { epoch, settings, timeMs, network } = state
   if (timeMs < state.epochBeganMs + settings.epochMs) return 'epoch-not-over'
-  // Whoever proposes the block can try several states; a beacon of commit and reveal takes its place on open networks.
+  // Whoever proposes the block can try several states, and so choose newcomers. A seed that is known before would be no
+  // better: its proposer could try it then, and others could make hosts to its measure.
   const seed = hashKey(encode(['chorale seats', network, epoch + 1, stateRoot(state)]))
   const eligible: PublicKey[] = []
-  let next = state
+  const silent: PublicKey[] = []
   for (const [host, banker] of state.bankers.entries()) {
-    if (!banker.candidate) continue
-    if (banker.nextBeat > epoch && total(banker) >= settings.bond) eligible.push(host)
-    else next = withBanker(next, host, { ...banker, candidate: false })
+    if (!banker.candidate || total(banker) < settings.bond) continue
+    if (banker.nextBeat > epoch) eligible.push(host)
+    else if (state.committee.includes(host)) silent.push(host)
   }
-  const committee = nextCommittee({ current: state.committee, eligible, cap: settings.committeeCap, seed })
+  const committee = nextCommittee({ current: state.committee, eligible, silent, cap: settings.committeeCap, seed })
+  const standing = new Set([...eligible, ...silent.filter((host) => committee.includes(host))])
+  let next = state
   for (const [host, banker] of state.bankers.entries()) {
     const isFined = total(banker) + total(banker.leaving) === 0n
     if (isFined && !committee.includes(host)) next = withBanker(next, host, undefined)
+    else if (banker.candidate && !standing.has(host)) next = withBanker(next, host, { ...banker, candidate: false })
   }
   return { ...next, epoch: epoch + 1, epochBeganMs: timeMs, committee }
 }
