@@ -75,6 +75,20 @@ test('a banker that is down for epochs keeps its seat, and the committee needs i
   expect(seats(cluster, 3)).toBe(4)
 })
 
+test('bankers step down one by one: their seats are vacant, and those that are left decide', async () => {
+  const cluster = clusterOf({ bankers: 4, hosts: 5 })
+  for (const gone of [3, 2, 1]) {
+    await must(cluster, gone, `owner ${gone}`, { kind: 'drop', host: cluster.machines[gone]!.key.publicKey })
+    await cluster.run(1.5 * EPOCH_MS)
+    cluster.kill(gone)
+    expect(seats(cluster)).toBe(gone)
+    await must(cluster, 4, `after ${gone}`, { kind: 'open' })
+  }
+  const { receipt } = await cluster.schedule.until(cluster.act(4, 'late', { kind: 'open' }))
+  const file = (await cluster.ledger(4).receipt({ height: receipt!.header.height, index: 0 }))!
+  expect(receiptFault(file.receipt, cluster.genesis, file.epochs, fakeVerify)).toBeUndefined()
+})
+
 test('a committee without a quorum says so and halts, and goes on when its bankers are back', async () => {
   const cluster = clusterOf({ bankers: 7 })
   await must(cluster, 7, 'early', { kind: 'open' })
