@@ -69,6 +69,7 @@ export function nextCommittee({ current, eligible, silent, cap, seed }: Committe
   const [able, quiet, seated] = [new Set(eligible), new Set(silent), new Set(current)]
   const whole = Math.ceil((current.length - 1) / STEP) * STEP + 1 // with vacant seats
   const smaller = Math.max(1, whole - STEP)
+  const least = Math.max(1, current.length - STEP)
   const available = Math.min(able.size, cap)
   const isGrowing = current.length === whole && available >= whole + STEP
   const isShrinking = available <= smaller && available >= quorumOf(current.length)
@@ -77,6 +78,6 @@ export function nextCommittee({ current, eligible, silent, cap, seed }: Committe
   const classOf = (host: PublicKey) => (able.has(host) ? (seated.has(host) ? 0 : 1) : quiet.has(host) ? 2 : 3)
   return [...lots.keys()]
     .sort((a, b) => classOf(a) - classOf(b) || (lots.get(a)! < lots.get(b)! ? -1 : 1))
-    .filter((host, index) => index < smaller || (index < seats && classOf(host) < 3))
+    .filter((host, index) => index < least || (index < seats && classOf(host) < 3))
     .sort()
 }

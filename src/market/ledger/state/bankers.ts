@@ -1,8 +1,8 @@
 /**
  * Bankers: hosts with a bond, which stand for the committee, show that they live, and are chosen when an epoch ends
  * (DESIGN 9). Eligible is who stands, has the bond, and gave a sign of life in the epoch that ends, so all members agree
- * on it. Who stands, is not eligible then, and keeps no seat, stands no longer. A bond is whole or none: there is room for so many bankers
- * only, and nobody shall fill it with crumbs.
+ * on it. Who stands, is not eligible then, and keeps no seat, stands no longer. A bond is whole or none: there is room for
+ * so many bankers only, and nobody shall fill it with crumbs.
  *
  * The end of an epoch is an operation, for the reasons that a time-out is one (`escrows.ts`). An epoch that nobody ends goes
  * on, and signs of life still count for it: a network that slept for a day loses no banker.
@@ -85,8 +85,9 @@ export const endEpoch: Rule<'end-epoch'> = (state, { account, action: { host } }
   if (typeof banker === 'string') return banker
   const { epoch, settings, timeMs, network } = state
   if (timeMs < state.epochBeganMs + settings.epochMs) return 'epoch-not-over'
-  // Whoever proposes the block can try several states, and so choose newcomers. A seed that is known before would be no
-  // better: its proposer could try it then, and others could make hosts to its measure.
+  // Whoever proposes the block can try several states, and so choose newcomers. A seed that is fixed before would be no
+  // better: its proposer could try it then, and others could make hosts to its measure. A beacon of commit and reveal takes
+  // its place on open networks.
   const seed = hashKey(encode(['chorale seats', network, epoch + 1, stateRoot(state)]))
   const eligible: PublicKey[] = []
   const silent: PublicKey[] = []

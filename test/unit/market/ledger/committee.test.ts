@@ -47,6 +47,7 @@ test.each([
   ['keeps the silent beside a vacant seat', 7, 5, 0, 1, 6],
   ['is a step smaller when three are gone', 7, 4, 0, 3, 4],
   ['is a step smaller when all are gone', 7, 0, 0, 7, 4],
+  ['leaves more seats vacant, a step in all', 5, 3, 0, 2, 3],
   ['gives a vacant seat to a newcomer', 3, 3, 1, 0, 4],
   ['fills vacant seats before it grows', 5, 5, 30, 0, 7],
   ['keeps its size for the silent where a seat is vacant', 6, 5, 0, 0, 6],
