@@ -115,7 +115,7 @@ export class LyingTransport implements Transport {
       if (kind.name === Follow.name) return { height: conspiracy.height + random.int(5), runs: [] } as Static<R>
       if (kind.name === Runs.name) return { runs: [] } as Static<R>
       if (kind.name !== Ask.name) return handler(message, delivery)
-      const asked: Asked = { epoch: conspiracy.epoch, height: random.int(conspiracy.height + 5) }
+      const asked: Asked = { epoch: conspiracy.epoch, height: random.int(conspiracy.height + 5), atWork: true }
       return asked as Static<R>
     })
   }

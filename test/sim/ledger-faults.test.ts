@@ -3,10 +3,13 @@ import { expect, test } from 'vitest'
 import { CrashDisk } from '../../sim/crash-disk.ts'
 import { fakeVerify } from '../../sim/fake-keys.ts'
 import { LedgerCluster, type LedgerClusterOptions } from '../../sim/ledger/ledger-cluster.ts'
+import { MemoryChain } from '../../sim/ledger/memory-chain.ts'
 import { hashKey } from '../../src/core/ids.ts'
 import { Chain } from '../../src/market/ledger/chain.ts'
+import type { LogRecord } from '../../src/market/ledger/consensus/effects.ts'
 import { decodeRun, encodeRun, Follow, Hand, Runs, Say } from '../../src/market/ledger/messages.ts'
 import { snapshotChunks } from '../../src/market/ledger/state/snapshot.ts'
+import { openVoteLog } from '../../src/market/ledger/vote-log.ts'
 import { seeds } from '../nightly.ts'
 
 const clusterOf = (options: Partial<LedgerClusterOptions> = {}) =>
@@ -19,20 +22,28 @@ async function opens(cluster: LedgerCluster, number: number, name: string): Prom
   expect((await cluster.schedule.until(open(cluster, number, name))).result).toBe('applied')
 }
 
+/** The disk with a wrong bit in the first record of its vote log. */
+function rotten(disk: CrashDisk): CrashDisk {
+  const files = [...disk.files()].map(([path, bytes]) => [path, bytes.with(40, bytes[40]! ^ 1)] as const)
+  expect(files).toHaveLength(1)
+  return new CrashDisk(new Map(files))
+}
+
+/** What a banker's vote log holds just now. */
+async function recordsOn(cluster: LedgerCluster, number: number): Promise<readonly LogRecord[]> {
+  const { disk, key } = cluster.machines[number]!
+  const owner = { network: cluster.ledger(number).network, epoch: 0, member: key.publicKey }
+  const opened = await openVoteLog(new CrashDisk(disk.files()), 'votes', owner)
+  return opened === 'rotten' ? [] : opened.records
+}
+
 test('a banker whose vote log is rotten does not vote before it has caught up, and then does', async () => {
   const cluster = clusterOf()
   for (let i = 0; i < 4; i++) await opens(cluster, i, `early ${i}`)
   cluster.kill(1)
   await opens(cluster, 0, 'while it is down')
   const machine = cluster.machines[1]!
-  const files = new Map(machine.disk.files())
-  for (const [path, bytes] of files) {
-    const flipped = bytes.slice()
-    flipped[40]! ^= 1
-    files.set(path, flipped)
-  }
-  expect(files.size).toBe(1)
-  machine.disk = new CrashDisk(files)
+  machine.disk = rotten(machine.disk)
   // Two of the others are gone, so nobody can tell it how far they are: it keeps silent, and two of four decide nothing.
   cluster.kill(2)
   cluster.kill(3)
@@ -53,6 +64,47 @@ test('a banker whose vote log is rotten does not vote before it has caught up, a
   expect(cluster.ledger(1).status().halted).toBeUndefined()
   for (const { chain } of cluster.machines) expect(chain.evidence(), 'nobody has said two things').toEqual([])
 })
+
+test.each(seeds(3))(
+  'all bankers lose power, and blocks; one with a rotten vote log votes in no view in which it may have voted: seed %i',
+  async (seed) => {
+    const cluster = clusterOf({ seed })
+    for (let i = 0; i < 6; i++) {
+      void open(cluster, 4, `early ${i}`).catch(() => {})
+      await cluster.run(1000 + cluster.cluster.random.int(300))
+    }
+    for (let i = 0; i < 4; i++) cluster.kill(i)
+    await cluster.run(1000)
+    const said = (await recordsOn(cluster, 1)).flatMap((record) => (record.type === 'vote' ? [record.view] : []))
+    const ready = Promise.withResolvers<void>()
+    for (const [number, machine] of cluster.machines.slice(0, 4).entries()) {
+      machine.chain = new MemoryChain() // nothing of it was synced
+      if (number === 1) machine.disk = rotten(machine.disk)
+      const { disk } = machine
+      const list = disk.list.bind(disk)
+      // What the others have said they know later than the one that asks them.
+      if (number !== 1) disk.list = (path) => ready.promise.then(() => list(path))
+    }
+    await cluster.schedule.until(Promise.all([0, 1, 2, 3].map((number) => cluster.restart(number))))
+    await cluster.run(10_000)
+    expect(cluster.ledger(1).status().halted).toContain('damaged')
+    ready.resolve()
+    await cluster.run(10_000)
+    expect(cluster.ledger(1).status().halted).toBeUndefined()
+    const [silence] = await recordsOn(cluster, 1)
+    expect(silence?.type === 'silence' && silence.view).toBeGreaterThanOrEqual(Math.max(...said))
+    // The others are at work by themselves; and in time it is, too.
+    for (let i = 0; i < 4; i++) await opens(cluster, 4, `late ${i}`)
+    cluster.kill(0)
+    for (const reader of [1, 4]) {
+      expect(await cluster.schedule.until(cluster.account(reader, 'late 3')), `host ${reader}`).toMatchObject({
+        nonce: 1,
+      })
+    }
+    await opens(cluster, 4, 'last')
+    for (const { chain } of cluster.machines) expect(chain.evidence(), 'nobody has said two things').toEqual([])
+  },
+)
 
 test.each([1, 4])(
   'nobody is told that a block is final before the vote for it is on disk: %i bankers',

@@ -239,7 +239,7 @@ test(`${FRAMES} bytes in place of requests, runs and certificates are refused, a
   ]
   const replies: ReadonlyArray<readonly [MessageKind, object]> = [
     [Hand, { answers: ['waits', 'busy', 'replayed'] }],
-    [Ask, { epoch: 0, height: 1, voted: encode(run.certificate) }],
+    [Ask, { epoch: 0, height: 1, atWork: true, voted: encode(run.certificate) }],
     [Follow, { height: 3, runs: stored }],
     [Runs, { runs: stored }],
   ]

@@ -63,6 +63,8 @@ export class Member {
   readonly clockCheck = new ClockCheck()
   readonly #ports: MemberPorts
   readonly #log: VoteLog
+  /** Of the last block that was stored when it sat down. */
+  readonly #stored: Certificate | undefined
   #state: State
   #stopped = false
   #cancelTimer = () => {}
@@ -85,6 +87,7 @@ export class Member {
     this.#ports = ports
     this.committee = committee
     this.#log = opened.log
+    this.#stored = chain.tip.view > 0 ? chain.runAt(chain.tip.height)?.certificate : undefined
     this.#state = recover(committee, chain.tip, opened.records)
   }
 
@@ -92,10 +95,21 @@ export class Member {
     return this.#state.view
   }
 
-  /** Views of which there is proof that they may be left, and that a quorum has been in. */
+  /**
+   * Can it show all that it has said, and by what it came to its view? Not while its silence lasts (`consensus/log.ts`): what
+   * it may have helped to decide and has forgotten is on its chain when that has passed the silence, not before. And not
+   * after a crash that took the certificate before its view, which came with a run whose block was not synced, and left the
+   * votes: until somebody has told it of that certificate again.
+   */
+  get isWhole(): boolean {
+    const { silentUntil, view } = this.#state
+    return silentUntil <= this.#ports.chain.tip.view && (this.highestCertificate?.view ?? 0) >= view - 1
+  }
+
+  /** Of the highest view of which there is proof that it may be left, and that a quorum has been in. */
   get highestCertificate(): Certificate | undefined {
     const { rounds, kept } = this.#state
-    let highest = kept.at(-1)?.certificate
+    let highest = kept.at(-1)?.certificate ?? this.#stored
     for (const round of rounds.values()) {
       const exit = exitOf(round)
       if (exit && exit.view > (highest?.view ?? 0)) highest = exit

@@ -75,8 +75,8 @@ export class RollCall {
   }
 
   /**
-   * The highest view, of all that bankers have left, of which there is proof. Undefined: fewer than a quorum of others answer.
-   * Whoever has forgotten its votes has been in no view beyond the next.
+   * The highest view in which this host may have been in this epoch, if it has forgotten that: two after the last one of which
+   * anybody proves that it may be left (`consensus/log.ts`). Undefined: fewer than a quorum of others are at work.
    */
   async highestView(): Promise<number | undefined> {
     const { chain, host } = this.#ports
@@ -85,11 +85,11 @@ export class RollCall {
     let others = 0
     let highest = chain.tip.view
     for (const [banker, answer] of answers) {
-      if (banker === host || answer.epoch !== epoch) continue
+      if (banker === host || answer.epoch !== epoch || !answer.atWork) continue
       others++
       highest = Math.max(highest, this.#certified(answer.left)?.view ?? 0)
     }
-    return others >= quorum && chain.epoch === epoch ? highest : undefined
+    return others >= quorum && chain.epoch === epoch ? highest + 2 : undefined
   }
 
   /** Resolves when the chain here shows all that was final at the call. Rejects `timeout` at the signal's end. */

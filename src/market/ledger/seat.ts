@@ -76,9 +76,9 @@ export class Seat {
   }
 
   /** What others are told of it. */
-  shown(): Pick<Asked, 'voted' | 'left'> {
-    const { votedToFinalize: voted, highestCertificate: left } = this.member ?? {}
-    return { ...(voted && { voted: encodeCertificate(voted) }), ...(left && { left: encodeCertificate(left) }) }
+  shown(): Pick<Asked, 'atWork' | 'voted' | 'left'> {
+    const { isWhole: atWork = false, votedToFinalize: voted, highestCertificate: left } = this.member ?? {}
+    return { atWork, ...(voted && { voted: encodeCertificate(voted) }), ...(left && { left: encodeCertificate(left) }) }
   }
 
   async #leave(): Promise<void> {
@@ -164,7 +164,7 @@ export class Seat {
         continue
       }
       await this.#leave()
-      const { log } = await beginVoteLog(fs, dir, owner, [{ type: 'silence', view: view + 1 }])
+      const { log } = await beginVoteLog(fs, dir, owner, [{ type: 'silence', view }])
       await log.close()
       if (turn === this.#turn) this.take()
       return

@@ -8,9 +8,11 @@
  *
  * A log that was damaged elsewhere than at its end is another matter: votes may be forgotten that were sent. Its member
  * begins a new log with a `silence`: first without end, so it only follows the chain; and, when a quorum of the others has
- * shown in which views they are (by the certificates of the views before), up to the highest of these and one more. It
- * cannot have been further, for it entered each view with the votes of a quorum in the view before, and an honest one of
- * these is among those that were asked.
+ * shown which views they have left (by a certificate), up to the highest of these and two more. It cannot have been
+ * further: it entered its last view W with the votes of a quorum in W - 1, and an honest one of these is among those that
+ * were asked. That one has been in W - 1, so it has a certificate of W - 2 to show; whether it has since left W - 1 is not
+ * known. Only members count that can show by what they came to their view, and have passed their own silence if they had
+ * one: others may have voted in W - 1 and not know it.
  *
  * Records of views up to the last block that the driver has stored for good may be dropped: nothing is voted on there any
  * more. `recordsOf` is what must be kept, so a driver cuts its log by writing that to a new one.
