@@ -142,6 +142,33 @@ test.each(seeds(4))(
   },
 )
 
+test('a read at a banker waits for the block that it is about to make final', async () => {
+  const cluster = clusterOf({ hosts: 1, bankers: 1 })
+  const { disk } = cluster.machines[0]!
+  const create = disk.create.bind(disk)
+  const synced = Promise.withResolvers<void>()
+  let isSlow = false
+  disk.create = async (path) => {
+    const file = await create(path)
+    const sync = file.sync.bind(file)
+    file.sync = async () => {
+      if (isSlow) await synced.promise
+      await sync()
+    }
+    return file
+  }
+  await opens(cluster, 0, 'early')
+  isSlow = true
+  const opened = open(cluster, 0, 'anna')
+  await cluster.run(1000)
+  // Among four, its vote may be on disk and another record not. Then others may have told of the block.
+  const read = cluster.account(0, 'anna')
+  await cluster.run(1000)
+  synced.resolve()
+  expect(await cluster.schedule.until(read)).toMatchObject({ nonce: 1 })
+  expect((await cluster.schedule.until(opened)).result).toBe('applied')
+})
+
 test.each(seeds(2))('lost, late and doubled messages lose no operation: seed %i', async (seed) => {
   const faults = { loss: 0.05, duplication: 0.02, reordering: 0.05 }
   const cluster = clusterOf({ seed, ...faults })

@@ -117,10 +117,15 @@ export class Member {
     return highest
   }
 
-  /** The highest notarization on which this member has voted to finalize; what is final is on the chain. */
+  /**
+   * The highest notarization on which this member has voted to finalize, if that is not on its chain. What is final for its
+   * step, and waits for the log before the chain takes it (`#hold`), others may have told already.
+   */
   get votedToFinalize(): Certificate | undefined {
-    let highest: Certificate | undefined
-    for (const { view, votes, certificates } of this.#state.rounds.values()) {
+    const { rounds, kept } = this.#state
+    const last = kept.at(-1)?.certificate
+    let highest = last && last.view > this.#ports.chain.tip.view ? last : undefined
+    for (const { view, votes, certificates } of rounds.values()) {
       const notarized = certificates.finalize ?? certificates.notarize
       if (notarized && votes.finalize.has(this.committee.self) && view > (highest?.view ?? 0)) highest = notarized
     }

@@ -172,7 +172,7 @@ export const Ask = defineMessage('ledger/ask', {
     height: Count,
     /** It votes in this epoch, and can show all that it has said there (`Member.isWhole`). */
     atWork: Type.Boolean(),
-    /** The highest notarization on which it has voted to finalize, if that is not final for it yet. */
+    /** The highest notarization on which it has voted to finalize, if that is not on its chain yet. */
     voted: Type.Optional(CertificateBytes),
     /** The certificate of the highest view that it has left. */
     left: Type.Optional(CertificateBytes),

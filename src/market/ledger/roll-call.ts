@@ -2,10 +2,12 @@
  * Asking the bankers where they are: whether enough of them answer to decide anything, how far this host is behind, and what
  * is final now.
  *
- * A read as of now. What was final when the read began had the votes of a quorum to finalize it, or a block above it. So of
- * any quorum that is asked, somebody honest names a notarized block at that place or a later one, by its certificate. When the
- * chain here has passed the highest view that was named, the read shows all that was final. If the epoch ends meanwhile, the
- * next committee is asked, for only it knows what it has decided.
+ * A read as of now. What was final when the read began had the votes of a quorum to finalize it, or a block above it. So in
+ * any quorum that is asked there is somebody honest who has voted so. If it knows all that it has said (`Asked.atWork`), it
+ * names a notarized block at that place or a later one, by its certificate, or has it on its chain. When the chain here has
+ * passed the highest view that was named, the read shows all that was final. If the epoch ends meanwhile, the next committee
+ * is asked, for only it knows what it has decided. Who is an epoch behind this host has forgotten what it said in this one,
+ * if it has said anything, until it is here again.
  */
 import type { Env } from '../../core/env.ts'
 import { ChoraleError } from '../../core/errors.ts'
@@ -104,8 +106,8 @@ export class RollCall {
       let counted = 0
       for (const [banker, answer] of answers) {
         if (answer.height > chain.tip.height) await fetchFrom(banker, answer.height)
-        // What it has and we could not get may be what the read must show.
-        if (answer.epoch <= chain.epoch && answer.height <= chain.tip.height) counted++
+        // What it has and we could not get may be what the read must show; what it has forgotten, too.
+        if (answer.atWork && answer.epoch === epoch && answer.height <= chain.tip.height) counted++
         if (answer.epoch === epoch) view = Math.max(view, this.#certified(answer.voted)?.view ?? 0)
       }
       const fresh = () => chain.epoch !== epoch || chain.tip.view >= view

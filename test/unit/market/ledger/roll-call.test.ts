@@ -59,3 +59,17 @@ test('nothing is told by the answers of hosts that do not know all that they hav
   expect(await muteOr(working({ atWork: false, left })).highestView()).toBeUndefined()
   expect(await muteOr(working({ epoch: 1, left })).highestView()).toBeUndefined()
 })
+
+const seen = (calls: RollCall) =>
+  calls.freshen(AbortSignal.timeout(50)).then(
+    () => 'seen',
+    (error) => error.code,
+  )
+
+test('a read is told by a quorum that knows what it has said: others may have helped to decide what they do not show', async () => {
+  const answered = (...answers: Asked[]) => seen(rollCall(answers.map((one) => () => one)))
+  const idle = working()
+  expect(await answered(idle, idle, idle, { ...idle, atWork: false })).toBe('seen')
+  expect(await answered(idle, idle, { ...idle, atWork: false }, { ...idle, atWork: false })).toBe('timeout')
+  expect(await answered({ ...idle, atWork: false }, idle, idle, { ...idle, atWork: false }), 'its own').toBe('timeout')
+})
