@@ -7,7 +7,17 @@ import { MemoryChain } from '../../sim/ledger/memory-chain.ts'
 import { hashKey } from '../../src/core/ids.ts'
 import { Chain } from '../../src/market/ledger/chain.ts'
 import type { LogRecord } from '../../src/market/ledger/consensus/effects.ts'
-import { decodeRun, encodeRun, Follow, Hand, Runs, Say } from '../../src/market/ledger/messages.ts'
+import { statement } from '../../src/market/ledger/consensus/messages.ts'
+import {
+  Ask,
+  decodeRun,
+  encodeCertificate,
+  encodeRun,
+  Follow,
+  Hand,
+  Runs,
+  Say,
+} from '../../src/market/ledger/messages.ts'
 import { snapshotChunks } from '../../src/market/ledger/state/snapshot.ts'
 import { openVoteLog } from '../../src/market/ledger/vote-log.ts'
 import { seeds } from '../nightly.ts'
@@ -212,6 +222,31 @@ test('after a partition in which neither side could decide, the bankers find eac
   const healedAtMs = cluster.schedule.nowMs
   await opens(cluster, 0, 'late')
   expect(cluster.schedule.nowMs - healedAtMs).toBeLessThan(20_000)
+})
+
+test('a liar does not hold up reads at rest by what it names, nor by being slow to hand it out', async () => {
+  const cluster = clusterOf()
+  await opens(cluster, 0, 'anna')
+  await cluster.run(5000)
+  const { service, node } = cluster.machines[3]!
+  const { network } = service.ledger
+  const { height, view, committee } = service.ledger.status()
+  const said = statement({ network, epoch: 0 }, 'nullify', view, null)
+  const keys = committee.map((host) => cluster.machines.find(({ key }) => key.publicKey === host)!.key)
+  const members = [0, 1, 2]
+  const signatures = members.map((member) => keys[member]!.sign(said))
+  const voted = encodeCertificate({ type: 'certificate', kind: 'nullify', view, digest: null, members, signatures })
+  for (const lie of [{ height, voted }, { height: 1e15 }]) {
+    node.host.handle(Ask, () => ({ epoch: 0, atWork: true, ...lie }))
+    node.host.handle(Runs, () => new Promise(() => {}))
+    for (const reader of [0, 1, 2, 4]) {
+      const beganMs = cluster.schedule.nowMs
+      expect(await cluster.schedule.until(cluster.account(reader, 'anna')), `host ${reader}`).toMatchObject({
+        nonce: 1,
+      })
+      expect(cluster.schedule.nowMs - beganMs).toBeLessThan(1000)
+    }
+  }
 })
 
 test('what is no message of this ledger is refused and counted, and does no harm', async () => {
