@@ -14,7 +14,7 @@ import type { EpochHeader } from '../../src/market/ledger/receipt/epochs.ts'
 import { sealedIn, sealFault } from '../../src/market/ledger/receipt/header.ts'
 import { type Receipt, receiptFault } from '../../src/market/ledger/receipt/receipt.ts'
 import { apply } from '../../src/market/ledger/state/apply.ts'
-import { decodeOperation } from '../../src/market/ledger/state/operation.ts'
+import { decodeOperation, ownHostOf } from '../../src/market/ledger/state/operation.ts'
 import {
   type Account,
   genesisState,
@@ -136,7 +136,7 @@ export class LedgerChecker {
       return
     }
     const { account, nonce, action } = operation
-    if (action.kind !== 'heartbeat' && action.kind !== 'end-epoch') {
+    if (ownHostOf(action) === undefined) {
       const name = `${account} ${nonce}`
       if (this.#used.has(name)) {
         this.doubleSpends++
