@@ -19,7 +19,7 @@ export interface Ledger {
   /** As this node knows it: one without a seat hears late that nothing is decided, unless it looks. */
   status(): LedgerStatus
 
-  /** Asks the bankers whether they are there, for `status`, if this node has not done so lately. Never rejects. */
+  /** Asks the bankers whether they are there, for `status`; who has a seat does so anyway. Some seconds at most. Never rejects. */
   look(): Promise<void>
 
   /**
