@@ -343,7 +343,6 @@ test('a chain restarts from a snapshot of its state as from its first block, als
   again.replay()
   expect(executed, 'only what came after the snapshot').toBe(again.tip.height - whole.tip.height)
   expect([again.tip.height, again.base]).toEqual([store.height, whole.base])
-  expect(again.isCut).toBe(false)
 
   // One that is not that of its block is passed over.
   await store.keepSnapshot(whole.tip.height - 1, snapshotChunks(whole.state))

@@ -57,8 +57,6 @@ export class Chain {
   #deciding: Deciding
   /** Not final, by digest; and final ones until they are taken over. */
   readonly #ahead = new Map<Digest, Executed & { readonly height: number }>()
-  /** Blocks that were stored here had to be cut off: what this host has said may have gone with them. */
-  isCut = false
   #snapshotHeight = 0
   #snapshotting: Promise<void> | undefined
 
@@ -68,9 +66,10 @@ export class Chain {
     this.network = networkOf(genesis)
     this.store = store
     this.#verify = verify
-    this.state = genesisState(genesis)
-    this.tip = this.base = { view: 0, height: 0, digest: this.network, timeMs: genesis.createdAtMs }
-    this.#deciding = decidingIn(this.state)
+    const { state, tip } = genesisOf(genesis)
+    this.state = state
+    this.tip = this.base = tip
+    this.#deciding = decidingIn(state)
   }
 
   get committee(): readonly PublicKey[] {
@@ -94,18 +93,13 @@ export class Chain {
       for (const { bytes } of runs) {
         const run = decodeRun(bytes)
         if (!run || !this.#take(run, 'stored')) {
-          this.#cut()
+          this.store.cut(this.tip.height)
           return
         }
       }
       if (runs.length === 0) break
     }
-    if (this.store.height > this.tip.height) this.#cut()
-  }
-
-  #cut(): void {
-    this.store.cut(this.tip.height)
-    this.isCut = true
+    if (this.store.height > this.tip.height) this.store.cut(this.tip.height)
   }
 
   /** To the latest snapshot that is that of its block. A chain that stands on one, and has none, is of no use. */
@@ -123,7 +117,7 @@ export class Chain {
         if (errorCode(error) !== 'bad-message') throw error
       }
     }
-    if (store.base > 0) this.#cut()
+    if (store.base > 0) store.cut(this.tip.height)
   }
 
   /** False: it is of no block here. */
@@ -167,11 +161,16 @@ export class Chain {
 
   /**
    * Begins at the end of an epoch, and not at the genesis. The headers, of that epoch and all before it, have been found good.
-   * False: the chain has begun otherwise meanwhile. Rejects `bad-message` on chunks that are not the state there, and `io`.
+   * What the chain has is dropped, unless it is as far. False: it is, or has begun otherwise meanwhile. Rejects `bad-message` on chunks that are not the state there, and `io`.
    */
   async begin(headers: readonly EpochHeader[], chunks: readonly Uint8Array[]): Promise<boolean> {
     const beginning = beginningAt(this.genesis, headers.at(-1)!, chunks)
     const { height } = beginning.tip
+    if (height <= this.tip.height) return false
+    if (this.tip.height > 0) {
+      this.store.cut(0)
+      this.#stand(genesisOf(this.genesis))
+    }
     await this.store.keepSnapshot(height, chunks)
     if (this.tip.height > 0) return false
     this.store.begin(
@@ -297,6 +296,11 @@ export class Chain {
     invariant(decoded, `block ${height} cannot be read`)
     return decoded
   }
+}
+
+function genesisOf(genesis: Genesis): Beginning {
+  const tip = { view: 0, height: 0, digest: networkOf(genesis), timeMs: genesis.createdAtMs }
+  return { state: genesisState(genesis), tip }
 }
 
 function decidingIn({ epoch, committee }: State): Deciding {

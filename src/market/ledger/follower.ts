@@ -15,6 +15,8 @@ import type { PublicKey, Verify } from './keys.ts'
 import { decodeRun, Follow, Runs } from './messages.ts'
 import { decodePayload } from './payload.ts'
 
+/** So many hosts in a row must have no use for the end of the chain here before it begins anew. */
+const TOO_LOW = 3
 /** How long a host that has nothing new may keep us waiting, and how long we wait for its answer. */
 const WAIT_MS = 20_000
 const ANSWER_MS = 10_000
@@ -44,6 +46,8 @@ export class Follower {
   readonly #fetching = new Map<string, Promise<void>>()
   #beginning: Promise<void> | undefined
   #running: AbortController | undefined
+  /** Hosts in a row that keep the chain only from a later block on. */
+  #higher = 0
   /** Of the highest block that anybody has told of. */
   heardHeight = 0
   /** Requests in a row that brought no answer. */
@@ -119,6 +123,14 @@ export class Follower {
     return fetching
   }
 
+  /** From any neighbour. Never rejects. */
+  async fetchAnywhere(): Promise<void> {
+    const { env, courier } = this.#ports
+    const neighbours = courier.directory.neighbours()
+    const from = neighbours[env.random.int(Math.max(1, neighbours.length))]
+    if (from) await this.fetch(from)
+  }
+
   /** `height`: of the chain there, as it says. */
   async fetchFrom(host: PublicKey, height: number): Promise<void> {
     this.heard(height)
@@ -133,17 +145,21 @@ export class Follower {
       for (;;) {
         const message = { network: chain.network, above: chain.tip.height }
         const { runs } = await courier.request(from, Runs, message)
+        this.#higher = 0
         if (!this.#takeAll(runs)) return
       }
     } catch (error) {
+      if (errorCode(error) === 'not-found') this.#higher++
       this.#failed(error)
     }
   }
 
-  /** With nothing here and much to come, not before who waits here for an operation knows what became of it. */
+  /** With nothing here and much to come, or nothing that leads on from here; not before who waits here for an operation knows what became of it. */
   #begin(from: Contact): Promise<void> {
     const { chain, shortChain, begin, isHurried } = this.#ports
-    if (chain.tip.height > 0 || this.heardHeight < shortChain || isHurried()) return Promise.resolve()
+    const isOfUse = chain.tip.height > 0 && this.#higher < TOO_LOW
+    if (isOfUse || this.heardHeight < shortChain || isHurried()) return Promise.resolve()
+    this.#higher = 0
     this.#beginning ??= begin(from).finally(() => {
       this.#beginning = undefined
     })

@@ -41,6 +41,8 @@ export interface RollCallPorts {
 /** Who of the committee answered, this host included if it has a seat there. */
 export interface Present {
   readonly answers: ReadonlyMap<PublicKey, Asked>
+  /** Of those, bankers that vote. */
+  readonly atWork: number
   readonly seats: number
   readonly quorum: number
 }
@@ -76,7 +78,8 @@ export class RollCall {
         }, done)
       }
     })
-    return { answers, seats: committee.length, quorum }
+    const atWork = [...answers.values()].filter(({ epoch, atWork }) => epoch > chain.epoch || atWork).length
+    return { answers, atWork, seats: committee.length, quorum }
   }
 
   /**
@@ -108,9 +111,8 @@ export class RollCall {
       poll.fetch()
     }
     const { answered, known, seats, quorum } = poll
-    const few = `${known} of ${seats} bankers are at work; ${quorum} are needed`
     const slow = 'the chain here did not come up to that of the bankers in time'
-    const why = haltLine(answered, seats, quorum) ?? (known < quorum ? few : slow)
+    const why = haltLine({ answered, atWork: known, seats, quorum }) ?? slow
     throw new ChoraleError('timeout', `no answer as of now: ${why}`)
   }
 }
@@ -248,7 +250,15 @@ function certifiedIn({ chain, verify }: RollCallPorts, bytes: Uint8Array | undef
   return certificate && isCertified(chain, certificate, verify) ? certificate : undefined
 }
 
+interface Attendance {
+  readonly answered: number
+  readonly atWork: number
+  readonly seats: number
+  readonly quorum: number
+}
+
 /** The line that users see when a committee cannot decide; undefined when it can. */
-export function haltLine(answered: number, seats: number, quorum: number): string | undefined {
-  return answered >= quorum ? undefined : `${answered} of ${seats} bankers answer; ${quorum} are needed`
+export function haltLine({ answered, atWork, seats, quorum }: Attendance): string | undefined {
+  if (answered < quorum) return `${answered} of ${seats} bankers answer; ${quorum} are needed`
+  return atWork < quorum ? `${atWork} of ${seats} bankers are at work; ${quorum} are needed` : undefined
 }

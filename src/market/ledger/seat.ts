@@ -7,6 +7,7 @@ import type { Env } from '../../core/env.ts'
 import { errorMessage } from '../../core/errors.ts'
 import type { DiskFs } from '../../dht/store/disk/fs.ts'
 import type { Chain } from './chain.ts'
+import { quorumOf } from './committee.ts'
 import { committeeOf as consensusCommittee } from './consensus/committee.ts'
 import type { Evidence, FinalRun } from './consensus/messages.ts'
 import type { Courier } from './courier.ts'
@@ -91,6 +92,9 @@ export class Seat {
     const { env, chain, courier, verify, key, pool, fs, dir, viewMs, ...ports } = this.#ports
     if (turn !== this.#turn) return
     const { network, epoch, committee: hosts, base } = chain
+    // What earlier logs could tell again is final, and must be on the disk before they go.
+    if (epoch > 0 && chain.store.sync()) await removeOldLogs(fs, dir, epoch)
+    if (turn !== this.#turn) return
     const owner: LogOwner = { network, epoch, member: key.publicKey }
     const opened = await this.#open(owner)
     if (turn !== this.#turn) {
@@ -124,35 +128,35 @@ export class Seat {
       failed: (error) => this.#fail(error),
     })
     this.member = member
-    this.#retryMs = FIRST_RETRY_MS
     if (isMute) void this.#endSilence(owner, turn).catch((error) => this.#fail(error))
     else ports.broken(undefined)
     member.start()
-    if (epoch > 0 && chain.store.sync()) await removeOldLogs(fs, dir, epoch)
+    this.#retryMs = FIRST_RETRY_MS
   }
 
   /** With a log that can be trusted; else one that begins with a silence. */
   async #open(owner: LogOwner): Promise<OpenedLog> {
-    const { env, fs, dir, chain } = this.#ports
+    const { env, fs, dir } = this.#ports
     const opened = await openVoteLog(fs, dir, owner)
-    if (opened !== 'rotten' && !chain.isCut) {
-      if (!this.#isDoubtful) return opened
-      await opened.log.close()
-      const written = await beginVoteLog(fs, dir, owner, opened.records)
-      this.#isDoubtful = false
-      return written
+    if (opened === 'rotten') {
+      env.log.error('the log of this banker is damaged: it does not vote before it has caught up', { dir })
+      return beginVoteLog(fs, dir, owner, [{ type: 'silence', view: Number.MAX_SAFE_INTEGER }])
     }
-    env.log.error('the log of this banker is damaged: it does not vote before it has caught up', { dir })
-    if (opened !== 'rotten') await opened.log.close()
-    chain.isCut = false
-    return beginVoteLog(fs, dir, owner, [{ type: 'silence', view: Number.MAX_SAFE_INTEGER }])
+    if (!this.#isDoubtful) return opened
+    await opened.log.close()
+    const written = await beginVoteLog(fs, dir, owner, opened.records)
+    this.#isDoubtful = false
+    return written
   }
 
   /** Finds out in which views it may have spoken, and sits down again with a silence that ends after these. */
   async #endSilence(owner: LogOwner, turn: number): Promise<void> {
     const { env, chain, fs, dir, broken, highestView } = this.#ports
-    if (chain.committee.length === 1) {
-      broken(`the log of the only banker is damaged: restore ${dir} from a copy, or move its votes away to go on`)
+    const others = chain.committee.length - 1
+    if (others < quorumOf(others + 1)) {
+      // Nobody, or too few to decide anything without it, so no view will pass that it could be silent in.
+      const who = others === 0 ? 'the only banker' : `this banker, without which the other ${others} cannot decide,`
+      broken(`the log of ${who} is damaged: restore ${dir} from a copy`)
       return
     }
     broken('the log of this banker is damaged: it does not vote before it has caught up with the others')
@@ -171,10 +175,11 @@ export class Seat {
     }
   }
 
-  /** Nothing is lost: what was not synced was not said. So it may begin again, when the disk has room. */
+  /** Nothing is lost: what was not synced was not said. So it may begin again, when the disk has room, and this one is gone. */
   #fail(error: unknown): void {
     const { env, broken } = this.#ports
-    this.member = undefined
+    const left = this.#leave()
+    this.#last = this.#last.then(() => left)
     this.#isDoubtful = true
     broken(`this banker does not vote: ${errorMessage(error)}`)
     const turn = this.#turn

@@ -132,18 +132,16 @@ class Service implements LedgerService {
     const isHurried = () => this.#submissions.size > 0
     const { signal } = this.#stopped
     const begin = async (from: Contact) => {
+      const { tip } = chain
       const neighbours = () => directory.neighbours()
+      if (blocks && tip.height > 0) await this.#seat.leave()
       if (blocks) await bootstrap({ ...shared, blocks, shortChain, isHurried, neighbours }, from, signal)
+      if (blocks && tip.height > 0 && chain.tip === tip) this.#onEpoch()
     }
     this.#snapshots = blocks && new SnapshotKeeper({ ...shared, blocks, shortChain })
     this.#rollCall = new RollCall({ ...shared, own: () => this.#asked(), fetchFrom })
-    this.#follower = new Follower({
-      ...shared,
-      take: (run) => this.#takeRun(run),
-      isHurried,
-      shortChain,
-      begin,
-    })
+    const take = (run: FinalRun) => this.#takeRun(run)
+    this.#follower = new Follower({ ...shared, take, isHurried, shortChain, begin })
     this.#submissions = new Submissions({
       ...shared,
       view,
@@ -252,14 +250,16 @@ class Service implements LedgerService {
     const { committee, epoch } = this.#chain
     const hasSeat = committee.includes(this.#ports.host.publicKey)
     const isStuck = this.#submissions.size > 0 || this.#follower.failures > 1
-    if (why === 'asked' ? hasSeat : hasSeat ? committee.length === 1 : !isStuck) {
+    const isAlone = committee.length === 1 && this.#seat.member?.isWhole !== false
+    if (why === 'asked' ? hasSeat : hasSeat ? isAlone : !isStuck) {
       if (why === 'round') this.#halted = undefined
       return
     }
-    const { answers, seats, quorum } = await this.#rollCall.call({ enough: why === 'asked' })
+    const { answers, ...present } = await this.#rollCall.call({ enough: why === 'asked' })
     if (this.#chain.epoch !== epoch) return
     const before = this.#halted
-    this.#halted = haltLine(answers.size, seats, quorum)
+    this.#halted = haltLine({ answered: answers.size, ...present })
+    if (why === 'round' && this.#halted !== undefined) void this.#follower.fetchAnywhere() // it may be long over
     if (before !== undefined && this.#halted === undefined) this.#seat.member?.probe()
     for (const [banker, { height }] of answers) {
       const { tip } = this.#chain

@@ -185,6 +185,8 @@ export async function openVoteLog(fs: DiskFs, dir: string, owner: LogOwner): Pro
       for (const other of names) if (other < name) await fs.remove(join(dir, other))
       return { log: new VoteLog(fs, dir, owner, name, file, endBytes), records }
     }
+    // The host has been in later epochs: what it said in this one went when the chain had it, and the chain has lost it.
+    if ((await fs.list(dir)).some((name) => epochOf(name) > owner.epoch)) return 'rotten'
     return await beginVoteLog(fs, dir, owner, [])
   } catch (error) {
     throw diskError(error, dir)
@@ -213,8 +215,8 @@ export async function beginVoteLog(
 /** Epochs before this one are over, and their chain is stored. */
 export async function removeOldLogs(fs: DiskFs, dir: string, epoch: number): Promise<void> {
   for (const name of await fs.list(dir)) {
-    const match = NAME.exec(name)
-    if (match && Number(match[1]) < epoch) await fs.remove(join(dir, name))
+    const of = epochOf(name)
+    if (of >= 0 && of < epoch) await fs.remove(join(dir, name))
   }
 }
 
@@ -224,12 +226,17 @@ function nameOf(epoch: number, serial: number): string {
   return `votes-${String(epoch).padStart(12, '0')}-${String(serial).padStart(12, '0')}`
 }
 
+/** -1: it is no log. */
+function epochOf(name: string): number {
+  return Number(NAME.exec(name)?.[1] ?? -1)
+}
+
 function serialOf(name: string): number {
   return Number(NAME.exec(name)![2])
 }
 
 async function logNames(fs: DiskFs, dir: string, epoch: number): Promise<string[]> {
-  return (await fs.list(dir)).filter((name) => Number(NAME.exec(name)?.[1] ?? -1) === epoch).sort()
+  return (await fs.list(dir)).filter((name) => epochOf(name) === epoch).sort()
 }
 
 /** The head and the records are one record, so a file is whole or not there. */
