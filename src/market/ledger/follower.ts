@@ -46,6 +46,8 @@ export class Follower {
   readonly #fetching = new Map<string, Promise<void>>()
   #beginning: Promise<void> | undefined
   #running: AbortController | undefined
+  /** While it waits at a host that may have nothing new for long. */
+  #waiting: AbortController | undefined
   /** Hosts in a row that keep the chain only from a later block on. */
   #higher = 0
   /** Of the highest block that anybody has told of. */
@@ -68,6 +70,12 @@ export class Follower {
   stop(): void {
     this.#running?.abort()
     this.#running = undefined
+    this.#waiting?.abort()
+  }
+
+  /** Somebody has begun to wait here for an operation: a banker knows first what becomes of it. */
+  hurry(): void {
+    this.#waiting?.abort()
   }
 
   async #loop(signal: AbortSignal): Promise<void> {
@@ -75,13 +83,17 @@ export class Follower {
     let pauseMs = FIRST_PAUSE_MS
     while (!signal.aborted) {
       const { height } = chain.tip
-      const waitMs = isHurried() ? HURRY_MS : WAIT_MS
+      const waiting = new AbortController()
       try {
-        const source = await this.#source()
+        const isFast = isHurried()
+        const source = await this.#source(isFast && this.failures === 0)
         if (!source) throw undefined
         const { network } = chain
+        const waitMs = isFast ? HURRY_MS : WAIT_MS
         const message = { network, above: height, waitMs }
-        const options = { timeoutMs: waitMs + ANSWER_MS, signal }
+        const options = { timeoutMs: waitMs + ANSWER_MS, signal: waiting.signal }
+        if (signal.aborted || isFast !== isHurried()) continue
+        this.#waiting = waiting
         const answer = await this.#ports.courier.request(source, Follow, message, options)
         this.failures = 0
         pauseMs = FIRST_PAUSE_MS
@@ -93,6 +105,7 @@ export class Follower {
         // It claims more than it has.
       } catch (error) {
         if (signal.aborted) return
+        if (waiting.signal.aborted) continue
         if (error !== undefined) this.#failed(error)
         this.failures++
       }
@@ -101,13 +114,14 @@ export class Follower {
     }
   }
 
-  /** Any of the bankers or neighbours; undefined: nobody is known. */
-  async #source(): Promise<Contact | undefined> {
+  /** Any of the bankers or neighbours; undefined: nobody is known. `atFirst`: a banker, if one can be found. */
+  async #source(atFirst: boolean): Promise<Contact | undefined> {
     const { env, chain, courier, host } = this.#ports
     const { directory } = courier
     const bankers = chain.committee.filter((banker) => banker !== host)
     const neighbours = directory.neighbours()
-    const pick = env.random.int(bankers.length + Math.min(neighbours.length, bankers.length + 1))
+    const others = atFirst ? 0 : Math.min(neighbours.length, bankers.length + 1)
+    const pick = env.random.int(Math.max(1, bankers.length + others))
     const banker = bankers[pick]
     const found = banker && (await directory.find(banker))
     return found ?? neighbours[env.random.int(neighbours.length)]

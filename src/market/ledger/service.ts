@@ -147,6 +147,7 @@ class Service implements LedgerService {
       view,
       offer: (operations) => this.#offer(operations),
       freshen: (signal) => this.#rollCall.freshen(signal),
+      hurry: () => this.#follower.hurry(),
       behind: (from) => void fetchFrom(from, this.#follower.heardHeight),
     })
     this.#seat = new Seat({

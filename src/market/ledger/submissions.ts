@@ -35,6 +35,8 @@ export interface SubmissionsPorts {
   offer(operations: readonly Uint8Array[]): readonly Handed[]
   /** Resolves when the chain here shows all that was final at the call. */
   freshen(signal: AbortSignal): Promise<void>
+  /** Somebody begins to wait here. */
+  hurry(): void
   /** A banker knows more of the chain than this host. */
   behind(host: PublicKey): void
 }
@@ -128,6 +130,7 @@ export class Submissions {
     if (!pending) {
       pending = { bytes, operation, waiters: new Set(), sentAtMs: Number.NEGATIVE_INFINITY, handed: 0, isBusy: false }
       this.#pending.set(hash, pending)
+      if (this.#pending.size === 1) this.#ports.hurry()
       this.#gather()
     }
     const { waiters } = pending

@@ -43,6 +43,7 @@ async function lateness(...bankers: readonly [Banker, Banker, Banker, Banker]): 
     view: () => 1,
     offer: () => [],
     freshen: async () => {},
+    hurry: () => {},
     behind: () => {},
   })
   using deadline = time.deadline(20_000)
