@@ -116,6 +116,30 @@ test.each(seeds(3))('a joiner whose power goes again and again ends with the sam
   expectSame(cluster, number)
 })
 
+test.each([5, 3])('host %i, whose chain ends before that of all others begins, begins anew', async (number) => {
+  const cluster = await aged({ hosts: 6 })
+  const height = () => cluster.ledger(0).status().height
+  cluster.kill(number)
+  const { chain } = cluster.machines[number]!
+  chain.cut(1)
+  // As if all others had come by a snapshot.
+  const base = height() - 1
+  for (const [at, { chain: theirs }] of cluster.machines.entries()) {
+    if (at === number) continue
+    const runs = theirs.runs.bind(theirs)
+    theirs.runs = (from, limit) => (from <= base ? [] : runs(from, limit))
+    Object.defineProperty(theirs, 'base', { value: base })
+  }
+  await cluster.schedule.until(cluster.restart(number))
+  await cluster.run(60_000)
+  await opens(cluster, 0, 'later')
+  await cluster.run(30_000)
+  const status = cluster.ledger(number).status()
+  expect(status).toMatchObject({ height: height(), lag: 0, halted: undefined })
+  expect(status.base).toBeGreaterThan(1)
+  for (const { chain: one } of cluster.machines) expect(one.evidence()).toEqual([])
+})
+
 test('who joins a chain that is short, or whose snapshot nobody has any more, has all of it', async () => {
   const short = await aged({ shortChain: 1000 })
   const first = await short.schedule.until(short.join())
