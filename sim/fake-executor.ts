@@ -9,6 +9,8 @@ import { mapContext } from './job-context.ts'
 
 export interface FakeExecutorOptions {
   readonly cores?: number
+  /** In place of `cores`, for a test that changes it on the way. */
+  readonly lent?: { readonly cores: number }
   readonly module: JobModule
   /** Virtual milliseconds that a task takes. */
   readonly taskMs: (task: number, env: Env) => number
@@ -27,7 +29,9 @@ export function fakeExecutor(options: FakeExecutorOptions): (env: Env) => Execut
     if (error) throw error
   }
   return (env) => ({
-    cores: options.cores ?? 1,
+    get cores() {
+      return options.lent?.cores ?? options.cores ?? 1
+    },
     tasksRun: 0,
     refusal: async () => options.refusal,
     plan: async (_name, params, input) => ({ name: module.name, ...module.plan(params, input), engine: 'fake/1' }),

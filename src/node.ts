@@ -224,7 +224,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const builtin = parts.adopt(createThreadExecutor({ ...running, modules: builtinModule }), (executor) =>
     executor.stop(),
   )
-  const executor = chooseExecutor(options.lendCores, (module) => (module.startsWith('builtin:') ? builtin : foreign))
+  const executor = chooseExecutor({ cores: options.lendCores }, (module) => (module.startsWith('builtin:') ? builtin : foreign))
   const records = new Records({ env, registers, signer, network })
   const jobStore = createJobStore(blocks, files, copies)
   const service = createJobsService({ env, transport, overlay, registers, executor, store: jobStore, signer })

@@ -70,6 +70,8 @@ export const MAX_TASK_BLOCKS = 32
 export const MAX_LINE_BYTES = 1024 * 1024
 /** A job's value, in its record. */
 export const MAX_JOB_VALUE_BYTES = 16 * 1024
+/** What the process of one task of foreign code may have in memory: Node, the prelude, and what the code takes. */
+export const TASK_MEMORY_BYTES = 512 * 1024 * 1024
 /** Jobs under way that one host knows. */
 export const MAX_LIVE_JOBS = 256
 /** Jobs that ended, remembered so that stragglers can be told. */

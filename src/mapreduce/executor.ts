@@ -185,10 +185,12 @@ function movable({ run }: ThreadTask): ArrayBuffer[] {
   )
 }
 
-/** One executor for all modules, `of` says which of several. */
-export function chooseExecutor(cores: number, of: (module: string) => Executor): Executor {
+/** One executor for all modules, `of` says which of several. `lent`: as it is now. */
+export function chooseExecutor(lent: { readonly cores: number }, of: (module: string) => Executor): Executor {
   return {
-    cores,
+    get cores() {
+      return lent.cores
+    },
     refusal: async (spec) => of(spec.module).refusal(spec),
     plan: async (module, params, input) => of(module).plan(module, params, input),
     async run(run, options) {

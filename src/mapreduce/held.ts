@@ -159,9 +159,9 @@ export class Held {
     return mask
   }
 
-  /** A job that is not run here after all: what is not begun of it. */
-  dropAll(job: LiveJob): Array<{ work: Work; mask: number }> {
-    const all = this.#works.filter((work) => work.job === job && work.todo !== 0)
+  /** What is not begun, of a job that is not run here after all, or of all jobs. */
+  dropAll(job?: LiveJob): Piece[] {
+    const all = this.#works.filter((work) => (job === undefined || work.job === job) && work.todo !== 0)
     return all.map((work) => ({ work, mask: this.drop(work) }))
   }
 

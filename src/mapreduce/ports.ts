@@ -69,7 +69,7 @@ export interface JobPlan extends JobShape {
  * the parameters do not fit it; with `unsupported` when this host does not run the job's code (`refusal`).
  */
 export interface Executor {
-  /** Cores that are lent: so many runs may be under way at once. */
+  /** Cores that are lent now: so many runs may be under way at once. What is begun is finished when they become fewer. */
   readonly cores: number
   /**
    * Why this host leaves the job to others: its code is for another engine, or is not taken here. Undefined: it runs it.

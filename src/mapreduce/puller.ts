@@ -92,7 +92,7 @@ export class Puller {
     const { env, loads, signal, table } = this.#host
     for (;;) {
       const { root, waitMs } = this.#whomToAsk()
-      if (!root || this.#stopped) return false
+      if (!root || this.#stopped || this.#host.executor.cores === 0) return false
       const { refuses } = table.told(MAX_GRANTS)
       const timeoutMs = waitMs > 0 ? waitMs + 5_000 : undefined
       const askedAtMs = this.#host.now()

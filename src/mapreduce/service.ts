@@ -27,6 +27,15 @@ const STOP_MS = 800
 
 export type JobsServiceOptions = HostPorts
 
+export interface JobsLoad {
+  readonly cores: number
+  /** At work; more than `cores` while what was begun is finished. */
+  readonly busy: number
+  /** Tasks that have been begun and are not done. */
+  readonly tasksRunning: number
+  readonly tasksDone: number
+}
+
 export interface JobsService {
   readonly jobs: Jobs
   /** Call before the overlay joins: handlers must stand when the first message comes. */
@@ -36,7 +45,9 @@ export interface JobsService {
    * whoever made it.
    */
   stop(): Promise<void>
-  lend(): { readonly cores: number; readonly busy: number; readonly tasksDone: number }
+  lend(): JobsLoad
+  /** Call when the executor's `cores` have changed. When they are none, what runs is finished, and the rest goes back. */
+  capacityChanged(): void
   counters(): Readonly<Record<JobCounter | 'reassigned' | 'liveJobs' | 'partialsBytes', number>>
 }
 
@@ -153,7 +164,11 @@ export function createJobsService(options: JobsServiceOptions): JobsService {
       schedule(REST_MS)
     },
     stop: () => (stopping ??= shutDown()),
-    lend: () => ({ cores: host.executor.cores, busy: worker.busy, tasksDone: worker.tasksDone }),
+    lend() {
+      const { busy, tasksRunning, tasksDone } = worker
+      return { cores: host.executor.cores, busy, tasksRunning, tasksDone }
+    },
+    capacityChanged: () => worker.capacityChanged(),
     counters: () => ({
       ...host.counters,
       reassigned: roots.reassigned,

@@ -8,6 +8,7 @@ import type { Contact } from '../net/contact.ts'
 import { deliver } from './delivery.ts'
 import { type Asker, fairShare, hasTooMuch } from './evening.ts'
 import type { Failure } from './failure.ts'
+import { grantOf, passedOn, specsOf } from './given.ts'
 import { GrantNotes } from './grant-notes.ts'
 import { Held, type Piece, shareOf, type Work } from './held.ts'
 import { isHostsFault, type JobsHost } from './host.ts'
@@ -20,7 +21,7 @@ import { Puller, type Taken } from './puller.ts'
 import { type Renewed, renewals, sharesOf } from './renewals.ts'
 import { LONGER, MAX_TERM_MS, type Roots } from './roots.ts'
 import { Rumours } from './rumours.ts'
-import { fullMask, hasMany, hasSegment, segmentCount, tasksOfMask } from './segments.ts'
+import { countBits, fullMask, hasMany, hasSegment, segmentCount, tasksOfMask } from './segments.ts'
 import { runsHere, Workload } from './workload.ts'
 
 /** A pull goes out when what is left will take less than this. */
@@ -74,6 +75,12 @@ export class Worker {
 
   get busy(): number {
     return this.#running
+  }
+
+  /** Tasks that have been begun and are not done. */
+  get tasksRunning(): number {
+    const masks = this.#held.all().flatMap(({ running }) => [...running.values()])
+    return masks.reduce((sum, mask) => sum + countBits(mask), 0)
   }
 
   start(): void {
@@ -199,6 +206,18 @@ export class Worker {
     this.#held.dropJob(job)
   }
 
+  /** The cores that are lent have changed. When they are none, what runs is finished, and what is not begun goes back. */
+  capacityChanged(): void {
+    if (this.#stopped) return
+    if (this.#lends) this.#puller.lookSoon()
+    else this.#return(this.#held.dropAll())
+    this.pump()
+  }
+
+  get #lends(): boolean {
+    return this.#host.executor.cores > 0
+  }
+
   /** Begins nothing more, brings what is done, and gives back what is not. */
   async stop(): Promise<void> {
     this.#stopped = true
@@ -244,34 +263,13 @@ export class Worker {
     const pieces = none || leases.length > 0 ? [] : this.#held.pass(share, MAX_GRANTS, takes)
     if (!none && leases.length + pieces.length === 0) leases = this.#roots.again(peer, cores, MAX_GRANTS, takes)
     for (const { work } of pieces) this.#bringDue(work, undefined)
-    const specs = new Map<string, Uint8Array>()
-    for (const job of [...leases.map(({ segment }) => segment.job), ...pieces.map(({ work }) => work.job)]) {
-      if (!knows.includes(job.id)) specs.set(job.id, job.specBytes)
-    }
+    const jobs = [...leases.map(({ segment }) => segment.job), ...pieces.map(({ work }) => work.job)]
     const now = this.#host.now()
     const ended = knows.filter((id) => this.#host.table.hasEnded(id))
     return {
       ...(ended.length > 0 && { ended }),
-      grants: [
-        ...leases.map(({ id, segment, mask, termMs }): Grant => {
-          return { id, job: segment.job.id, segment: segment.index, mask, termMs }
-        }),
-        ...pieces.map(({ work: { grant, job, root, takenAtMs, renewAtMs }, mask }): Grant => {
-          const termMs = Math.max(0, renewAtMs - now)
-          const ageMs = now - takenAtMs
-          const whose = root ?? this.#host.overlay.self
-          return {
-            id: grant.id,
-            job: job.id,
-            segment: grant.segment,
-            mask,
-            termMs,
-            ageMs,
-            ...(whose && { root: whose }),
-          }
-        }),
-      ],
-      specs: [...specs].map(([job, spec]) => ({ job, spec })),
+      grants: [...leases.map(grantOf), ...pieces.map((piece) => passedOn(piece, now, this.#host.overlay.self))],
+      specs: specsOf(jobs, knows),
       queued: this.#roots.queued() + this.#held.passable,
       loads: this.#host.loads.share(HINTS),
     }
@@ -296,7 +294,7 @@ export class Worker {
     const job = this.#host.table.open(grant.job, spec)
     if (typeof job === 'string' || !hasSegment(job.tree, 1, grant.segment)) return 'void' // it is over, or nonsense
     if ((grant.mask & ~fullMask(job.tree, 1, grant.segment)) !== 0) return 'void'
-    if (!(await this.#host.assess(job)) || this.#stopped) return 'refused'
+    if (!(await this.#host.assess(job)) || this.#stopped || !this.#lends) return 'refused'
     const root = grant.root ?? from
     this.#add(grant, job, this.#host.isSelf(root) ? undefined : root)
     return 'taken'
@@ -355,17 +353,17 @@ export class Worker {
     this.#host.leave(job, error)
     const begun = work.running.get(notes) ?? 0
     work.running.delete(notes)
-    const back = [{ work, mask: this.#held.drop(work, begun) }, ...this.#held.dropAll(job)]
-    const own = back.filter(({ work: { root } }) => !root)
-    void Promise.allSettled(
-      renewals(
-        this.#host,
-        back.map(({ work: { grant, root }, mask }) => ({ id: grant.id, root, dropped: mask })),
-      ),
-    )
-    if (this.#roots.release(own.map(({ work: { grant }, mask }) => [grant.id, mask])) > 0) this.newWork()
-    for (const { work } of back) this.#bringDue(work, undefined)
+    this.#return([{ work, mask: this.#held.drop(work, begun) }, ...this.#held.dropAll(job)])
     this.pump()
+  }
+
+  /** These are for others; what is done of the same grants leaves. */
+  #return(pieces: readonly Piece[]): void {
+    const back = pieces.map(({ work: { grant, root }, mask }) => ({ id: grant.id, root, dropped: mask }))
+    void Promise.allSettled(renewals(this.#host, back))
+    const own = back.flatMap(({ id, root, dropped }): [number, number][] => (root ? [] : [[id, dropped]]))
+    if (this.#roots.release(own) > 0) this.newWork()
+    for (const { work } of pieces) this.#bringDue(work, undefined)
   }
 
   /** Results leave when all of a grant is done, or the first of them has waited for long. */
@@ -377,7 +375,7 @@ export class Worker {
     // Where results are acknowledged at once, the next tasks come with the answer. Elsewhere a pull is quicker.
     const idle = this.#held.waiting() === 0 && this.#roots.waiting() === 0 && !this.#puller.busy
     const asks = work.root && hasMany(work.job.tree, 1) && failure === undefined && idle
-    void this.#bring(work, failure, asks ? Math.max(1, this.#host.executor.cores) : 0)
+    void this.#bring(work, failure, asks ? this.#host.executor.cores : 0)
   }
 
   /** `wants`: cores that have nothing else to do. */

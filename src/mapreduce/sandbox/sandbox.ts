@@ -4,12 +4,15 @@
  */
 import type { Clock, Logger } from '../../core/env.ts'
 import { ChoraleError } from '../../core/errors.ts'
+import { TASK_MEMORY_BYTES } from '../../core/limits.ts'
 import { Child, type RequestOptions } from './child.ts'
 import { commandOf, type Level, type Limits, type RunnerFiles, runnerFiles, whyNoBubblewrap } from './command.ts'
 import { idleDataKb } from './idle-data.ts'
 import { loadPrelude, type Prelude } from './prelude.ts'
 
-const LIMITS: Limits = { heapMb: 256, cpuSeconds: 24 * 3600, dataMb: 384 }
+/** Node and the prelude, above what the job's code may have. */
+const BASE_MB = 128
+const LIMITS: Limits = { heapMb: 256, cpuSeconds: 24 * 3600, dataMb: TASK_MEMORY_BYTES / 2 ** 20 - BASE_MB }
 /** A process is ended when it has had nothing to do for so long. */
 const IDLE_MS = 4_000
 /** Jobs whose processes are kept, idle but for those of one. */
@@ -20,14 +23,26 @@ const INIT_MS = 10_000
 const SPARE_AFTER_MS = 500
 /** It is ended when no job has come for so long. */
 const SPARE_IDLE_MS = 60_000
-/** Node and the prelude, above what the job's code may have. */
-const BASE_MB = 128
+
+/** So many processes at once, at least one. */
+export interface ProcessLimits {
+  readonly atWork: number
+  /** With those that idle. */
+  readonly inAll: number
+}
+
+/** For so many cores: one process more may be at work, so that folds need not wait for tasks. */
+export function processesFor(cores: number): ProcessLimits {
+  return { atWork: cores + 1, inAll: (cores + 1) * MOST_JOBS }
+}
 
 export interface SandboxOptions {
   readonly clock: Clock
   readonly log: Logger
-  /** Cores that are lent. One process more may be at work, so that folds need not wait for tasks. */
+  /** Cores that are lent. */
   readonly cores: number
+  /** As it is now; it may change. Default: `processesFor(cores)`. */
+  readonly processes?: (() => ProcessLimits) | undefined
   /** Default: `os` where this machine can, else `process`. */
   readonly level?: Level | undefined
   readonly limits?: Partial<Limits>
@@ -172,7 +187,7 @@ export class Sandbox {
   #serve(): void {
     let busy = [...this.#seats].filter((seat) => seat.busy).length
     for (const waiting of this.#waiting) {
-      if (busy > this.#options.cores) return
+      if (busy >= this.#most.atWork) return
       const seat = this.#idle(waiting.job) ?? this.#start(waiting)
       if (!seat) continue
       busy++
@@ -183,6 +198,16 @@ export class Sandbox {
     }
   }
 
+  get #most(): ProcessLimits {
+    const { cores, processes } = this.#options
+    return processes?.() ?? processesFor(cores)
+  }
+
+  /** There are as many processes as there may be. */
+  get #isFull(): boolean {
+    return this.#children().length >= this.#most.inAll
+  }
+
   #idle(job: string): Seat | undefined {
     for (const seat of this.#seats) if (seat.job === job && !seat.busy && !seat.child.hasEnded) return seat
     return undefined
@@ -190,13 +215,13 @@ export class Sandbox {
 
   /** Undefined: there are as many as there may be, of which one that idles for another job now makes room. */
   #start({ job, code, stacks }: Waiting): Seat | undefined {
-    const { cores } = this.#options
-    if (this.#seats.size >= (cores + 1) * MOST_JOBS) {
+    const spare = this.#takeSpare()
+    if (!spare && this.#isFull) {
       const other = [...this.#seats].find(({ busy, child }) => !busy && !child.hasEnded)
       other?.child.kill(new ChoraleError('aborted', 'another job needs the room'))
       return undefined
     }
-    const started = this.#takeSpare() ?? this.#startChild()
+    const started = spare ?? this.#startChild()
     const { child } = started
     const ready = this.#load(started, code, stacks || (this.#options.stacks ?? false))
     const seat: Seat = { job, child, ready, busy: true, keep: () => {} }
@@ -237,7 +262,7 @@ export class Sandbox {
     this.#cancelSpare()
     if (this.#stopped) return
     this.#cancelSpare = clock.timer(SPARE_AFTER_MS, () => {
-      if ([...this.#seats].some(({ busy }) => busy)) return // its end plans again
+      if (this.#isFull || [...this.#seats].some(({ busy }) => busy)) return // its end plans again
       if (!this.#spare || this.#spare.child.hasEnded) this.#spare = this.#startChild()
       this.#cancelSpare = clock.timer(SPARE_IDLE_MS, () => {
         this.#takeSpare()?.child.kill(new ChoraleError('aborted', 'no job has come'))
