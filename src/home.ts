@@ -9,6 +9,7 @@
  *   wallet     the key of the account that the host works for, mode 0600 (ledger-wallet.ts)
  *   genesis    the beginning of the ledger that the host is in (ledger-genesis.ts)
  *   ledger/    its chain, and what this host has said in the committee (market/ledger/)
+ *   lending.json what the host lends and when, and how fast the machine is (lend-file.ts)
  *   payments.json what this host's jobs owe (ledger-journal.ts)
  *   blocks/    the blocks that it keeps for others and itself (dht/store/disk/)
  *   pid        the running host: process id, then what tells this process from a later one with the same id. It is the

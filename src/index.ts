@@ -14,6 +14,7 @@ export type { JobRequest, JobState, Jobs, JobView, Json } from './mapreduce/type
 export {
   type FileService,
   type Host,
+  type HostLending,
   type HostOptions,
   type HostStatus,
   type PeerView,

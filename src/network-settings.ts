@@ -30,3 +30,8 @@ export function networkSettings({ network, space, successors, replicas: wanted }
     ...(copies !== DEFAULT_BLOCK_REPLICAS && { copies }),
   }
 }
+
+/** May anybody join? There, ids follow from address prefixes (DESIGN 4); so far all networks are private. */
+export function isOpenNetwork({ placement }: { readonly placement: string }): boolean {
+  return placement !== 'ip-port'
+}

@@ -22,25 +22,27 @@ import { keepMembers } from './leaf.ts'
 import { pinnedGenesis } from './ledger-genesis.ts'
 import { type HostLedger, openLedger } from './ledger-host.ts'
 import { walletIn } from './ledger-wallet.ts'
+import { createLender, type HostLending, hostLending } from './lend-host.ts'
 import { chooseExecutor, createThreadExecutor } from './mapreduce/executor.ts'
 import { createJobStore } from './mapreduce/job-store.ts'
 import { isOwnJob } from './mapreduce/own-job.ts'
 import type { SandboxState } from './mapreduce/sandbox/admission.ts'
 import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
-import { createJobsService } from './mapreduce/service.ts'
+import { createJobsService, type JobsLoad } from './mapreduce/service.ts'
 import type { Jobs } from './mapreduce/types.ts'
 import { amount } from './market/ledger/state/amount.ts'
+import type { Decision } from './market/lending/decision.ts'
 import { paidJobs } from './market/payments.ts'
 import type { Contact } from './net/contact.ts'
 import { type HostKey, signerOf, verifySignature } from './net/host-key.ts'
 import { createLibp2pTransport, type Libp2pTransport } from './net/libp2p.ts'
 import { networkId } from './net/network-id.ts'
-import { networkSettings } from './network-settings.ts'
+import { isOpenNetwork, networkSettings } from './network-settings.ts'
 import { createOverlay, type OverlayHost, overlayView, placeName, type RingView } from './overlay-host.ts'
 import { findSeeds, seekRemembered } from './seeds.ts'
 
 export type { ChordView, PeerPlace, RingView, VoronoiView } from './overlay-host.ts'
-export type { FileService, HostLedger, Pin, SignedRecord }
+export type { FileService, HostLedger, HostLending, Pin, SignedRecord }
 
 /** What a host keeps of others' blocks and its own, unless told otherwise, bytes. */
 export const DEFAULT_STORE_BYTES = 10 * 1024 ** 3
@@ -75,14 +77,19 @@ export interface HostOptions {
   readonly taskPrice?: bigint
   /** Virtual nodes. Default 1. */
   readonly slots?: number
-  /** CPU cores lent to jobs; 0: none. */
-  readonly lendCores: number
+  /** CPU cores lent to jobs, in this run; 0: none. Default: as the home keeps it, else all, on an open network none. */
+  readonly lendCores?: number | undefined
+  /** What the processes of foreign code may have together. Default: as the home keeps it, else what those cores need. */
+  readonly lendMemoryBytes?: number | undefined
   /** Runs JavaScript of strangers also where the operating system does not wall it in (level `process`). Default false. */
   readonly allowNative?: boolean
   /** Runs code of strangers also as root. Default false: a host of root takes none but its own user's. */
   readonly lendAsRoot?: boolean
-  /** Bytes of blocks that this host keeps, in the home. Default 10 GiB; the disk may need up to half as much again. */
-  readonly storeBytes?: number
+  /**
+   * Bytes of blocks that this host keeps, in the home. Default: as the home keeps it, else 10 GiB. The disk may need up to
+   * half as much again.
+   */
+  readonly storeBytes?: number | undefined
   /** Default: nothing is logged. */
   readonly log?: Logger
 }
@@ -97,13 +104,13 @@ export interface HostStatus {
   readonly upSinceMs: number
   readonly ring: RingView
   readonly connections: number
-  readonly lend: {
-    readonly cores: number
-    readonly busy: number
-    readonly tasksDone: number
-    /** How foreign code is run, and whose; absent where that could not be found out yet. */
-    readonly sandbox?: SandboxState
-  }
+  readonly lend: JobsLoad &
+    Decision & {
+      /** Cores that are lent when it lends. */
+      readonly slots: number
+      /** How foreign code is run, and whose; absent where that could not be found out yet. */
+      readonly sandbox?: SandboxState
+    }
   readonly store: StoreStatus
   readonly ledger: {
     readonly height: number
@@ -153,6 +160,7 @@ export interface Host {
   readonly records: Pick<Records, 'publish' | 'resolve'>
   /** The ledger, and what this host does for its account. */
   readonly books: HostLedger
+  readonly lending: HostLending
   /** What this host keeps alive beyond its lease of 7 days. */
   readonly pins: Pick<Pins, 'add' | 'remove' | 'list' | 'requireRoom'>
   status(): HostStatus
@@ -175,10 +183,26 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const home = parts.adopt(openHome(options.home, upSinceMs), (opened) => opened.close())
   const key = await hostKeyOf(home)
   const signer = { peer: key.peer, sign: signerOf(key), verify: verifySignature }
-  const running = { cores: options.lendCores, clock: env.clock, log: env.log.child('executor') }
+  const { space = 'ring', successors = 4, slots = 1, lendCores, lendMemoryBytes, storeBytes } = options
+  const settings = networkSettings({ ...options, space, successors })
+  const lender = createLender({
+    env,
+    home: home.path,
+    isOpenNetwork: isOpenNetwork(settings),
+    given: {
+      ...(lendCores !== undefined && { cores: lendCores }),
+      ...(lendMemoryBytes !== undefined && { memoryBytes: lendMemoryBytes }),
+      ...(storeBytes !== undefined && { storeBytes }),
+    },
+    sandbox: () => foreign.state,
+    load: () => service.lend(),
+    onCapacity: () => service.capacityChanged(),
+  })
+  const running = { cores: lender.cores, clock: env.clock, log: env.log.child('executor') }
   const foreign = parts.adopt(
     createSandboxExecutor({
       ...running,
+      processes: () => lender.processes,
       codeOf: (cid) => codeOf(files, cid),
       isOwn: (spec) => isOwnJob(signer, spec),
       allowNative: options.allowNative,
@@ -188,8 +212,6 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   )
   // Takes a while, in a process of its own. Where it fails, the status says it once it is known.
   const inspected = foreign.inspect().catch(() => {})
-  const { space = 'ring', successors = 4, slots = 1 } = options
-  const settings = networkSettings({ ...options, space, successors })
   const { replicas, copies = DEFAULT_BLOCK_REPLICAS } = settings
   const network = networkId(settings)
   const pinned = pinnedGenesis(home.path, options.genesis, settings)
@@ -199,8 +221,8 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const places = { given: options.bootstrap, remembered: home.peersOf(network) }
   const seeds = await findSeeds({ env, transport, ...places }, signal)
   home.keepPlace({ peer: key.peer, port: transport.listen.port })
-  const { storeBytes = DEFAULT_STORE_BYTES } = options
-  const store = parts.adopt(await openStore(env, home, transport.self ? storeBytes : 0), (open) => open.close())
+  const storeCapacityBytes = transport.self ? (lender.setting.storeBytes ?? DEFAULT_STORE_BYTES) : 0
+  const store = parts.adopt(await openStore(env, home, storeCapacityBytes), (open) => open.close())
 
   // Others may ask from here on: whatever answers is there before the next message.
   const overlay = createOverlay({ env, transport, space, slots: transport.self ? slots : 0, successors, replicas })
@@ -224,7 +246,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const builtin = parts.adopt(createThreadExecutor({ ...running, modules: builtinModule }), (executor) =>
     executor.stop(),
   )
-  const executor = chooseExecutor({ cores: options.lendCores }, (module) => (module.startsWith('builtin:') ? builtin : foreign))
+  const executor = chooseExecutor(lender, (module) => (module.startsWith('builtin:') ? builtin : foreign))
   const records = new Records({ env, registers, signer, network })
   const jobStore = createJobStore(blocks, files, copies)
   const service = createJobsService({ env, transport, overlay, registers, executor, store: jobStore, signer })
@@ -260,6 +282,8 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     parts.defer(await keepMembers(ports))
   }
   await inspected
+  lender.start()
+  parts.defer(() => lender.stop())
   const started = parts.move()
   let leaving: Promise<void> | undefined
   const storeStat = (): StoreView => {
@@ -274,6 +298,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     records,
     books,
     pins,
+    lending: hostLending({ lender, ledger: books.ledger, account: books.wallet.account, storeCapacityBytes }),
     status: () => {
       const { blocks: count, bytes, capacityBytes, full, pins: pinned } = storeStat()
       const { rss, heapUsed, external } = process.memoryUsage()
@@ -287,7 +312,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
         upSinceMs,
         ring: overlayView(overlay),
         connections: transport.peers().length,
-        lend: { ...service.lend(), ...(foreign.state && { sandbox: foreign.state }) },
+        lend: { ...service.lend(), ...lender.standing, ...(foreign.state && { sandbox: foreign.state }) },
         store: { blocks: count, bytes, capacityBytes, full, pins: pinned },
         ledger: { height, epoch, seats: committee.length, seated: seat !== undefined, halted },
         memoryBytes: { rss, heapUsed, external },

@@ -10,6 +10,7 @@ import type { JobLogLine, JobRequest, JobSpec, Jobs, JobView } from '../mapreduc
 import type { HostStatus, PeerView } from '../node.ts'
 import { type CallOptions, caller, lines } from './calls.ts'
 import { type RemoteLedger, remoteLedger } from './ledger-client.ts'
+import { type RemoteLending, remoteLending } from './lend-client.ts'
 import type { SpecBody } from './routes.ts'
 import { type RemoteStore, remoteStore } from './store-client.ts'
 
@@ -17,6 +18,7 @@ export interface RemoteHost {
   readonly jobs: Jobs
   readonly store: RemoteStore
   readonly ledger: RemoteLedger
+  readonly lending: RemoteLending
   status(options?: CallOptions): Promise<HostStatus>
   peers(options?: CallOptions): Promise<PeerView[]>
   ping(target: string, options?: CallOptions): Promise<number>
@@ -31,6 +33,7 @@ export function connectHost(socketPath: string): RemoteHost {
   return {
     store: remoteStore(socketPath),
     ledger: remoteLedger(socketPath),
+    lending: remoteLending(socketPath),
     status: (options) => call('GET', '/v1/status', undefined, options),
     peers: (options) => call('GET', '/v1/peers', undefined, options),
     ping: async (target, options) => (await call<{ rttMs: number }>('POST', '/v1/ping', { target }, options)).rttMs,

@@ -33,6 +33,10 @@
  *   GET  /v1/records?peer=P&name=N RecordView
  *   GET  /v1/store                 StoreView
  *
+ *   GET  /v1/lend                  LendBody       what is lent now, and why not more
+ *   POST /v1/lend      SettingBody LendBody       what is said is different from now on; pausing is one of its fields
+ *   POST /v1/lend/measure          LendBody       after the machine has been measured, which takes some seconds
+ *
  *   GET  /v1/ledger                LedgerBody     as this host's copy has it
  *   POST /v1/ledger/stand          OutcomeBody    this host stands for the committee; the last operation's outcome
  *   POST /v1/ledger/step-down      OutcomeBody    it does not any more

@@ -18,6 +18,7 @@ import { idCommand } from './id.ts'
 import { importCommand } from './import.ts'
 import { jobCommand } from './job/job.ts'
 import { ledgerCommand } from './ledger.ts'
+import { lendCommand } from './lend.ts'
 import { lsCommand } from './ls.ts'
 import { networkCommand } from './network.ts'
 import { peerCommand } from './peer.ts'
@@ -95,6 +96,7 @@ function createProgram(cli: Cli): Command {
     statusCommand,
     idCommand,
     doctorCommand,
+    lendCommand,
     jobCommand,
     addCommand,
     catCommand,

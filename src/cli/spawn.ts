@@ -11,6 +11,8 @@ export interface Ready {
   /** ip:port; undefined for a leaf. */
   readonly address: string | undefined
   readonly socket: string
+  /** Whether it lends, and why or why not. */
+  readonly lend: Pick<HostStatus['lend'], 'state' | 'why'>
   /** How it runs foreign code. */
   readonly sandbox?: HostStatus['lend']['sandbox']
 }

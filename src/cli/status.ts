@@ -60,9 +60,9 @@ function describe(cli: Cli, status: HostStatus): string {
     ['links', format.some(status.connections, 'connection')],
     [
       'lends',
-      lend.cores > 0
+      lend.state === 'lending'
         ? `${lend.busy} of ${lend.cores} cores busy, ${format.some(lend.tasksDone, 'task')} done`
-        : 'nothing',
+        : `nothing now: ${lend.why}${lend.tasksRunning > 0 ? `; ${format.some(lend.tasksRunning, 'task')} still run` : ''}`,
     ],
     ['code', lend.sandbox && sandboxLine(lend.sandbox)],
     ['ledger', ledgerLine(cli, status.ledger)],

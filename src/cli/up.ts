@@ -19,11 +19,12 @@ import { type Ready, spawnNode } from './spawn.ts'
 import { tieTo } from './tie.ts'
 import {
   bytes,
-  cores,
   type Endpoint,
   endpoint,
   formatEndpoint,
   integer,
+  type Lent,
+  lent,
   liveSpace,
   networkName,
   yes,
@@ -41,10 +42,10 @@ interface Options {
   readonly bootstrap?: readonly string[]
   readonly listen?: Endpoint
   readonly network: string
-  readonly lend: number
+  readonly lend?: Lent
   readonly allowNative?: boolean
   readonly lendAsRoot?: boolean
-  readonly store: number
+  readonly store?: number
   readonly space: string
   readonly successors: number
   readonly replicas: number
@@ -60,7 +61,9 @@ export function upCommand(cli: Cli): Command {
     new Option(flags, description).env(`CHORALE_${name}`)
   const address = endpoint('--bootstrap', { anyPort: false })
   return new Command('up')
-    .description('run a node: found a network, or join one with --bootstrap; lends all cores unless told otherwise')
+    .description(
+      'run a node: found a network, or join one with --bootstrap; it lends what chorale lend set says, or all cores',
+    )
     .addOption(
       option('-b, --bootstrap <addr...>', 'BOOTSTRAP', 'nodes to join through, as IP:PORT').argParser(
         (text: string, before: string[] = []) => [
@@ -82,9 +85,11 @@ export function upCommand(cli: Cli): Command {
         .default(NETWORK_DEFAULTS.network),
     )
     .addOption(
-      option('--lend <cores>', 'LEND', 'cores for jobs of others and your own, as 2cpu; 0 lends nothing')
-        .argParser(cores('--lend', availableParallelism()))
-        .default(availableParallelism(), 'all'),
+      option(
+        '--lend <cores>',
+        'LEND',
+        'cores, and memory, for jobs of others and your own in this run, as 2cpu or 2cpu,4GiB; 0 lends nothing (default: as chorale lend set says, else all)',
+      ).argParser(lent('--lend', availableParallelism())),
     )
     .addOption(
       option(
@@ -101,9 +106,11 @@ export function upCommand(cli: Cli): Command {
         .preset('yes'),
     )
     .addOption(
-      option('--store <size>', 'STORE', 'disk for blocks of others and your own, as 10GiB; 0 keeps nothing')
-        .argParser(bytes('--store', { min: 1024 ** 2, example: '10GiB' }))
-        .default(10 * 1024 ** 3, '10GiB'),
+      option(
+        '--store <size>',
+        'STORE',
+        'disk for blocks of others and your own in this run, as 10GiB; 0 keeps nothing (default: as chorale lend set says, else 10GiB)',
+      ).argParser(bytes('--store', { min: 1024 ** 2, example: '10GiB' })),
     )
     .addOption(
       option(
@@ -234,9 +241,10 @@ async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo>
       allowNative = false,
       lendAsRoot = false,
     } = options
-    const lent = { lendCores: lend, allowNative, lendAsRoot, storeBytes: store }
+    const { cores: lendCores, memoryBytes: lendMemoryBytes } = lend ?? {}
+    const limits = { lendCores, lendMemoryBytes, allowNative, lendAsRoot, storeBytes: store }
     const running = await startHost(
-      { home, listen, bootstrap, network, space, successors, replicas, slots, genesis, taskPrice: pay, ...lent, log },
+      { home, listen, bootstrap, network, space, successors, replicas, slots, genesis, taskPrice: pay, ...limits, log },
       { signal: stop.signal },
     )
     host = running
@@ -259,11 +267,20 @@ function announce(cli: Cli, host: Host, socket: string, options: Options): void 
   const { peer, address, role, network, lend } = host.status()
   const { sandbox } = lend
   const where = address && formatEndpoint(address)
-  const ready: Ready = { pid: process.pid, peer, address: where, socket, ...(sandbox && { sandbox }) }
+  const { state, why } = lend
+  const ready: Ready = {
+    pid: process.pid,
+    peer,
+    address: where,
+    socket,
+    lend: { state, why },
+    ...(sandbox && { sandbox }),
+  }
   const join = where === undefined ? '' : `; others join with: chorale up${networkFlags(options)} --bootstrap ${where}`
   const as = where === undefined ? 'a leaf: no node can dial it' : where
   cli.print('ready', { ...ready, role, network, home: cli.flags.home }, `ready: ${as}, network ${network}${join}`)
   if (sandbox) cli.note(`foreign code: ${sandboxLine(sandbox)}`)
+  if (state !== 'lending') cli.note(`lends nothing now: ${why}`)
   cli.note('Ctrl-C leaves politely, a second Ctrl-C at once')
 }
 
@@ -305,21 +322,12 @@ async function upInBackground(cli: Cli, options: Options): Promise<number> {
   const logFile = join(home, 'node.log')
   const fresh = !existsSync(home)
   const log = openLog(home, logFile)
-  const { listen, bootstrap, network, lend, space, successors, replicas, slots } = options
-  const args = [
-    '--home',
-    home,
-    '--network',
-    network,
-    '--lend',
-    `${lend}`,
-    '--space',
-    space,
-    '--replicas',
-    `${replicas}`,
-  ]
+  const { listen, bootstrap, network, lend, store, space, successors, replicas, slots } = options
+  const args = ['--home', home, '--network', network, '--space', space, '--replicas', `${replicas}`]
+  if (lend) args.push('--lend', lend.memoryBytes === undefined ? `${lend.cores}` : `${lend.cores},${lend.memoryBytes}`)
+  if (store !== undefined) args.push('--store', `${store}`)
   if (space === 'ring') args.push('--successors', `${successors}`)
-  args.push('--slots', `${slots}`, '--store', `${options.store}`, '--pay', formatCredits(options.pay))
+  args.push('--slots', `${slots}`, '--pay', formatCredits(options.pay))
   if (options.genesis !== undefined) args.push('--genesis', options.genesis)
   if (options.allowNative) args.push('--allow-native')
   if (options.lendAsRoot) args.push('--lend-as-root')
@@ -374,6 +382,7 @@ function printBackground(cli: Cli, ready: Ready, logFile: string, options: Optio
     `ready: ${ready.address ?? 'a leaf: no node can dial it'}, in the background as process ${ready.pid}`,
   )
   if (ready.sandbox) cli.note(`  foreign code  ${sandboxLine(ready.sandbox)}`)
+  if (ready.lend.state !== 'lending') cli.note(`  lends         nothing now: ${ready.lend.why}`)
   if (ready.address) cli.note(`  others join   chorale up${networkFlags(options)} --bootstrap ${ready.address}`)
   cli.note(`  look          chorale status${cli.at}`)
   cli.note(`  stop          chorale down${cli.at}`)

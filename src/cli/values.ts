@@ -62,6 +62,21 @@ export function cores(flag: string, available: number): (text: string) => number
   }
 }
 
+export interface Lent {
+  readonly cores: number
+  readonly memoryBytes?: number
+}
+
+/** `2cpu`, `2`, or with memory `2cpu,4GiB`. */
+export function lent(flag: string, available: number): (text: string) => Lent {
+  const [coresOf, bytesOf] = [cores(flag, available), bytes(flag, { min: 1, example: '2cpu,4GiB' })]
+  return (text) => {
+    const [first = '', memory, ...more] = text.split(',')
+    if (more.length > 0) throw usage(`${flag} must be cores, or cores and memory, not '${text}': try ${flag} 2cpu,4GiB`)
+    return { cores: coresOf(first), ...(memory !== undefined && { memoryBytes: bytesOf(memory) }) }
+  }
+}
+
 const UNIT_BYTES: Readonly<Record<string, number>> = {
   '': 1,
   b: 1,

@@ -29,6 +29,9 @@ const LEDGER_FACE = [
   'src/market/payments.ts',
 ]
 
+/** Of lending: how a setting is written, checked and kept, and what is said of offers. */
+const LENDING_FACE = ['src/lend-', 'src/market/lending/setting.ts', 'src/market/lending/funnel.ts']
+
 /** What each part of src may import besides itself. A file's part is the first entry whose prefix fits its path. */
 const ARROWS: ReadonlyArray<readonly [prefix: string, mayImport: readonly string[]]> = [
   ['src/core/', []],
@@ -56,9 +59,10 @@ const ARROWS: ReadonlyArray<readonly [prefix: string, mayImport: readonly string
       'src/core/',
     ],
   ],
+  ['src/lend-', ['src/market/', 'src/home', 'src/mapreduce/', 'src/core/']],
   ['src/node.ts', ['src/']],
   ['src/job-', ['src/mapreduce/', 'src/dht/', 'src/core/']],
-  ['src/api/', ['src/node.ts', 'src/home', 'src/mapreduce/types.ts', ...LEDGER_FACE, 'src/core/']],
+  ['src/api/', ['src/node.ts', 'src/home', 'src/mapreduce/types.ts', ...LEDGER_FACE, ...LENDING_FACE, 'src/core/']],
   [
     'src/cli/',
     [
@@ -69,6 +73,7 @@ const ARROWS: ReadonlyArray<readonly [prefix: string, mayImport: readonly string
       'src/api/',
       'src/mapreduce/types.ts',
       ...LEDGER_FACE,
+      ...LENDING_FACE,
       'src/core/',
     ],
   ],

@@ -36,7 +36,8 @@ class Planted {
   }
 
   up(address = '127.0.0.1:4001'): void {
-    this.ready.resolve({ pid: 1, peer: 'peer', address, socket: '/nowhere' })
+    const lend = { state: 'lending' as const, why: 'at all hours' }
+    this.ready.resolve({ pid: 1, peer: 'peer', address, socket: '/nowhere', lend })
   }
 
   readonly child = {

@@ -51,7 +51,7 @@ test('a flag wins over a variable, that over the file, that over the default', a
     successors: 8,
     slots: 5,
     network: 'lab',
-    lend: 0,
+    lend: { cores: 0 },
     bootstrap: ['127.0.0.1:1', '127.0.0.1:2'],
   })
   expect(await upOptions('--bootstrap', '127.0.0.1:3')).toMatchObject({ bootstrap: ['127.0.0.1:3'], successors: 3 })

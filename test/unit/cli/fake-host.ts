@@ -12,11 +12,13 @@ import { keyOfCid } from '../../../src/dht/cid.ts'
 import { lazyFiles } from '../../../src/dht/store/files/lazy.ts'
 import { Pins } from '../../../src/dht/store/pins.ts'
 import type { SignedRecord } from '../../../src/dht/store/records.ts'
+import { hostLending } from '../../../src/lend-host.ts'
 import type { JobSpec } from '../../../src/mapreduce/spec.ts'
 import type { JobLogLine, JobPlacement, JobView } from '../../../src/mapreduce/types.ts'
 import type { Host, HostStatus, RingView } from '../../../src/node.ts'
 import { MemoryIo } from '../../fakes/block-io.ts'
 import { FakeBooks } from '../../fakes/host-ledger.ts'
+import { fakeLender } from '../../fakes/lender.ts'
 
 export function jobView(change: Partial<JobView> = {}): JobView {
   return {
@@ -58,7 +60,7 @@ export const fakeStatus: HostStatus = {
     ],
   },
   connections: 1,
-  lend: { cores: 2, busy: 1, tasksDone: 12 },
+  lend: { cores: 2, slots: 2, busy: 1, tasksRunning: 3, tasksDone: 12, state: 'lending', why: 'at all hours' },
   store: { blocks: 3, bytes: 5 * 2 ** 20, capacityBytes: 10 * 2 ** 30, full: false, pins: 1 },
   ledger: { height: 12, epoch: 0, seats: 4, seated: true, halted: null },
   memoryBytes: { rss: 100 * 2 ** 20, heapUsed: 30 * 2 ** 20, external: 0 },
@@ -85,6 +87,14 @@ export class FakeHost implements Host {
   stopped = false
   books = new FakeBooks()
   ring: RingView = fakeStatus.ring
+  /** Real, on a machine that is made up. */
+  readonly lender = fakeLender()
+  readonly lending: Host['lending'] = hostLending({
+    lender: this.lender.lender,
+    ledger: this.books.ledger,
+    account: this.books.wallet.account,
+    storeCapacityBytes: fakeStatus.store.capacityBytes,
+  })
   /** Real files and pins, over blocks in memory. */
   readonly io = new MemoryIo()
   readonly files = lazyFiles(this.io)
@@ -207,6 +217,7 @@ export async function bench(): Promise<Bench> {
   const directory = mkdtempSync(join(tmpdir(), 'chorale-test-'))
   const socketPath = join(directory, 'api.sock')
   const host = new FakeHost()
+  host.lender.lender.start()
   const server = await serveApi(host, { socketPath, log: silentLogger, onStop: () => void host.stop() })
   return {
     host,
