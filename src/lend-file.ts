@@ -13,7 +13,7 @@ import { speedSchema } from './market/lending/speed.ts'
 
 const Shape = checker(Type.Object({ setting: Type.Unknown(), speed: Type.Optional(Type.Unknown()) }))
 
-export function lendingFile(home: string): string {
+function lendingFile(home: string): string {
   return join(home, 'lending.json')
 }
 

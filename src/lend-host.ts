@@ -3,7 +3,7 @@ import type { Env } from './core/env.ts'
 import { keepLending, readLending } from './lend-file.ts'
 import { thisMachine } from './lend-machine.ts'
 import { runBenchmark } from './mapreduce/sandbox/benchmark.ts'
-import { engineName } from './mapreduce/sandbox/executor.ts'
+import { engineName, type SandboxExecutor } from './mapreduce/sandbox/executor.ts'
 import type { PublicKey } from './market/ledger/keys.ts'
 import type { Ledger } from './market/ledger/ledger.ts'
 import { type Earnings, earningsOf } from './market/lending/earnings.ts'
@@ -29,15 +29,16 @@ export interface HostLending {
   measure(options: { readonly signal: AbortSignal }): Promise<Speed>
 }
 
-export interface LendHostOptions
-  extends Pick<LenderPorts, 'isOpenNetwork' | 'given' | 'sandbox' | 'load' | 'onCapacity'> {
+export interface LendHostOptions extends Pick<LenderPorts, 'isOpenNetwork' | 'given' | 'load' | 'onCapacity'> {
   readonly env: Env
+  /** Runs foreign code. Not asked for before the lender starts. */
+  readonly foreign: () => Pick<SandboxExecutor, 'state' | 'inspect'>
   /** A home's directory. */
   readonly home: string
 }
 
 /** Throws `config` when what the home keeps is damaged, and `usage` when more is given than this machine has. */
-export function createLender({ env, home, ...ports }: LendHostOptions): Lender {
+export function createLender({ env, home, foreign, ...ports }: LendHostOptions): Lender {
   const log = env.log.child('lending')
   return new Lender({
     ...ports,
@@ -45,6 +46,11 @@ export function createLender({ env, home, ...ports }: LendHostOptions): Lender {
     machine: thisMachine(),
     kept: readLending(home),
     keep: (kept) => keepLending(home, kept),
+    sandbox() {
+      const executor = foreign()
+      if (!executor.state) void executor.inspect().catch(() => {}) // the machine may have been too busy to tell
+      return executor.state
+    },
     benchmark: (options) => runBenchmark({ clock: env.clock, log }, options),
     engine: () => engineName('js'),
   })

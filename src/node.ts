@@ -194,7 +194,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
       ...(lendMemoryBytes !== undefined && { memoryBytes: lendMemoryBytes }),
       ...(storeBytes !== undefined && { storeBytes }),
     },
-    sandbox: () => foreign.state,
+    foreign: () => foreign,
     load: () => service.lend(),
     onCapacity: () => service.capacityChanged(),
   })

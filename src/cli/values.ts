@@ -69,7 +69,7 @@ export interface Lent {
 
 /** `2cpu`, `2`, or with memory `2cpu,4GiB`. */
 export function lent(flag: string, available: number): (text: string) => Lent {
-  const [coresOf, bytesOf] = [cores(flag, available), bytes(flag, { min: 1, example: '2cpu,4GiB' })]
+  const [coresOf, bytesOf] = [cores(flag, available), bytes(flag, { min: 0, example: '2cpu,4GiB' })]
   return (text) => {
     const [first = '', memory, ...more] = text.split(',')
     if (more.length > 0) throw usage(`${flag} must be cores, or cores and memory, not '${text}': try ${flag} 2cpu,4GiB`)

@@ -28,7 +28,7 @@ export const NOT_WATCHED: IdleState = { isIdle: false, quietSinceMs: undefined, 
 
 /** Others are quiet when they take no more than this share of the machine, and at work when they take more than that. */
 export const QUIET_SHARE = 0.1
-export const WORK_SHARE = 0.25
+const WORK_SHARE = 0.25
 /** They must have been quiet for so long. */
 export const QUIET_MS = 60_000
 /** A machine that slept between two readings was not watched. */

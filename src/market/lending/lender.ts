@@ -1,7 +1,8 @@
 /**
  * What a host lends now: its setting, the hours, its machine's other users, and the sandbox, looked at again and again. When it
  * ends, what runs is finished (mapreduce/worker.ts). It also keeps the speed of the machine, which is measured when somebody
- * asks, or by itself at a quiet moment when it is not known, or known of another machine or engine.
+ * asks, and again by itself, at a quiet moment, when it is known of another machine or engine. Not before anybody has asked:
+ * many hosts on one machine would all measure at once, for nobody.
  */
 import type { Env } from '../../core/env.ts'
 import { ChoraleError, errorMessage } from '../../core/errors.ts'
@@ -18,7 +19,7 @@ import { holdsFor, mipsOf, type Speed, type SpeedPlace } from './speed.ts'
 
 /** Hours and other users are looked at so often. */
 const LOOK_MS = 5_000
-/** A machine whose speed is not known is measured when the host has been up for so long, and no task runs. */
+/** What has changed is measured again when the host has been up for so long, and no task runs. */
 const QUIET_START_MS = 60_000
 
 /** The machine, as far as lending looks at it. */
@@ -115,7 +116,7 @@ export class Lender {
 
   start(): void {
     this.#look()
-    this.#planMeasuring()
+    if (this.#kept.speed) this.#planMeasuring()
   }
 
   async stop(): Promise<void> {
@@ -199,10 +200,10 @@ export class Lender {
   }
 
   #planMeasuring(): void {
-    this.#cancelMeasuring = this.#ports.env.clock.timer(QUIET_START_MS, () => void this.#measureIfUnknown())
+    this.#cancelMeasuring = this.#ports.env.clock.timer(QUIET_START_MS, () => void this.#measureIfChanged())
   }
 
-  async #measureIfUnknown(): Promise<void> {
+  async #measureIfChanged(): Promise<void> {
     const { env, load } = this.#ports
     try {
       const { speed } = this.#kept

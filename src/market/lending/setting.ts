@@ -120,11 +120,13 @@ export function requireFitting({ cores, memoryBytes }: LendChange, machine: Mach
     throw bad(`--cpu ${cores}: this machine has ${machine.cores} cores`, `--cpu ${machine.cores}`)
   }
   if (memoryBytes == null) return
-  const has = `this machine has ${mib(machine.memoryBytes)}`
-  if (memoryBytes > machine.memoryBytes) throw bad(`--memory ${mib(memoryBytes)}: ${has}`, '--memory auto')
+  const asked = `${mib(memoryBytes)} of memory`
+  if (memoryBytes > machine.memoryBytes) {
+    throw bad(`${asked}: this machine has ${mib(machine.memoryBytes)}`, '--memory auto')
+  }
   if (memoryBytes >= TASK_MEMORY_BYTES) return
   const least = mib(TASK_MEMORY_BYTES)
-  throw bad(`--memory ${mib(memoryBytes)}: one task may need ${least}`, `--memory ${least}, or --cpu 0 to lend nothing`)
+  throw bad(`${asked}: one task may need ${least}`, `--memory ${least}, or --cpu 0 to lend nothing`)
 }
 
 function mib(bytes: number): string {

@@ -7,6 +7,7 @@ import {
   formatEndpoint,
   integer,
   LIVE_SPACES,
+  lent,
   liveSpace,
   parameter,
   share,
@@ -63,7 +64,19 @@ test.each([
   ['2', 2],
   ['1CPU', 1],
   ['0', 0],
-])('lend %s', (text, value) => expect(cores('--lend', 4)(text)).toBe(value))
+])('lend %s', (text, value) => {
+  expect(cores('--lend', 4)(text)).toBe(value)
+  expect(lent('--lend', 4)(text)).toEqual({ cores: value })
+  expect(lent('--lend', 4)(`${text},2GiB`)).toEqual({ cores: value, memoryBytes: 2 ** 31 })
+})
+
+test.each([
+  ['all', /^--lend must be a number of cores, not 'all': try --lend 2cpu$/],
+  ['5cpu,2GiB', /^--lend 5cpu: this machine has 4 cores: try --lend 4cpu$/],
+  ['2cpu,', /^--lend must be a number of bytes, not '': try --lend 2cpu,4GiB$/],
+  ['2cpu,much', /^--lend must be a number of bytes, not 'much': try --lend 2cpu,4GiB$/],
+  ['2cpu,4GiB,8GiB', /^--lend must be cores, or cores and memory, not '2cpu,4GiB,8GiB': try --lend 2cpu,4GiB$/],
+])('%j is nothing to lend', (text, line) => expect(() => lent('--lend', 4)(text)).toThrow(line))
 
 test.each([
   ['127.0.0.1:4001', '127.0.0.1:4001'],

@@ -173,23 +173,23 @@ describe('the speed of the machine', () => {
     expect(await lender.view()).toMatchObject({ speed: one, speedHolds: true })
   })
 
-  test('is measured by itself at a quiet moment, once, and again with another engine', async () => {
+  test('is not measured by itself before somebody has asked, and then again when machine, engine or level change', async () => {
     const { lender, world, wait } = fakeLender()
-    world.load = { ...world.load, busy: 1 }
     lender.start()
-    await wait(130_000)
+    await wait(600_000)
     expect(world.benchmarks).toBe(0)
-    world.load = { ...world.load, busy: 0 }
-    await wait(60_000)
-    expect(world.benchmarks).toBe(1)
+    await lender.measure()
     await wait(600_000)
     expect(world.benchmarks).toBe(1)
     for (const change of [{ engine: 'js/v8-14' }, { sandbox: PROCESS }] as const) {
       const later = fakeLender({ kept: world.kept })
-      Object.assign(later.world, change)
+      Object.assign(later.world, change, { load: { ...world.load, busy: 1 } })
       later.lender.start()
       expect(await later.lender.view()).toMatchObject({ speedHolds: false })
-      await later.wait(61_000)
+      await later.wait(130_000)
+      expect(later.world.benchmarks).toBe(0) // not beside a task
+      later.world.load = world.load
+      await later.wait(60_000)
       expect(later.world.benchmarks).toBe(1)
       expect(await later.lender.view()).toMatchObject({ speedHolds: true })
     }
@@ -201,10 +201,14 @@ describe('the speed of the machine', () => {
 
   test('a machine that cannot be measured lends all the same', async () => {
     const none = new ChoraleError('config', 'foreign code cannot be run here')
-    const { lender, wait } = fakeLender({ benchmark: () => Promise.reject(none) })
+    const first = fakeLender()
+    await first.lender.measure()
+    const { lender, world, wait } = fakeLender({ kept: first.world.kept, benchmark: () => Promise.reject(none) })
+    world.engine = 'js/other'
     lender.start()
     await wait(61_000)
     await expect(lender.measure()).rejects.toBe(none)
     expect(lender.cores).toBe(4)
+    expect(world.kept.speed).toEqual(first.world.kept.speed)
   })
 })

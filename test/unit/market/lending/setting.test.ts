@@ -126,9 +126,9 @@ describe('a setting', () => {
 
   test.each([
     [{ cores: 5 }, /^--cpu 5: this machine has 4 cores: try --cpu 4$/],
-    [{ memoryBytes: 17 * 2 ** 30 }, /^--memory 17408MiB: this machine has 16384MiB: try --memory auto$/],
-    [{ memoryBytes: TASK_MEMORY_BYTES - 1 }, /^--memory 511MiB: one task may need 512MiB: try --memory 512MiB/],
-    [{ memoryBytes: 0 }, /^--memory 0MiB: one task may need/],
+    [{ memoryBytes: 17 * 2 ** 30 }, /^17408MiB of memory: this machine has 16384MiB: try --memory auto$/],
+    [{ memoryBytes: TASK_MEMORY_BYTES - 1 }, /^511MiB of memory: one task may need 512MiB: try --memory 512MiB/],
+    [{ memoryBytes: 0 }, /^0MiB of memory: one task may need/],
   ])('%j is not to be had', (change, line) => {
     expect(() => requireFitting(change, machine)).toThrow(line)
   })
