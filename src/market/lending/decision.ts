@@ -1,7 +1,7 @@
 /** Does a host lend at this moment, and if not, why? Pure. */
 import type { SandboxState } from '../../mapreduce/sandbox/admission.ts'
 import { formatHours, formatMinute, isWithin } from './hours.ts'
-import { type IdleState, QUIET_MS, QUIET_SHARE } from './idle.ts'
+import { type IdleState, QUIET_MS, quietCores } from './idle.ts'
 import type { LendSetting } from './setting.ts'
 
 export type LendState =
@@ -62,7 +62,7 @@ function idleDecision({ isIdle, others, last, quietSinceMs }: IdleState): Decisi
     return { state: 'in-use', why: 'whether others use this machine is being measured' }
   const share = `others take ${others.toFixed(1)} of ${last.cores} cores`
   if (isIdle) return { state: 'lending', why: `this machine is idle: ${share}` }
-  const least = `it lends after ${QUIET_MS / 1000} s with at most ${(last.cores * QUIET_SHARE).toFixed(1)}`
+  const least = `it lends after ${QUIET_MS / 1000} s with at most ${quietCores(last.cores).toFixed(1)}`
   if (quietSinceMs === undefined) return { state: 'in-use', why: `this machine is in use: ${share}; ${least}` }
   const quiet = `quiet for ${Math.round((last.atMs - quietSinceMs) / 1000)} s`
   return { state: 'in-use', why: `this machine has been ${quiet}: ${share}; ${least}` }

@@ -26,13 +26,21 @@ export interface IdleState {
 
 export const NOT_WATCHED: IdleState = { isIdle: false, quietSinceMs: undefined, others: undefined, last: undefined }
 
-/** Others are quiet when they take no more than this share of the machine, and at work when they take more than that. */
-export const QUIET_SHARE = 0.1
-const WORK_SHARE = 0.25
+/**
+ * Others are quiet when they take no more than `quiet` of the machine, and at work when they take more than `work`: shares of
+ * its cores, and cores at most, because one person's work keeps few cores busy, however many there are.
+ */
+const SHARE = { quiet: 0.1, work: 0.25 }
+const MOST_CORES = { quiet: 0.5, work: 1 }
 /** They must have been quiet for so long. */
 export const QUIET_MS = 60_000
 /** A machine that slept between two readings was not watched. */
 const GAP_MS = 30_000
+
+/** What others may take at most, in cores, of a machine with so many, before it is taken for idle. */
+export function quietCores(cores: number): number {
+  return Math.min(MOST_CORES.quiet, SHARE.quiet * cores)
+}
 
 /** After another reading. `ownCores`: what this host takes, in cores, where the system does not say. */
 export function watched(state: IdleState, reading: CpuReading, ownCores: number): IdleState {
@@ -42,8 +50,8 @@ export function watched(state: IdleState, reading: CpuReading, ownCores: number)
   const known = reading.ownMs !== undefined && last.ownMs !== undefined
   const ownMs = known ? reading.ownMs - last.ownMs : ownCores * elapsedMs
   const others = Math.max(0, reading.busyMs - last.busyMs - Math.max(0, ownMs)) / elapsedMs
-  const share = others / reading.cores
-  if (share > WORK_SHARE || (share > QUIET_SHARE && !state.isIdle)) {
+  const isWork = others > Math.min(MOST_CORES.work, SHARE.work * reading.cores)
+  if (isWork || (others > quietCores(reading.cores) && !state.isIdle)) {
     return { isIdle: false, quietSinceMs: undefined, others, last: reading }
   }
   const quietSinceMs = state.quietSinceMs ?? last.atMs

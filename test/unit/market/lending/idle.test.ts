@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type IdleState, NOT_WATCHED, QUIET_MS, watched } from '../../../../src/market/lending/idle.ts'
+import { type IdleState, NOT_WATCHED, QUIET_MS, quietCores, watched } from '../../../../src/market/lending/idle.ts'
 
 const STEP_MS = 5_000
 const CORES = 4
@@ -26,6 +26,24 @@ describe('a machine is idle', () => {
     expect(idleAfter(watch(times(20, 0.4)))).toBe(QUIET_STEPS - 1)
     expect(idleAfter(watch(times(20, 0)))).toBe(QUIET_STEPS - 1)
     expect(idleAfter(watch(times(100, 0.41)))).toBe(-1)
+  })
+
+  test('on a large machine one busy core of others is work too', () => {
+    const look = (others: number, cores: number) => {
+      let state = watched(NOT_WATCHED, { atMs: 0, busyMs: 0, ownMs: 0, cores }, 0)
+      for (let i = 1; i <= QUIET_STEPS; i++) {
+        state = watched(state, { atMs: i * STEP_MS, busyMs: i * others * STEP_MS, ownMs: 0, cores }, 0)
+      }
+      const work = { atMs: state.last!.atMs + STEP_MS, busyMs: state.last!.busyMs + 1.1 * STEP_MS, ownMs: 0, cores }
+      return [state.isIdle, watched(state, work, 0).isIdle]
+    }
+    expect([look(0.5, 64), look(0.51, 64), look(0.19, 2), look(0.21, 2)]).toEqual([
+      [true, false],
+      [false, false],
+      [true, false],
+      [false, false],
+    ])
+    expect([quietCores(1), quietCores(4), quietCores(64)]).toEqual([0.1, 0.4, 0.5])
   })
 
   test('whatever this host takes itself', () => {
