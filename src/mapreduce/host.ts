@@ -16,7 +16,7 @@ import { Errands } from './errands.ts'
 import { JobTable, type LiveJob, needsFile, type Segment } from './job-table.ts'
 import { Loads } from './loads.ts'
 import { isLost } from './packed.ts'
-import type { Executor, JobStore, Signer } from './ports.ts'
+import type { Admission, Executor, JobStore, Signer } from './ports.ts'
 import { Work } from './work.ts'
 
 /** How long an owner that was looked up is taken for granted. Being wrong costs a message: it answers `moved`. */
@@ -67,6 +67,8 @@ export interface HostPorts {
   readonly executor: Executor
   readonly store: JobStore
   readonly signer: Signer
+  /** Default: nobody does what is paid for. */
+  readonly admission?: Admission
 }
 
 type SpecCarrier = { job: string; spec?: Uint8Array }
@@ -86,6 +88,7 @@ export class JobsHost {
   readonly errands: Errands
   readonly loads: Loads
   readonly counters = Object.fromEntries(NAMES.map((name) => [name, 0])) as Record<JobCounter, number>
+  readonly #admission: Admission | undefined
   readonly #stopped = new AbortController()
   /** Under way: sixteen children ask for one parent at the same time. */
   readonly #lookups = new Map<Key, Promise<Contact>>()
@@ -100,6 +103,7 @@ export class JobsHost {
     this.store = ports.store
     this.work = new Work(ports.executor, ports.store)
     this.signer = ports.signer
+    this.#admission = ports.admission
     this.log = ports.env.log.child('jobs')
     this.table = new JobTable(() => this.now())
     this.errands = new Errands(this)
@@ -213,6 +217,16 @@ export class JobsHost {
       throw new ChoraleError('bad-message', `${input.cid} has ${file.blocks} blocks, the job says ${input.blocks}`)
     }
     job.file = file
+  }
+
+  /** May the host with this peer id do tasks of the job? */
+  admits({ spec: { contract } }: LiveJob, peer: string): boolean {
+    return contract === undefined || this.#admission?.admits(contract, peer) === true
+  }
+
+  /** Does this host do tasks of the job? It may well fold its segments and not. */
+  worksOn(job: LiveJob): boolean {
+    return job.runsHere && this.admits(job, this.transport.peer)
   }
 
   /** Finds out whether this host runs a job's code. */

@@ -17,6 +17,12 @@ export interface Signer {
   verify(peer: string, bytes: Uint8Array, signature: Uint8Array): boolean
 }
 
+/** Who may do the tasks of a job that is paid for (DESIGN 7). The market implements it. */
+export interface Admission {
+  /** May the host with this peer id? It may change at any time; `JobsService.capacityChanged` says so. */
+  admits(contract: Key, peer: string): boolean
+}
+
 /** Some tasks of one level-1 segment, for one core. */
 export interface TaskRun {
   readonly spec: JobSpec

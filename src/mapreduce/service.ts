@@ -46,7 +46,10 @@ export interface JobsService {
    */
   stop(): Promise<void>
   lend(): JobsLoad
-  /** Call when the executor's `cores` have changed. When they are none, what runs is finished, and the rest goes back. */
+  /**
+   * Call when the executor's `cores` have changed, or who is admitted to jobs. Of what this host does no more, what runs is
+   * finished, and the rest goes back.
+   */
   capacityChanged(): void
   counters(): Readonly<Record<JobCounter | 'reassigned' | 'liveJobs' | 'partialsBytes', number>>
 }

@@ -19,7 +19,7 @@ import {
   MAX_SPEC_BYTES,
   MAX_TASK_BLOCKS,
 } from '../core/limits.ts'
-import { BytesSchema, record } from '../net/message.ts'
+import { BytesSchema, KeySchema, record } from '../net/message.ts'
 import type { FileSize, JobPlan } from './ports.ts'
 import type { JobRequest } from './types.ts'
 
@@ -93,6 +93,8 @@ export const JobSpecSchema = record({
   /** 32 hex digits: the same request twice is two jobs. */
   nonce: Type.String({ pattern: '^[0-9a-f]{32}$' }),
   submittedAtMs: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  /** Of a job that is paid for: what its suppliers' contracts are known by. Only these do its tasks. */
+  contract: Type.Optional(KeySchema),
 })
 export type JobSpec = Static<typeof JobSpecSchema>
 
@@ -148,7 +150,7 @@ export function isStageOf(
 
 /** The first pass of a job. */
 export function specOf(
-  { module, seed }: JobRequest,
+  { module, seed, contract }: JobRequest,
   plan: JobPlan,
   input: FileSize | undefined,
   { submitter, nonce, submittedAtMs }: Pick<JobSpec, 'submitter' | 'nonce' | 'submittedAtMs'>,
@@ -170,6 +172,7 @@ export function specOf(
     submitter,
     nonce,
     submittedAtMs,
+    ...(contract !== undefined && { contract }),
   }
 }
 

@@ -22,7 +22,7 @@ import { type Renewed, renewals, sharesOf } from './renewals.ts'
 import { LONGER, MAX_TERM_MS, type Roots } from './roots.ts'
 import { Rumours } from './rumours.ts'
 import { countBits, fullMask, hasMany, hasSegment, segmentCount, tasksOfMask } from './segments.ts'
-import { runsHere, Workload } from './workload.ts'
+import { Workload } from './workload.ts'
 
 /** A pull goes out when what is left will take less than this. */
 const LOW_WATER_MS = 60
@@ -157,7 +157,7 @@ export class Worker {
       void this.#run(piece)
     }
     if (cores === 0 || this.#puller.busy) return
-    if (this.#roots.waiting(runsHere) === 0 && this.#isLow(cores)) void this.#puller.pull()
+    if (this.#roots.waiting(this.#load.worksOn) === 0 && this.#isLow(cores)) void this.#puller.pull()
     else if (this.#load.isUneven()) void this.#puller.even()
   }
 
@@ -211,7 +211,8 @@ export class Worker {
     if (this.#stopped) return
     if (this.#lends) this.#puller.lookSoon()
     else this.#return(this.#held.dropAll())
-    this.pump()
+    for (const job of this.#held.jobs()) if (!this.#host.worksOn(job)) this.#return(this.#held.dropAll(job))
+    this.newWork()
   }
 
   get #lends(): boolean {
@@ -240,7 +241,7 @@ export class Worker {
 
   #ownWork(of: LiveJob | undefined): Piece | undefined {
     const self = this.#host.transport.peer
-    const takes = (job: LiveJob) => (of ? job === of : job.runsHere)
+    const takes = (job: LiveJob) => (of ? job === of : this.#host.worksOn(job))
     const lease = this.#roots.grant(self, 1, 1, takes)[0] ?? this.#roots.again(self, 1, 1, takes)[0]
     if (!lease) return undefined
     const { job, index } = lease.segment
@@ -252,7 +253,8 @@ export class Worker {
   }
 
   /** Tasks of this host's queue, or that were given to it, for another host, and where there are more. */
-  give(peer: string, asker: Asker, knows: readonly string[], takes: Takes): Given {
+  give(peer: string, asker: Asker, knows: readonly string[], asked: Takes): Given {
+    const takes = (job: LiveJob) => asked(job) && this.#host.admits(job, peer)
     const share = fairShare(
       this.#load.asker(() => true),
       asker,
@@ -294,7 +296,8 @@ export class Worker {
     const job = this.#host.table.open(grant.job, spec)
     if (typeof job === 'string' || !hasSegment(job.tree, 1, grant.segment)) return 'void' // it is over, or nonsense
     if ((grant.mask & ~fullMask(job.tree, 1, grant.segment)) !== 0) return 'void'
-    if (!(await this.#host.assess(job)) || this.#stopped || !this.#lends) return 'refused'
+    const worksOn = (await this.#host.assess(job)) && this.#host.worksOn(job)
+    if (!worksOn || this.#stopped || !this.#lends) return 'refused'
     const root = grant.root ?? from
     this.#add(grant, job, this.#host.isSelf(root) ? undefined : root)
     return 'taken'

@@ -8,16 +8,13 @@ import type { Roots } from './roots.ts'
 import { hasMany } from './segments.ts'
 import { Turns } from './turns.ts'
 
-export function runsHere(job: LiveJob): boolean {
-  return job.runsHere
-}
-
 export class Workload {
   readonly #host: JobsHost
   readonly #roots: Roots
   readonly #held: Held
   readonly #evening = new Evening()
   readonly #turns = new Turns<LiveJob>()
+  readonly worksOn = (job: LiveJob) => this.#host.worksOn(job)
 
   constructor(host: JobsHost, roots: Roots, held: Held) {
     this.#host = host
@@ -26,7 +23,7 @@ export class Workload {
   }
 
   /** How long this host has enough to do, in its queue of jobs that `takes` says, and how fast it is. */
-  asker(takes: Takes = runsHere): Asker {
+  asker(takes: Takes = this.worksOn): Asker {
     const { meanMs } = this.#held
     const { cores } = this.#host.executor
     const restMs = this.#roots.restMs(cores, takes) + this.#held.restMs(cores)
@@ -35,7 +32,7 @@ export class Workload {
 
   /** The job of which a task is begun next. What was given comes first among those that are as far. */
   next(): LiveJob | undefined {
-    return this.#turns.next(new Set([...this.#held.jobs(), ...this.#roots.waitingJobs()].filter(runsHere)))
+    return this.#turns.next(new Set([...this.#held.jobs(), ...this.#roots.waitingJobs()].filter(this.worksOn)))
   }
 
   /** So much time was spent on it. */

@@ -15,7 +15,7 @@ import { MAX_FRAME_BYTES } from '../../../src/core/limits.ts'
 import { seededRandom } from '../../../src/core/random.ts'
 import type { Overlay } from '../../../src/dht/overlay.ts'
 import type { RegisterKind, Registers } from '../../../src/dht/registers.ts'
-import type { Executor } from '../../../src/mapreduce/ports.ts'
+import type { Admission, Executor } from '../../../src/mapreduce/ports.ts'
 import { createJobsService, type JobsService } from '../../../src/mapreduce/service.ts'
 import { type Contact, contactAt } from '../../../src/net/contact.ts'
 import type { MessageKind } from '../../../src/net/message.ts'
@@ -76,7 +76,7 @@ export class FakeNetwork {
   }
 
   /** A new host, in the ring at once. `executor` is made by the test. */
-  add(executor: (env: Env) => Executor, options: { leaf?: boolean } = {}): FakeHost {
+  add(executor: (env: Env) => Executor, options: { leaf?: boolean; admission?: Admission } = {}): FakeHost {
     const number = this.hosts.length + 1
     const address = { peer: `peer-${number}`, ip: '127.0.0.1', port: 10_000 + number, incarnation: 1 }
     const contact = contactAt(address, 0)
@@ -110,6 +110,7 @@ export class FakeNetwork {
       executor: made,
       store: this.stored.store,
       signer: fakeSigner(address.peer),
+      ...(options.admission && { admission: options.admission }),
     })
     host.service.start()
     this.hosts.push(full)
