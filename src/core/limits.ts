@@ -208,3 +208,24 @@ export const MAX_WAITING_BYTES = 16 * 1024 * 1024
 export const MAX_WAITING_PER_ACCOUNT = 256
 /** Those of them with a gap before them, of all accounts: it may never be filled. */
 export const MAX_WAITING_EARLY = 1024
+/** An offer of the market: all of its fields at their largest are below 600 bytes. */
+export const MAX_OFFER_BYTES = 1024
+/** Offers that one account may have in the book. */
+export const MAX_OFFERS_PER_ACCOUNT = 64
+/** Offers in the book of the market, of all accounts. */
+export const MAX_BOOK_OFFERS = 100_000
+/** How far ahead an offer may expire, and its window end: a month. Prices further ahead are a guess. */
+export const MAX_OFFER_LIFE_MS = 31 * 24 * 3_600_000
+/** What a host may plausibly offer: 1,024 cores of 1,000,000 MIPS each, 4 TiB of memory, 1 PiB of store. */
+export const MAX_OFFER_CORES_MILLI = 1_024_000
+export const MAX_OFFER_SPEED_MIPS = 1_000_000
+export const MAX_OFFER_MEMORY_BYTES = 2 ** 42
+export const MAX_OFFER_STORE_BYTES = 2 ** 50
+/** Millicredits for a core-hour of reference speed: what is above is a mistake, and products stay within 2^63. */
+export const MAX_PRICE = 10 ** 12
+/** Millions of instructions of one task: 1,000 core-hours. Times 10^6 it is still an exact number. */
+export const MAX_TASK_WORK_MI = 3_600_000_000
+/** Copies of each task of an offer, each on a host of another account. */
+export const MAX_OFFER_REPLICAS = 16
+/** Keys of the bulletin board for one price slot. */
+export const MAX_BOARD_SHARDS = 1024
