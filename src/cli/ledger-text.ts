@@ -39,6 +39,21 @@ export function told({ by, action, result }: Told, mine?: string): string {
   return result === 'applied' ? what : `${what}: refused, ${isResult(result) ? sentenceOf(result) : result}`
 }
 
+const OF_ALLOCATION: Readonly<Record<string, string>> = {
+  sign: 'signed',
+  commit: 'a window of work committed to',
+  reveal: 'the nonce of a window revealed',
+  approve: 'a window of work approved and paid',
+  challenge: 'a task challenged',
+  show: 'a challenged task shown',
+  dispute: 'a result disputed',
+  draw: 'mediators drawn',
+  seal: 'a finding sealed',
+  verdict: 'a finding told',
+  end: 'ended',
+  expire: 'a deadline over',
+}
+
 function sentence(by: string, action: Told['action'], mine: string | undefined): string {
   const { kind, host, to, escrow, amount } = action
   const sum = typeof amount === 'string' ? credits(amount) : ''
@@ -57,7 +72,15 @@ function sentence(by: string, action: Told['action'], mine: string | undefined):
       return to === me ? `earned ${sum}, paid by ${short(by)}` : `${sum} paid to ${short(to)} from an escrow${who}`
     case 'time-out':
       return `escrow ${short(escrow)} is over, the rest goes back`
+    case 'hand-in':
+      return `offers handed in${who}`
+    case 'match':
+      return `offers matched${who}`
+    case 'withdraw-offer':
+      return `offer ${short(action.offer)} taken back${who}`
     default:
+      if (action.allocation !== undefined)
+        return `${OF_ALLOCATION[kind] ?? kind}, allocation ${short(action.allocation)}${who}`
       if (host !== undefined) return `${kind} host ${short(host)}${sum && `, ${sum}`}${who}`
       if (escrow !== undefined) return `${kind} of escrow ${short(escrow)}${sum && `, ${sum}`}${who}`
       return `${kind}${who}`

@@ -229,3 +229,13 @@ export const MAX_TASK_WORK_MI = 3_600_000_000
 export const MAX_OFFER_REPLICAS = 16
 /** Keys of the bulletin board for one price slot. */
 export const MAX_BOARD_SHARDS = 1024
+/** Runs of tasks that one window of an allocation names: they fit into an operation. */
+export const MAX_WINDOW_RANGES = 256
+/** Runs of tasks that are claimed of one job: 40 KiB of the ledger's state. */
+export const MAX_CLAIMED_RANGES = 4096
+/** Offers of each side that one round of the auction looks at: a fifth of a second of each banker's. */
+export const MAX_ROUND_OFFERS = 1024
+/** Price slots whose trades the ledger's state remembers: 28 days. */
+export const MAX_TRADE_SLOTS = 112
+/** Parts of an offer's host that are not sold yet: each sale leaves up to two more. */
+export const MAX_OFFER_PIECES = 256

@@ -12,7 +12,11 @@ import { MAX_BLOCK_OPERATIONS, MAX_OPERATION_BYTES } from '../../../core/limits.
 import type { Verify } from '../keys.ts'
 import { link, open, transfer, unlink } from './accounts.ts'
 import { accuse } from './accusations.ts'
+import { challenge, dispute, draw, mediate, seal, show, verdict } from './allocations/disputes.ts'
+import { expire } from './allocations/expire.ts'
+import { approve, commit, end, reveal, sign } from './allocations/work.ts'
 import { admit, bond, drop, endEpoch, heartbeat, unbond, withdraw } from './bankers.ts'
+import { handIn, match, withdrawOffer } from './book/book.ts'
 import { fine, fund, openEscrow, refund, release, split, timeOut } from './escrows.ts'
 import { decodeOperation, type Kind, type Operation, ownHostOf, signaturesFault, type Unsigned } from './operation.ts'
 import type { Refusal, Result } from './refusal.ts'
@@ -56,6 +60,22 @@ const RULES: { readonly [K in Kind]: Rule<K> } = {
   split,
   fine,
   'time-out': timeOut,
+  'hand-in': handIn,
+  'withdraw-offer': withdrawOffer,
+  match,
+  sign,
+  commit,
+  reveal,
+  approve,
+  challenge,
+  show,
+  dispute,
+  draw,
+  mediate,
+  seal,
+  verdict,
+  end,
+  expire,
   bond,
   unbond,
   withdraw,

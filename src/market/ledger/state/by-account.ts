@@ -4,6 +4,7 @@
  */
 import type { Key } from '../../../core/ids.ts'
 import type { PublicKey } from '../keys.ts'
+import { offerIn } from './book/offers.ts'
 import { Tree } from './tree.ts'
 
 export interface ByAccount {
@@ -11,23 +12,33 @@ export interface ByAccount {
   readonly linked: Tree<Tree<true>>
   /** How many escrows each account that has any has open, as their payer. */
   readonly openEscrows: Tree<number>
+  /** How many offers each account that has any has in the book. */
+  readonly offersOf: Tree<number>
 }
 
 export const NOTHING_BY_ACCOUNT: ByAccount = Object.freeze({
   linked: Tree.empty<Tree<true>>(),
   openEscrows: Tree.empty<number>(),
+  offersOf: Tree.empty<number>(),
 })
 
 interface Sources {
   readonly hosts: Tree<PublicKey>
   readonly escrows: Tree<{ readonly payer: PublicKey }>
+  readonly book: Tree<{ readonly bytes: Uint8Array }>
 }
 
-export function byAccountOf({ hosts, escrows }: Sources): ByAccount {
-  let { linked, openEscrows } = NOTHING_BY_ACCOUNT
+export function byAccountOf({ hosts, escrows, book }: Sources): ByAccount {
+  let { linked, openEscrows, offersOf } = NOTHING_BY_ACCOUNT
   for (const [host, account] of hosts.entries()) linked = withLink(linked, account, host)
   for (const [, { payer }] of escrows.entries()) openEscrows = withCount(openEscrows, payer, 1)
-  return { linked, openEscrows }
+  for (const [, { bytes }] of book.entries()) offersOf = withCount(offersOf, accountOf(bytes), 1)
+  return { linked, openEscrows, offersOf }
+}
+
+/** Of an offer that is in the book. */
+export function accountOf(offer: Uint8Array): PublicKey {
+  return offerIn(offer)!.account
 }
 
 export function withLink(linked: Tree<Tree<true>>, account: PublicKey, host: PublicKey): Tree<Tree<true>> {

@@ -8,18 +8,25 @@ import { type Static, Type } from 'typebox'
 import { encode } from '../../../core/cbor.ts'
 import { type Checker, checker } from '../../../core/codec.ts'
 import { hashKey, type Key } from '../../../core/ids.ts'
-import { MAX_ESCROW_PAYEES, MAX_OPERATION_BYTES } from '../../../core/limits.ts'
+import { MAX_ESCROW_PAYEES, MAX_OFFER_BYTES, MAX_OPERATION_BYTES } from '../../../core/limits.ts'
 import { CappedMap } from '../../../net/capped-map.ts'
 import { BytesSchema, KeySchema, record } from '../../../net/message.ts'
+import { signedOfferBytes } from '../../offers/offer.ts'
 import { decodeCanonical } from '../canonical.ts'
 import { statement } from '../consensus/messages.ts'
 import { TimeSchema } from '../genesis.ts'
 import { type KeyPair, type PublicKey, SIGNATURE_BYTES, type Verify } from '../keys.ts'
+import { FindingSchema, RangesSchema } from './allocations/allocation.ts'
 import { AmountSchema, amountFromWire } from './amount.ts'
+import { offerIn } from './book/offers.ts'
 import type { Refusal } from './refusal.ts'
 
 const Id = KeySchema
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+/** Of a Merkle path: a window has at most 2^22 tasks. */
+const MAX_PATH = 22
+/** Of one operation; as many as fit, of the shortest. */
+const MAX_HANDED_OFFERS = 16
 
 /** What a banker has signed in a view of consensus: the parts of `statement` that differ. */
 const SaidSchema = record({
@@ -69,6 +76,35 @@ const ACTIONS = {
   fine: record({ kind: Type.Literal('fine'), escrow: Id, amount: AmountSchema }),
   /** By anybody, after the deadline: all that is left goes back to the payer, and the escrow is closed. */
   'time-out': record({ kind: Type.Literal('time-out'), escrow: Id }),
+
+  // Offers (`book/`)
+  'hand-in': record({
+    kind: Type.Literal('hand-in'),
+    offers: Type.Array(BytesSchema(MAX_OFFER_BYTES), { minItems: 1, maxItems: MAX_HANDED_OFFERS }),
+  }),
+  'withdraw-offer': record({ kind: Type.Literal('withdraw-offer'), offer: Id }),
+  match: record({ kind: Type.Literal('match'), slot: Count }),
+
+  // Allocations (`allocations/`): who may, when, and what then
+  sign: record({ kind: Type.Literal('sign'), allocation: Id, anchor: Id }),
+  commit: record({ kind: Type.Literal('commit'), allocation: Id, window: Count, tasks: RangesSchema, root: Id }),
+  reveal: record({ kind: Type.Literal('reveal'), allocation: Id, nonce: Id }),
+  approve: record({ kind: Type.Literal('approve'), allocation: Id, tests: Count }),
+  challenge: record({ kind: Type.Literal('challenge'), allocation: Id, position: Count }),
+  show: record({
+    kind: Type.Literal('show'),
+    allocation: Id,
+    digest: Id,
+    salt: Id,
+    path: Type.Array(Id, { maxItems: MAX_PATH }),
+  }),
+  dispute: record({ kind: Type.Literal('dispute'), allocation: Id }),
+  draw: record({ kind: Type.Literal('draw'), allocation: Id, secret: Id }),
+  mediate: record({ kind: Type.Literal('mediate'), host: Id, willing: Type.Boolean() }),
+  seal: record({ kind: Type.Literal('seal'), allocation: Id, host: Id, seal: Id }),
+  verdict: record({ kind: Type.Literal('verdict'), allocation: Id, host: Id, finding: FindingSchema, salt: Id }),
+  end: record({ kind: Type.Literal('end'), allocation: Id }),
+  expire: record({ kind: Type.Literal('expire'), allocation: Id }),
 
   // Bankers
   /** Puts credits at stake for a host of the account: at once as many as a banker needs, or more. */
@@ -221,13 +257,20 @@ function areSigned(operation: Operation, verify: Verify): boolean {
   return signers.every((signer, i) => verify(signer, bytes, operation.signatures[i]!)) && isProven(operation, verify)
 }
 
-/** Has the accused signed what it is accused of? */
+/** Has the accused signed what it is accused of; are offers that are handed in those of their accounts? */
 function isProven({ network, action }: Operation, verify: Verify): boolean {
+  if (action.kind === 'hand-in') return action.offers.every((bytes) => isOfferSigned(bytes, verify))
   if (action.kind !== 'accuse') return true
   const { host, epoch, view, first, second } = action
   return [first, second].every(({ kind, digest, signature }) =>
     verify(host, statement({ network, epoch }, kind, view, digest), signature),
   )
+}
+
+/** What is no offer has no signature that could be bad. */
+function isOfferSigned(bytes: Uint8Array, verify: Verify): boolean {
+  const offer = offerIn(bytes)
+  return !offer || verify(offer.account, signedOfferBytes(offer), offer.signature)
 }
 
 /** The id of the escrow that this operation opens. */

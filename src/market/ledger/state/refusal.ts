@@ -37,6 +37,19 @@ export const REFUSALS = {
   'wrong-step': 'it is not the next step: releases go in order',
   'not-payee': 'it names somebody who is no payee of the escrow',
 
+  // Offers.
+  'no-offer': 'there is no such offer, or none of these is new and good',
+  'round-not-over': 'the last round of this price slot was only a moment ago',
+  'nothing-to-match': 'no offers agree with each other',
+
+  // Allocations.
+  'no-allocation': 'there is no such allocation: it was never made, or it is closed',
+  'wrong-phase': 'the allocation waits for something else now',
+  'bad-tasks': 'these are not tasks of the allocation, or more than it has',
+  claimed: 'some of these tasks were done for this job before',
+  'too-many-ranges': 'the tasks that were done for this job are in too many pieces',
+  'nothing-new': 'it is so already',
+
   // Bankers.
   'too-many-bankers': 'there are as many bankers as the ledger takes',
   'no-banker': 'the host has no bond',

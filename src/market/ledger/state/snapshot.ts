@@ -9,13 +9,22 @@ import { decode, encode } from '../../../core/cbor.ts'
 import { type Checker, checker } from '../../../core/codec.ts'
 import { ChoraleError } from '../../../core/errors.ts'
 import type { Key } from '../../../core/ids.ts'
-import { MAX_COMMITTEE, MAX_ESCROW_PAYEES } from '../../../core/limits.ts'
+import {
+  MAX_CLAIMED_RANGES,
+  MAX_COMMITTEE,
+  MAX_ESCROW_PAYEES,
+  MAX_JOB_TASKS,
+  MAX_OFFER_BYTES,
+  MAX_OFFER_PIECES,
+  MAX_OFFER_REPLICAS,
+} from '../../../core/limits.ts'
 import { BytesSchema, KeySchema, record } from '../../../net/message.ts'
 import { decodeCanonical } from '../canonical.ts'
 import { type Genesis, TimeSchema } from '../genesis.ts'
+import { AllocationSchema, RangeSchema } from './allocations/allocation.ts'
 import { type Amount, AmountSchema, amountFromWire } from './amount.ts'
 import { byAccountOf } from './by-account.ts'
-import { genesisState, recount, type State, stateRoot, supplyOf } from './state.ts'
+import { genesisState, recount, type State, stateRoot, supplyOf, TREES } from './state.ts'
 import { encodeEntry, Tree } from './tree.ts'
 
 /** Of one chunk, below the 256 KiB of a leaf of the store. */
@@ -49,11 +58,28 @@ const VALUES = {
     since: Count,
   }),
   hosts: KeySchema,
-} as const satisfies Record<string, TSchema>
+  allocations: AllocationSchema,
+  claims: record({
+    layers: Type.Array(Type.Array(RangeSchema, { maxItems: MAX_CLAIMED_RANGES }), { maxItems: 255 }),
+    allocations: Count,
+  }),
+  mediators: TimeSchema,
+  book: record({
+    bytes: BytesSchema(MAX_OFFER_BYTES),
+    allocator: KeySchema,
+    sequence: Count,
+    left: Count,
+    placed: Type.Array(Type.Tuple([KeySchema, Count]), { maxItems: MAX_OFFER_REPLICAS * MAX_JOB_TASKS }),
+    pieces: Type.Array(record({ fromMs: TimeSchema, untilMs: TimeSchema, coresMilli: Count, memoryBytes: Count }), {
+      maxItems: MAX_OFFER_PIECES,
+    }),
+  }),
+  trades: record({ slot: Count, atMs: TimeSchema, workMi: AmountSchema, wages: AmountSchema, price: AmountSchema }),
+  records: record({ paid: Count, verified: Count, failed: Count, deserted: Count }),
+} as const satisfies Record<TreeName, TSchema>
 
-type TreeName = keyof typeof VALUES
-const TREES = Object.keys(VALUES) as readonly TreeName[]
-type Trees = { [N in TreeName]: Tree<Static<(typeof VALUES)[N]>> }
+type TreeName = (typeof TREES)[number]
+type Trees = Pick<State, TreeName>
 
 const BooksSchema = record({
   v: Type.Literal(1),
@@ -64,6 +90,7 @@ const BooksSchema = record({
   committee: Type.Array(KeySchema, { minItems: 1, maxItems: MAX_COMMITTEE }),
   minted: AmountSchema,
   burnt: AmountSchema,
+  sequence: Count,
 })
 const ChunkSchema = record({
   tree: Type.Union(TREES.map((name) => Type.Literal(name))),
@@ -77,8 +104,8 @@ const valueCheckers = Object.fromEntries(TREES.map((name) => [name, checker(VALU
 
 /** Chunks of at most MAX_CHUNK_BYTES. */
 export function* snapshotChunks(state: State): Generator<Uint8Array> {
-  const { height, timeMs, epoch, epochBeganMs, committee, minted, burnt } = state
-  yield encode({ v: 1, height, timeMs, epoch, epochBeganMs, committee, minted, burnt })
+  const { height, timeMs, epoch, epochBeganMs, committee, minted, burnt, sequence } = state
+  yield encode({ v: 1, height, timeMs, epoch, epochBeganMs, committee, minted, burnt, sequence })
   for (const tree of TREES) {
     let entries: Uint8Array[] = []
     let bytes = CHUNK_OVERHEAD_BYTES
@@ -99,7 +126,7 @@ export function* snapshotChunks(state: State): Generator<Uint8Array> {
 /** Throws `bad-message` on chunks that do not make up the state with this root. */
 export function restoreState(genesis: Genesis, root: Key, chunks: Iterable<Uint8Array>): State {
   let books: Static<typeof BooksSchema> | undefined
-  let trees: Trees = { accounts: Tree.empty(), escrows: Tree.empty(), bankers: Tree.empty(), hosts: Tree.empty() }
+  let trees = Object.fromEntries(TREES.map((name) => [name, Tree.empty()])) as unknown as Trees
   let last = ''
   for (const chunk of chunks) {
     const value = chunk.length <= MAX_CHUNK_BYTES ? decodeCanonical(chunk) : undefined
@@ -136,11 +163,23 @@ function entryOf(tree: TreeName, bytes: Uint8Array): readonly [Key, unknown] {
 }
 const keyChecker = checker(KeySchema)
 
-const AMOUNTS: ReadonlySet<string> = new Set(['free', 'granted', 'earned', 'amount', 'funded'])
+const AMOUNTS: ReadonlySet<string> = new Set([
+  'free',
+  'granted',
+  'earned',
+  'amount',
+  'funded',
+  'price',
+  'deposit',
+  'bond',
+  'workMi',
+  'wages',
+])
 
 /** As it was in memory: amounts as bigints. */
 function withAmounts(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  const isPlain = typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
+  if (!isPlain) return value
   return Object.fromEntries(
     Object.entries(value).map(([name, part]) => [name, AMOUNTS.has(name) ? amountOf(part) : withAmounts(part)]),
   )

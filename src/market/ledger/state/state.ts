@@ -2,17 +2,21 @@
  * The state of the ledger: who has what, after a block. A value that never changes: an operation makes a new one that shares
  * all but a few branches with the old one, so a proposer may try operations and keep the state that it likes.
  *
- * All credits are in accounts, escrows and bonds. `held` is what these hold together: whoever writes one of
+ * All credits are in accounts, escrows, bonds and allocations. `held` is what these hold together: whoever writes one of
  * them adds the difference, without asking why. What is made and burnt is counted apart. So after every block
  * held = minted - burnt is a check of every operation in it, and costs nothing.
  */
 import { encode } from '../../../core/cbor.ts'
 import { invariant } from '../../../core/errors.ts'
 import { hashKey, type Key } from '../../../core/ids.ts'
+import { MAX_TRADE_SLOTS } from '../../../core/limits.ts'
+import type { Piece } from '../../auction/fit.ts'
 import { type Genesis, mintedAtGenesis, networkOf, type Settings } from '../genesis.ts'
 import type { PublicKey } from '../keys.ts'
+import type { Allocation } from './allocations/allocation.ts'
+import type { Claims } from './allocations/claims.ts'
 import { type Amount, amount, minus, plus, ZERO } from './amount.ts'
-import { type ByAccount, NOTHING_BY_ACCOUNT, withCount, withLink, withoutLink } from './by-account.ts'
+import { accountOf, type ByAccount, NOTHING_BY_ACCOUNT, withCount, withLink, withoutLink } from './by-account.ts'
 import type { ActionOf, Kind, Unsigned } from './operation.ts'
 import { EMPTY_PURSE, type Purse, total } from './purse.ts'
 import type { Refusal } from './refusal.ts'
@@ -55,7 +59,49 @@ export interface Holdings {
   readonly accounts: Tree<Account>
   readonly escrows: Tree<Escrow>
   readonly bankers: Tree<Banker>
+  readonly allocations: Tree<Allocation>
 }
+
+/** What became of a supplier's work so far. */
+export interface SupplierRecord {
+  /** Tasks. */
+  readonly paid: number
+  /** Of these, tasks that customers did again and approved. */
+  readonly verified: number
+  /** Allocations in which it was found guilty, or could not show its work. */
+  readonly failed: number
+  /** Allocations that it did not take up, or gave up. */
+  readonly deserted: number
+}
+
+/** An offer in the book. */
+export interface Booked {
+  /** As it was signed. */
+  readonly bytes: Uint8Array
+  /** Who handed it in. */
+  readonly allocator: PublicKey
+  /** Whoever came first has the lower one. */
+  readonly sequence: number
+  /** Of a buyer: copies of tasks that are not placed yet, and copies that accounts have, if each task is done more than once. */
+  readonly left: number
+  readonly placed: readonly (readonly [account: PublicKey, copies: number])[]
+  /** Of a seller: what is not sold yet. */
+  readonly pieces: readonly Piece[]
+}
+
+/** What was traded in a price slot so far. */
+export interface Trade {
+  readonly slot: number
+  /** When its last round was. */
+  readonly atMs: number
+  /** Millions of instructions, and millicredits for them, at most what an amount can be. */
+  readonly workMi: Amount
+  readonly wages: Amount
+  /** Of its last round, for a core-hour of reference speed. */
+  readonly price: Amount
+}
+
+export const NO_RECORD: SupplierRecord = Object.freeze({ paid: 0, verified: 0, failed: 0, deserted: 0 })
 
 export interface State extends Holdings, ByAccount {
   readonly network: Key
@@ -71,10 +117,21 @@ export interface State extends Holdings, ByAccount {
   readonly committee: readonly PublicKey[]
   readonly minted: Amount
   readonly burnt: Amount
-  /** Millicredits that all accounts, escrows and bonds hold; in the middle of an operation more or less than exist. */
+  /** Millicredits that all accounts, escrows, bonds and allocations hold; in the middle of an operation more or less than exist. */
   readonly held: bigint
   /** The account of each linked host. */
   readonly hosts: Tree<PublicKey>
+  /** By `claimId`. */
+  readonly claims: Tree<Claims>
+  /** Hosts with a bond that do tasks again when others quarrel, and since when. */
+  readonly mediators: Tree<number>
+  /** Of accounts that have supplied. */
+  readonly records: Tree<SupplierRecord>
+  /** Offers, by `offerId`; and the number that the next one gets. */
+  readonly book: Tree<Booked>
+  readonly sequence: number
+  /** Of late price slots, by `tradeKey`. */
+  readonly trades: Tree<Trade>
 }
 
 /** What an operation of this kind makes of the state. Its network, number and signatures are right. Never throws. */
@@ -99,6 +156,13 @@ export function genesisState(genesis: Genesis): State {
     escrows: Tree.empty(),
     bankers: Tree.empty(),
     hosts: Tree.empty(),
+    allocations: Tree.empty(),
+    claims: Tree.empty(),
+    mediators: Tree.empty(),
+    records: Tree.empty(),
+    book: Tree.empty(),
+    sequence: 0,
+    trades: Tree.empty(),
     ...NOTHING_BY_ACCOUNT,
   }
   for (const { host, account } of bankers) {
@@ -144,10 +208,52 @@ export function withEscrow(state: State, id: Key, escrow: Escrow | undefined): S
 /** Undefined: it has no bond any more. */
 export function withBanker(state: State, host: PublicKey, banker: Banker | undefined): State {
   const held = heldAfter(state, state.bankers.get(host), banker)
-  return { ...state, held, bankers: banker ? state.bankers.set(host, banker) : state.bankers.delete(host) }
+  if (banker) return { ...state, held, bankers: state.bankers.set(host, banker) }
+  return { ...state, held, bankers: state.bankers.delete(host), mediators: state.mediators.delete(host) }
 }
 
-type Holder = Account | Escrow | Banker
+/** Undefined: it is over. */
+export function withAllocation(state: State, id: Key, allocation: Allocation | undefined): State {
+  const held = heldAfter(state, state.allocations.get(id), allocation)
+  const { allocations } = state
+  return { ...state, held, allocations: allocation ? allocations.set(id, allocation) : allocations.delete(id) }
+}
+
+/** Undefined: nobody is contracted any more. */
+export function withClaims(state: State, id: Key, claims: Claims | undefined): State {
+  return { ...state, claims: claims ? state.claims.set(id, claims) : state.claims.delete(id) }
+}
+
+/** Undefined: it does so no longer. */
+export function withMediator(state: State, host: PublicKey, sinceMs: number | undefined): State {
+  const { mediators } = state
+  return { ...state, mediators: sinceMs === undefined ? mediators.delete(host) : mediators.set(host, sinceMs) }
+}
+
+export function withRecord(state: State, supplier: PublicKey, record: SupplierRecord): State {
+  return { ...state, records: state.records.set(supplier, record) }
+}
+
+/** Undefined: it is matched, taken back, or over. */
+export function withOffer(state: State, id: Key, offer: Booked | undefined): State {
+  const { book, offersOf } = state
+  const before = book.get(id)
+  if (!before && !offer) return state
+  const next = offer ? book.set(id, offer) : book.delete(id)
+  const change = next.size - book.size
+  if (change === 0) return { ...state, book: next }
+  return { ...state, book: next, offersOf: withCount(offersOf, accountOf((offer ?? before)!.bytes), change) }
+}
+
+/** The oldest of too many is forgotten. */
+export function withTrade(state: State, id: Key, trade: Trade): State {
+  const trades = state.trades.set(id, trade)
+  if (trades.size <= MAX_TRADE_SLOTS) return { ...state, trades }
+  const [oldest] = [...trades.entries()].sort(([, a], [, b]) => a.slot - b.slot)
+  return { ...state, trades: trades.delete(oldest![0]) }
+}
+
+type Holder = Account | Escrow | Banker | Allocation
 
 function heldAfter({ held }: State, before: Holder | undefined, after: Holder | undefined): bigint {
   return held - heldBy(before) + heldBy(after)
@@ -155,6 +261,7 @@ function heldAfter({ held }: State, before: Holder | undefined, after: Holder | 
 
 function heldBy(holder: Holder | undefined): Amount {
   if (!holder) return ZERO
+  if ('stake' in holder) return plus(total(holder.escrow), total(holder.stake))
   return 'leaving' in holder ? plus(total(holder), total(holder.leaving)) : total(holder)
 }
 
@@ -172,19 +279,33 @@ export function checkSupply(state: State): void {
   invariant(state.held === supplyOf(state), `the ledger holds ${state.held} of ${supplyOf(state)} millicredits`)
 }
 
-/** What all accounts, escrows and bonds hold, counted one by one: for `ledger verify` and snapshots. */
-export function recount({ accounts, escrows, bankers }: Holdings): bigint {
+/** What all accounts, escrows, bonds and allocations hold, counted one by one: for `ledger verify` and snapshots. */
+export function recount({ accounts, escrows, bankers, allocations }: Holdings): bigint {
   let sum = 0n
-  for (const tree of [accounts, escrows, bankers] as const) {
+  for (const tree of [accounts, escrows, bankers, allocations] as const) {
     for (const [, holder] of tree.entries()) sum += heldBy(holder)
   }
   return sum
 }
 
+/** In the order in which they are hashed, and follow each other in snapshots. */
+export const TREES = [
+  'accounts',
+  'escrows',
+  'bankers',
+  'hosts',
+  'allocations',
+  'claims',
+  'mediators',
+  'records',
+  'book',
+  'trades',
+] as const satisfies readonly (keyof State)[]
+
 /** One hash over all of it. Pays for the branches that were touched since the last one. */
 export function stateRoot(state: State): Key {
-  const { network, height, timeMs, epoch, epochBeganMs, committee, minted, burnt } = state
-  const trees = [state.accounts.root, state.escrows.root, state.bankers.root, state.hosts.root]
-  const books = [network, height, timeMs, epoch, epochBeganMs, committee, minted, burnt]
+  const { network, height, timeMs, epoch, epochBeganMs, committee, minted, burnt, sequence } = state
+  const trees = TREES.map((name) => state[name].root)
+  const books = [network, height, timeMs, epoch, epochBeganMs, committee, minted, burnt, sequence]
   return hashKey(encode(['chorale state', ...books, ...trees]))
 }

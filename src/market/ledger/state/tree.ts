@@ -69,6 +69,11 @@ export class Tree<V> {
     return new Tree(without(this.#top, key, 0), this.size - 1)
   }
 
+  /** Keys whose values are not the very same here and there. Pays for the branches that differ. */
+  changedSince(before: Tree<V>): Generator<Key> {
+    return changedKeys(before.#top, this.#top)
+  }
+
   get root(): Key {
     return this.#top ? hashOf(this.#top) : EMPTY_ROOT
   }
@@ -119,6 +124,16 @@ function hashOf<V>(node: Leaf<V> | Branch<V>): Key {
   let text = 'branch'
   for (const child of node.children) text += child ? hashOf(child) : '-'
   return (node.hash = hashKey(text))
+}
+
+function* changedKeys<V>(before: Node<V>, after: Node<V>): Generator<Key> {
+  if (before === after) return
+  if (before instanceof Branch && after instanceof Branch) {
+    for (const [i, child] of before.children.entries()) yield* changedKeys(child, after.children[i])
+    return
+  }
+  const [old, now] = [new Map(entriesOf(before)), new Map(entriesOf(after))]
+  for (const key of new Set([...old.keys(), ...now.keys()])) if (old.get(key) !== now.get(key)) yield key
 }
 
 function* entriesOf<V>(node: Node<V>): Generator<readonly [Key, V]> {

@@ -65,6 +65,10 @@ export class Books {
     return publicKey
   }
 
+  nameOf(id: PublicKey): string {
+    return this.#names.get(id)!
+  }
+
   keyOf(id: PublicKey): KeyPair {
     return this.#keyOf(this.#names.get(id)!)
   }

@@ -15,7 +15,7 @@ import { Books, type Tried } from './books.ts'
 const NAMES = ['owner 1', 'anna', 'ben', 'cleo', 'dora'] as const
 const HOSTS = ['banker 1', 'banker 2', 'banker 3', 'banker 4', 'banker 5'] as const
 const TRICKS = ['replay', 'gap', 'network', 'forge', 'flip', 'noise', 'negative', 'spelling'] as const
-const FREQUENT: readonly Kind[] = [
+const FREQUENT: readonly Exclude<Kind, MarketKind>[] = [
   'open-escrow',
   'fund',
   'fund',
@@ -26,6 +26,29 @@ const FREQUENT: readonly Kind[] = [
   'link',
   'withdraw',
 ]
+/** These have their own (`random-market.ts`). */
+const OF_THE_MARKET = [
+  'hand-in',
+  'withdraw-offer',
+  'match',
+  'sign',
+  'commit',
+  'reveal',
+  'approve',
+  'challenge',
+  'show',
+  'dispute',
+  'draw',
+  'mediate',
+  'seal',
+  'verdict',
+  'end',
+  'expire',
+] as const satisfies readonly Kind[]
+export type MarketKind = (typeof OF_THE_MARKET)[number]
+export const USUAL = KINDS.filter(
+  (kind): kind is Exclude<Kind, MarketKind> => !OF_THE_MARKET.includes(kind as MarketKind),
+)
 const NEEDS_ESCROW: ReadonlySet<Kind> = new Set(['fund', 'release', 'refund', 'split', 'fine', 'time-out'])
 const PAUSES_MS = [0, 0, 0, 0, 0, 1, 1, 1000, 1000, 1000, 20_000, 20_000, 3_600_000, 90_000_000, 90_000_000]
 const MAX_OPERATIONS = 8
@@ -106,7 +129,7 @@ function senderOf(books: Books, random: Random, action: Action): string {
 
 function actionOf(books: Books, random: Random): Action {
   const { state } = books
-  const drawn = random.int(2) === 0 ? pick(random, KINDS) : pick(random, FREQUENT)
+  const drawn = random.int(2) === 0 ? pick(random, USUAL) : pick(random, FREQUENT)
   const kind = state.escrows.size === 0 && NEEDS_ESCROW.has(drawn) && random.int(8) > 0 ? 'open-escrow' : drawn
   const [first, second, third] = shuffled(NAMES, random).map((name) => books.id(name))
   const open = [...state.escrows.entries()].map(([id]) => id)

@@ -50,3 +50,21 @@ test('has another root for other contents', () => {
     }),
   )
 })
+
+test('changed keys are those of entries that were set, replaced or deleted since', () => {
+  const key = fc.nat(60).map((n) => hashKey(`${n}`))
+  const steps = fc.array(fc.record({ key, value: fc.option(fc.nat(3)) }), { maxLength: 60 })
+  fc.assert(
+    fc.property(steps, steps, (first, second) => {
+      const apply = (tree: Tree<number>, changes: typeof first) =>
+        changes.reduce((now, { key, value }) => (value === null ? now.delete(key) : now.set(key, value)), tree)
+      const before = apply(Tree.empty<number>(), first)
+      const after = apply(before, second)
+      const touched = new Set(second.map(({ key }) => key))
+      const changed = new Set(after.changedSince(before))
+      for (const key of changed) expect(touched).toContain(key)
+      for (const key of touched) if (before.get(key) !== after.get(key)) expect(changed).toContain(key)
+      expect([...after.changedSince(after)]).toEqual([])
+    }),
+  )
+})

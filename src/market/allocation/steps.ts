@@ -1,0 +1,189 @@
+/**
+ * What each side of an allocation does next: pure decisions over the ledger's state and what the side knows of the work. Nothing
+ * is remembered between two of them, so a node that was down goes on where the ledger says it is.
+ *
+ * `undefined` is: wait, for the other side or for more to be known.
+ */
+import type { Key } from '../../core/ids.ts'
+import type { KeyPair, PublicKey } from '../ledger/keys.ts'
+import { ALLOCATION_WINDOWS, type Allocation, type Finding, sealOf } from '../ledger/state/allocations/allocation.ts'
+import { countOf, type Range, type Ranges, tasksIn } from '../ledger/state/allocations/ranges.ts'
+import type { Action } from '../ledger/state/operation.ts'
+import { commitTo } from '../verification/commitment.ts'
+import { Draws, drawPositions, drawTests } from '../verification/draws.ts'
+import { anchorOf, nonceOf, sampleSeed, type WindowName } from '../verification/nonces.ts'
+import { secretOf } from './secrets.ts'
+
+/** Links of a customer's chain: one for each window, and one for a draw. */
+const LINKS = ALLOCATION_WINDOWS + 1
+/** The last window is committed to so long before it is too late, in ms. */
+const MARGIN_MS = 30_000
+/** A window that is not full waits so long for more work, in ms. */
+const WINDOW_MS = 60_000
+
+interface Situation {
+  readonly id: Key
+  readonly allocation: Allocation
+  readonly keys: KeyPair
+  /** The ledger's. */
+  readonly blockTimeMs: number
+}
+
+/** What a supplier knows of its work. */
+export interface Work {
+  /** Digest of the result of a task that this host has done; undefined: it has not, or has forgotten. */
+  digest(task: number): Key | undefined
+  /** Tasks that are done and that nobody is known to have claimed, in ascending order. */
+  readonly unclaimed: Ranges
+  /** How long the oldest of them has waited, in ms. */
+  readonly waitedMs: number
+  /** No more will come. */
+  readonly isOver: boolean
+}
+
+export function windowName(id: Key, { supplier, windows }: Allocation): WindowName {
+  return { contract: id, supplier, window: windows - 1 }
+}
+
+export function supplierStep({ id, allocation, keys, blockTimeMs }: Situation, work: Work): Action | undefined {
+  const { phase } = allocation
+  switch (phase.name) {
+    case 'signing': {
+      if (allocation.secretAnchor !== null) return expiry(id, allocation, blockTimeMs)
+      return { kind: 'sign', allocation: id, anchor: anchorOf(secretOf(keys, id, 'draw'), 1) }
+    }
+    case 'running':
+      return nextWindow({ id, allocation, keys, blockTimeMs }, work) ?? expiry(id, allocation, blockTimeMs)
+    case 'challenged': {
+      const digests = digestsOf(phase.window.tasks, work)
+      if (!digests) return undefined // it cannot show what it has forgotten
+      const { digest, salt, path } = commitTo(windowName(id, allocation), digests, secretOf(keys, id, 'salts')).open(
+        phase.position,
+      )
+      return { kind: 'show', allocation: id, digest, salt, path: [...path] }
+    }
+    case 'drawing':
+      if (phase.ofSupplier !== undefined) return expiry(id, allocation, blockTimeMs)
+      return { kind: 'draw', allocation: id, secret: secretOf(keys, id, 'draw') }
+    default:
+      return expiry(id, allocation, blockTimeMs)
+  }
+}
+
+function nextWindow({ id, allocation, keys, blockTimeMs }: Situation, work: Work): Action | undefined {
+  const { windows, windowTasks, tasks, paid, untilMs } = allocation
+  const tasksLeft = first(work.unclaimed, Math.min(windowTasks, tasks - paid))
+  const count = countOf(tasksLeft)
+  const isLate = blockTimeMs > untilMs - MARGIN_MS
+  const isDue = count === Math.min(windowTasks, tasks - paid) || work.isOver || work.waitedMs >= WINDOW_MS || isLate
+  if (count === 0 || !isDue || blockTimeMs > untilMs || windows >= ALLOCATION_WINDOWS) return undefined
+  const digests = digestsOf(tasksLeft, work)
+  if (!digests) return undefined
+  const name = { ...windowName(id, allocation), window: windows }
+  const { root } = commitTo(name, digests, secretOf(keys, id, 'salts'))
+  return { kind: 'commit', allocation: id, window: windows, tasks: tasksLeft.map(([from, to]) => [from, to]), root }
+}
+
+/** The lowest tasks, so many at most, in as many pieces as one window may have. */
+function first(ranges: Ranges, count: number): Ranges {
+  const taken: Range[] = []
+  let left = count
+  for (const [from, to] of ranges) {
+    if (left === 0 || taken.length === MAX_PIECES) break
+    const end = Math.min(to, from + left)
+    taken.push([from, end])
+    left -= end - from
+  }
+  return taken
+}
+const MAX_PIECES = 200
+
+function digestsOf(tasks: Ranges, work: Work): Key[] | undefined {
+  const digests: Key[] = []
+  for (const task of tasksIn(tasks)) {
+    const digest = work.digest(task)
+    if (digest === undefined) return undefined
+    digests.push(digest)
+  }
+  return digests
+}
+
+/** What a customer found when it tested the open window. */
+export type Examined =
+  /** All tests agree with what was committed to. */
+  | { readonly kind: 'right'; readonly tests: number }
+  /** The supplier did not open this place, or what it opened is not covered by its root, or is another result. */
+  | { readonly kind: 'wrong'; readonly position: number }
+
+/** What a customer knows. */
+export interface Knowledge {
+  /** Undefined: not yet. */
+  readonly examined: Examined | undefined
+  /** Its own digest of a task that it has done again. */
+  digest(task: number): Key | undefined
+  /** It pays without looking. */
+  readonly isTrusting: boolean
+}
+
+export function customerStep({ id, allocation, keys, blockTimeMs }: Situation, known: Knowledge): Action | undefined {
+  const { phase, windows } = allocation
+  const secret = () => secretOf(keys, id, 'nonces')
+  switch (phase.name) {
+    case 'signing':
+      if (allocation.shownNonce !== null) return expiry(id, allocation, blockTimeMs)
+      return { kind: 'sign', allocation: id, anchor: anchorOf(secret(), LINKS) }
+    case 'committed':
+      if (known.isTrusting) return { kind: 'approve', allocation: id, tests: 0 }
+      return { kind: 'reveal', allocation: id, nonce: nonceOf(secret(), LINKS, windows - 1) }
+    case 'revealed': {
+      const { examined } = known
+      if (!examined) return undefined
+      if (examined.kind === 'right') return { kind: 'approve', allocation: id, tests: examined.tests }
+      return { kind: 'challenge', allocation: id, position: examined.position }
+    }
+    case 'shown': {
+      const own = known.digest([...tasksIn(phase.window.tasks)][phase.position]!)
+      if (own === undefined) return undefined
+      return own === phase.digest ? { kind: 'approve', allocation: id, tests: 1 } : { kind: 'dispute', allocation: id }
+    }
+    case 'drawing':
+      if (phase.ofCustomer !== undefined) return expiry(id, allocation, blockTimeMs)
+      return { kind: 'draw', allocation: id, secret: nonceOf(secret(), LINKS, windows) }
+    default:
+      return expiry(id, allocation, blockTimeMs)
+  }
+}
+
+/** Positions of the open window that are tested, once the nonce is revealed: both sides agree on them. */
+export function testedPositions(id: Key, allocation: Allocation): readonly number[] {
+  const { phase, rate } = allocation
+  if (phase.name !== 'revealed') return []
+  const { window, nonce } = phase
+  const draws = new Draws(sampleSeed(windowName(id, allocation), window.root, nonce))
+  const count = countOf(window.tasks)
+  return drawPositions(draws, drawTests(draws, rate, count), count)
+}
+
+/** `finding`: what this mediator found for the task in question; undefined: not yet. */
+export function mediatorStep(
+  { id, allocation, keys }: Omit<Situation, 'blockTimeMs'>,
+  host: PublicKey,
+  finding: Finding | undefined,
+): Action | undefined {
+  const { phase } = allocation
+  if (phase.name !== 'sealing' && phase.name !== 'unsealing') return undefined
+  const seat = (phase.mediators as readonly PublicKey[]).indexOf(host)
+  if (seat < 0 || finding === undefined) return undefined
+  const salt = secretOf(keys, id, 'finding')
+  if (phase.name === 'sealing') {
+    if (phase.seals[seat] !== null) return undefined
+    return { kind: 'seal', allocation: id, host, seal: sealOf(id, host, finding, salt) }
+  }
+  if (phase.findings[seat] !== null || phase.seals[seat] === null) return undefined
+  return { kind: 'verdict', allocation: id, host, finding, salt }
+}
+
+/** Says that a deadline is over, if it is. */
+function expiry(id: Key, { phase }: Allocation, blockTimeMs: number): Action | undefined {
+  return blockTimeMs > phase.deadlineMs ? { kind: 'expire', allocation: id } : undefined
+}

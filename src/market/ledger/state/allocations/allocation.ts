@@ -1,0 +1,195 @@
+/**
+ * Allocations: what a match has brought together, until it is over (DESIGN 10). A supplier's host does tasks of a customer's
+ * job, window by window: it commits to what it has done, is examined, and is paid. All credits of it are here: the customer's
+ * in `escrow`, the supplier's in `stake`.
+ *
+ * ```
+ *   signing --sign (twice)--> running --commit--> committed --reveal--> revealed --approve--> running ... closed
+ *                            ^                    |                    |   \--challenge--> challenged --show--> shown
+ *                            |<----- expire ------+<----- expire ------+                                       |
+ *                            |     (it is paid)        (it is paid)                     dispute, draw (twice) <-+
+ *                                                          closed <-- verdicts <-- seals <-- mediating <--/
+ * ```
+ *
+ * Each wait has a deadline in block time. When it is over anybody may say so (`expire`), and the one who was waited for bears it.
+ */
+import { type Static, Type } from 'typebox'
+import { encode } from '../../../../core/cbor.ts'
+import { hashKey, type Key } from '../../../../core/ids.ts'
+import { MAX_JOB_TASKS, MAX_WINDOW_RANGES } from '../../../../core/limits.ts'
+import { KeySchema, record } from '../../../../net/message.ts'
+import { PPM } from '../../../verification/draws.ts'
+import { PANEL_SEATS } from '../../../verification/mediation.ts'
+import { TimeSchema } from '../../genesis.ts'
+import type { PublicKey } from '../../keys.ts'
+import { type Amount, AmountSchema } from '../amount.ts'
+import type { Purse } from '../purse.ts'
+
+/** How long each side is waited for, in milliseconds of block time. */
+export const PATIENCE = {
+  /** Both, to sign. */
+  sign: 60_000,
+  /** The customer, to reveal its nonce, and then to approve or challenge. */
+  reveal: 60_000,
+  approve: 120_000,
+  /** The supplier, to show what was challenged. */
+  show: 60_000,
+  /** The customer, to dispute what was shown. */
+  dispute: 120_000,
+  /** Both, to reveal what mediators are drawn by. */
+  draw: 60_000,
+  /** Mediators, to do a task again; then to say what they found. */
+  seal: 600_000,
+  verdict: 120_000,
+  /** The supplier, to commit to its last window when the allocation's time is over. */
+  lastWindow: 120_000,
+} as const
+
+/** Windows of one allocation: a chain of nonces has so many links, and one for a draw. */
+export const ALLOCATION_WINDOWS = 1024
+/** Millicredits to each of them that answers, whatever it finds: a fee that comes out of fines would reward false verdicts. */
+export const MEDIATOR_FEE = 100n as Amount
+/** What the customer has at stake beyond the price, at least: the fees of a dispute that it loses. */
+export const LEAST_BOND = (BigInt(PANEL_SEATS) * MEDIATOR_FEE) as Amount
+/** Who does not sign, or gives up, loses this share of deposit or bond: 1 of so many parts. */
+export const DESERTION_PARTS = 10n
+
+const Tasks = Type.Integer({ minimum: 1, maximum: MAX_JOB_TASKS })
+const TaskNumber = Type.Integer({ minimum: 0, maximum: MAX_JOB_TASKS })
+export const RangeSchema = Type.Tuple([TaskNumber, TaskNumber])
+export const RangesSchema = Type.Array(RangeSchema, {
+  minItems: 1,
+  maxItems: MAX_WINDOW_RANGES,
+})
+const Digest = KeySchema
+/** The digest of the task's result, as a mediator found it; or that doing it twice gives two (`Vote` of mediation.ts). */
+export const FindingSchema = Type.Union([Digest, Type.Literal('unstable')])
+export type Finding = Static<typeof FindingSchema>
+
+const Window = record({ tasks: RangesSchema, root: Digest })
+const deadline = { deadlineMs: TimeSchema }
+const examined = { ...deadline, window: Window, nonce: KeySchema }
+const shown = { ...examined, position: TaskNumber, digest: Digest }
+const drawn = { ...shown, mediators: Type.Array(KeySchema, { maxItems: PANEL_SEATS }) }
+
+export const PhaseSchema = Type.Union([
+  record({ name: Type.Literal('signing'), ...deadline }),
+  record({ name: Type.Literal('running'), ...deadline }),
+  record({ name: Type.Literal('committed'), ...deadline, window: Window }),
+  record({ name: Type.Literal('revealed'), ...examined }),
+  record({ name: Type.Literal('challenged'), ...examined, position: TaskNumber }),
+  record({ name: Type.Literal('shown'), ...shown }),
+  /** What each side has revealed for the draw of mediators. */
+  record({
+    name: Type.Literal('drawing'),
+    ...shown,
+    /** When the dispute began: who volunteers after it is not drawn. */
+    sinceMs: TimeSchema,
+    ofCustomer: Type.Optional(KeySchema),
+    ofSupplier: Type.Optional(KeySchema),
+  }),
+  /** Hashes of what each has found, in the order of `mediators`. */
+  record({
+    name: Type.Literal('sealing'),
+    ...drawn,
+    seals: Type.Array(Type.Union([KeySchema, Type.Null()]), { maxItems: PANEL_SEATS }),
+  }),
+  record({
+    name: Type.Literal('unsealing'),
+    ...drawn,
+    seals: Type.Array(Type.Union([KeySchema, Type.Null()]), { maxItems: PANEL_SEATS }),
+    findings: Type.Array(Type.Union([FindingSchema, Type.Null()]), { maxItems: PANEL_SEATS }),
+  }),
+])
+export type Phase = Static<typeof PhaseSchema>
+export type PhaseNamed<N extends Phase['name']> = Phase & { readonly name: N }
+
+/** What both sides have agreed to. */
+export interface Terms {
+  readonly customer: PublicKey
+  readonly supplier: PublicKey
+  /** The supplier's host that works. */
+  readonly host: PublicKey
+  readonly job: Key
+  /** Tasks of the job, and how often each is paid: to as many accounts. */
+  readonly jobTasks: number
+  readonly replicas: number
+  /** What is paid at most: n tasks are worth floor(price * n / tasks) together. */
+  readonly tasks: number
+  readonly price: Amount
+  /** Of one window at most: more would be at stake than the deposit answers for. */
+  readonly windowTasks: number
+  /** Share of its tasks that is to be tested, ppm: what its record and deposit ask for (verification/auto.ts). */
+  readonly rate: number
+  /** Of the supplier, burnt when it cheats. */
+  readonly deposit: Amount
+  /** Of the customer: pays mediators, and is burnt when it cheats. */
+  readonly bond: Amount
+  /** The last window is committed to by then. */
+  readonly untilMs: number
+}
+
+export interface Allocation extends Terms {
+  /** What is left of price and bond, and of the deposit. */
+  readonly escrow: Purse
+  readonly stake: Purse
+  /**
+   * What the customer has revealed last of its chain of nonces (verification/nonces.ts), and of which window; first the anchor, of
+   * window -1. A chain is of one allocation: it tells others what is tested. Null until it has signed.
+   */
+  readonly shownNonce: Key | null
+  readonly shownWindow: number
+  /** Windows that were committed to, and tasks that were paid. */
+  readonly windows: number
+  readonly paid: number
+  /** The anchor of the supplier's part of a draw; null until it has signed. */
+  readonly secretAnchor: Key | null
+  readonly phase: Phase
+}
+
+const PURSE = record({ free: AmountSchema, granted: AmountSchema })
+
+/** As it is kept in the state's tree and in snapshots. */
+export const AllocationSchema = record({
+  customer: KeySchema,
+  supplier: KeySchema,
+  host: KeySchema,
+  job: KeySchema,
+  jobTasks: Tasks,
+  replicas: Type.Integer({ minimum: 1, maximum: 255 }),
+  tasks: Tasks,
+  price: AmountSchema,
+  windowTasks: Tasks,
+  rate: Type.Integer({ minimum: 0, maximum: PPM }),
+  deposit: AmountSchema,
+  bond: AmountSchema,
+  untilMs: TimeSchema,
+  escrow: PURSE,
+  stake: PURSE,
+  shownNonce: Type.Union([KeySchema, Type.Null()]),
+  shownWindow: Type.Integer({ minimum: -1, maximum: ALLOCATION_WINDOWS }),
+  windows: Type.Integer({ minimum: 0, maximum: ALLOCATION_WINDOWS }),
+  paid: TaskNumber,
+  secretAnchor: Type.Union([KeySchema, Type.Null()]),
+  phase: PhaseSchema,
+})
+
+/** Millicredits that the first n tasks are worth together. */
+export function worthOf({ price, tasks }: Pick<Terms, 'price' | 'tasks'>, n: number): Amount {
+  return ((price * BigInt(n)) / BigInt(tasks)) as Amount
+}
+
+/** Names what was matched in a block, by its place in the match. */
+export function allocationId(network: Key, height: number, index: number): Key {
+  return hashKey(encode(['chorale allocation', network, height, index]))
+}
+
+/** Tasks that were claimed of a customer's job by all suppliers, or by one of them. */
+export function claimId({ customer, job }: Pick<Terms, 'customer' | 'job'>, supplier?: PublicKey): Key {
+  return hashKey(encode(['chorale claims', customer, job, ...(supplier === undefined ? [] : [supplier])]))
+}
+
+/** What hides a mediator's finding until all have sealed theirs. */
+export function sealOf(allocation: Key, mediator: PublicKey, finding: Finding, salt: Key): Key {
+  return hashKey(encode(['chorale finding', allocation, mediator, finding, salt]))
+}

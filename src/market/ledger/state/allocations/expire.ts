@@ -1,0 +1,43 @@
+/** The end of a wait: whoever was waited for bears it. */
+import type { Rule, State } from '../state.ts'
+import { conclude, unsealing } from './disputes.ts'
+import {
+  close,
+  convictCustomer,
+  convictSupplier,
+  desert,
+  endUnpaid,
+  type Named,
+  payWindow,
+  unsigned,
+} from './settle.ts'
+
+/** By anybody, when the deadline of an allocation's phase is over. */
+export const expire: Rule<'expire'> = (state, { action: { allocation: id } }) => {
+  const allocation = state.allocations.get(id)
+  if (!allocation) return 'no-allocation'
+  return state.timeMs <= allocation.phase.deadlineMs ? 'before-deadline' : expired(state, { id, allocation })
+}
+
+function expired(state: State, named: Named): State {
+  const { phase, windows } = named.allocation
+  switch (phase.name) {
+    case 'signing':
+      return unsigned(state, named)
+    case 'running':
+      return windows === 0 ? desert(state, named) : close(state, named)
+    case 'committed':
+    case 'revealed':
+    case 'shown':
+      return payWindow(state, named, phase.window.tasks)
+    case 'challenged':
+      return convictSupplier(state, named, phase.window.tasks)
+    case 'drawing': // who disputes says its part first
+      return (phase.ofCustomer === undefined ? convictCustomer : convictSupplier)(state, named, phase.window.tasks)
+    case 'sealing':
+      if (phase.seals.every((seal) => seal === null)) return endUnpaid(state, named, phase.window.tasks)
+      return unsealing(state, named, phase)
+    case 'unsealing':
+      return conclude(state, named, phase)
+  }
+}

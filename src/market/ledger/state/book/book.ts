@@ -1,0 +1,237 @@
+/**
+ * The book of offers, and what becomes of them (DESIGN 10). Anybody hands in signed offers, from the bulletin board or its own,
+ * and earns the allocator's fee when one of them is matched. A match is an operation too: it clears one price slot by the double
+ * auction (auction/round.ts) over what the book has, so nobody can leave out another's offer or bend the result. Each pair that
+ * comes out of it is an allocation (`allocations/`), for which both sides pay in at once.
+ */
+import { hashKey, type Key } from '../../../../core/ids.ts'
+import {
+  MAX_BOOK_OFFERS,
+  MAX_OFFER_LIFE_MS,
+  MAX_OFFERS_PER_ACCOUNT,
+  MAX_ROUND_OFFERS,
+} from '../../../../core/limits.ts'
+import type { BuyEntry, Entries, SellEntry } from '../../../auction/entries.ts'
+import { type Cleared, clearRound, type Allocation as Matched } from '../../../auction/round.ts'
+import { offerId, type Sell, timeFault } from '../../../offers/offer.ts'
+import { SLOT_MS, slotStartMs } from '../../../offers/price-slot.ts'
+import { paymentFor } from '../../../offers/work.ts'
+import { depositFor, trustRate } from '../../../verification/auto.ts'
+import type { PublicKey } from '../../keys.ts'
+import { earn } from '../accounts.ts'
+import { allocationId, LEAST_BOND, PATIENCE } from '../allocations/allocation.ts'
+import { allocate } from '../allocations/work.ts'
+import { type Amount, least, MAX_AMOUNT, minus, ZERO } from '../amount.ts'
+import { take } from '../purse.ts'
+import {
+  type Booked,
+  NO_RECORD,
+  type Rule,
+  type State,
+  type Trade,
+  withAccount,
+  withOffer,
+  withTrade,
+} from '../state.ts'
+import { offerIn } from './offers.ts'
+
+/** The allocators', of the price, in millionths. */
+export const FEE_PPM = 10_000
+/** In so many windows the work of an allocation is committed to, so that less is at stake at once. */
+export const WINDOWS = 8
+/** From one round of a slot to the next, in block time. */
+export const ROUND_MS = 2000
+/** Millicredits of one window: deposits are up to some hundred times as much, and must be amounts. */
+const MAX_STAKE = 2n ** 50n
+/** How often a round begins anew without the offers that turned out not to be covered. */
+const ATTEMPTS = 4
+
+/**
+ * By anybody, who becomes the allocator of what is new and good among these. Signatures have been checked with the operation's
+ * own. Refused is what brings nothing.
+ */
+export const handIn: Rule<'hand-in'> = (state, { account, action }) => {
+  const next = action.offers.reduce((before, bytes) => booked(before, bytes, account), state)
+  return next === state ? 'no-offer' : next
+}
+
+function booked(state: State, bytes: Uint8Array, allocator: PublicKey): State {
+  const offer = offerIn(bytes)
+  if (!offer || offer.network !== state.network || timeFault(offer, state.timeMs) !== undefined) return state
+  const { account, terms } = offer
+  const id = offerId(offer)
+  const isNew = state.accounts.get(account) !== undefined && state.book.get(id) === undefined
+  const isOwn = terms.kind === 'buy' || state.hosts.get(terms.host) === account
+  const hasRoom = state.book.size < MAX_BOOK_OFFERS && (state.offersOf.get(account) ?? 0) < MAX_OFFERS_PER_ACCOUNT
+  if (!(isNew && isOwn && hasRoom)) return state
+  const left = terms.kind === 'buy' ? terms.tasks * terms.replicas : 0
+  const pieces = terms.kind === 'sell' ? [piecesOf(terms)] : []
+  const { sequence } = state
+  return withOffer({ ...state, sequence: sequence + 1 }, id, { bytes, allocator, sequence, left, placed: [], pieces })
+}
+
+function piecesOf({ fromMs, untilMs, coresMilli, memoryBytes }: Sell): SellEntry['pieces'][number] {
+  return { fromMs, untilMs, coresMilli, memoryBytes }
+}
+
+/** By the account of an offer: what is not matched of it is taken out of the book. */
+export const withdrawOffer: Rule<'withdraw-offer'> = (state, { account, action: { offer: id } }) => {
+  const known = state.book.get(id)
+  if (!known) return 'no-offer'
+  return offerIn(known.bytes)!.account === account ? withOffer(state, id, undefined) : 'not-allowed'
+}
+
+/** By anybody: clears what trades in this price slot, if its last round was some time ago and anything comes of it. */
+export const match: Rule<'match'> = (state, { action: { slot } }) => {
+  const window = { fromMs: Math.max(slotStartMs(slot), state.timeMs), untilMs: slotStartMs(slot) + SLOT_MS }
+  if (window.untilMs <= state.timeMs || window.fromMs > state.timeMs + MAX_OFFER_LIFE_MS) return 'bad-deadline'
+  const last = state.trades.get(tradeKey(slot))
+  if (last && state.timeMs < last.atMs + ROUND_MS) return 'round-not-over'
+  let book = withoutDead(state)
+  for (let attempt = 1; ; attempt++) {
+    const entries = entriesIn(book, window)
+    const cleared = clearRound(entries, { ...window, feePpm: FEE_PPM })
+    const { next, traded, uncovered } = settledRound(book, entries, cleared)
+    if (uncovered.size === 0 || attempt === ATTEMPTS) {
+      if (traded.length === 0) return 'nothing-to-match'
+      const without = [...uncovered].reduce((left, id) => withOffer(left, id, undefined), next)
+      return withTrade(without, tradeKey(slot), tradeOf(slot, state.timeMs, last, cleared.price!, traded))
+    }
+    for (const id of uncovered) book = withOffer(book, id, undefined)
+  }
+}
+
+/** All of it, but for pairs of which one side cannot pay or stake what it must: its offer is named. */
+function settledRound(book: State, entries: Entries, { allocations, rest }: Cleared) {
+  const uncovered = new Set<Key>()
+  const traded: Matched[] = []
+  let next = withRest(book, entries, rest)
+  for (const [index, matched] of allocations.entries()) {
+    const { buy, sell } = matched
+    if (uncovered.has(buy.id) || uncovered.has(sell.id)) continue
+    const made = placed(withFee(next, book, matched), matched, index)
+    if (typeof made === 'object') {
+      next = made
+      traded.push(matched)
+    } else uncovered.add(made === 'customer' ? buy.id : sell.id)
+  }
+  return { next, traded, uncovered }
+}
+
+/** With one more allocation; or which side is not good for it. `paid`: undefined when the buyer is not even good for the fee. */
+function placed(paid: State | undefined, matched: Matched, index: number): State | 'customer' | 'supplier' {
+  if (!paid) return 'customer'
+  const { sell, buy, taken, price, workMi } = matched
+  const { tasks, untilMs } = taken
+  const { wage } = paymentFor(price, workMi, FEE_PPM)
+  const windowTasks = Math.ceil(tasks / WINDOWS)
+  const rate = rateOf(paid, sell.account)
+  const atStake = ((wage * BigInt(windowTasks)) / BigInt(tasks)) as Amount
+  if (atStake > MAX_STAKE) return 'supplier'
+  const deposit = depositFor(rate, { tasks: windowTasks, payment: atStake })
+  if (deposit === undefined) return 'supplier'
+  return allocate(paid, allocationId(paid.network, paid.height, index), {
+    customer: buy.account,
+    supplier: sell.account,
+    host: sell.terms.host,
+    job: buy.terms.job,
+    jobTasks: buy.terms.tasks,
+    replicas: buy.terms.replicas,
+    tasks,
+    price: wage,
+    windowTasks,
+    rate,
+    deposit,
+    bond: LEAST_BOND,
+    untilMs: untilMs + PATIENCE.lastWindow,
+  })
+}
+
+/** Least share of its tasks that must be tested, ppm. */
+function rateOf({ records }: State, supplier: PublicKey): number {
+  const { verified, failed, deserted } = records.get(supplier) ?? NO_RECORD
+  return trustRate({ verified, failed, timedOut: deserted })
+}
+
+/** Half to the allocator of each offer; who handed in its own pays itself nothing. Undefined: the buyer has not as much. */
+function withFee(state: State, book: State, { buy, sell, price, workMi }: Matched): State | undefined {
+  const { fee } = paymentFor(price, workMi, FEE_PPM)
+  const half = (fee / 2n) as Amount
+  const parts: readonly (readonly [Key, Amount])[] = [
+    [sell.id, half],
+    [buy.id, minus(fee, half)],
+  ]
+  let paid = state
+  for (const [id, part] of parts) {
+    const { allocator } = book.book.get(id)!
+    if (allocator === buy.account) continue
+    const payer = paid.accounts.get(buy.account)!
+    const taken = take(payer, part)
+    if (!taken) return undefined
+    paid = withAccount(paid, buy.account, { ...payer, ...taken.rest })
+    paid = withAccount(paid, allocator, earn(paid.accounts.get(allocator)!, part))
+  }
+  return paid
+}
+
+// What the book has -------------------------------------------------------------------------------------------------
+
+/** Without offers that cannot be matched any more. */
+function withoutDead(state: State): State {
+  let next = state
+  for (const [id, { bytes }] of state.book.entries()) {
+    if (timeFault(offerIn(bytes)!, state.timeMs) !== undefined) next = withOffer(next, id, undefined)
+  }
+  return next
+}
+
+/** Offers for this time, the best-priced of each side as far as a round can look at them. */
+function entriesIn({ book }: State, window: { readonly fromMs: number; readonly untilMs: number }): Entries {
+  const sells: SellEntry[] = []
+  const buys: BuyEntry[] = []
+  for (const [id, { bytes, sequence, left, placed, pieces }] of book.entries()) {
+    const { account, terms, expiresMs } = offerIn(bytes)!
+    if (terms.fromMs >= window.untilMs || terms.untilMs <= window.fromMs) continue
+    const entry = { id, account, sequence, expiresMs }
+    if (terms.kind === 'sell') sells.push({ ...entry, terms, pieces })
+    else buys.push({ ...entry, terms, left, placed })
+  }
+  const byPrice = (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0)
+  sells.sort((a, b) => byPrice(a.terms.minPrice, b.terms.minPrice) || a.sequence - b.sequence)
+  buys.sort((a, b) => byPrice(b.terms.maxPrice, a.terms.maxPrice) || a.sequence - b.sequence)
+  return { sells: sells.slice(0, MAX_ROUND_OFFERS), buys: buys.slice(0, MAX_ROUND_OFFERS) }
+}
+
+/** With what a round has left of the offers that it has looked at. */
+function withRest(state: State, looked: Entries, { sells, buys }: Entries): State {
+  const left = new Map<Key, Partial<Booked>>()
+  for (const { id, pieces } of sells) left.set(id, { pieces })
+  for (const { id, left: copies, placed } of buys) left.set(id, { left: copies, placed })
+  let next = state
+  for (const { id } of [...looked.sells, ...looked.buys]) {
+    const rest = left.get(id)
+    next = withOffer(next, id, rest && { ...next.book.get(id)!, ...rest })
+  }
+  return next
+}
+
+// What was traded ---------------------------------------------------------------------------------------------------
+
+export function tradeKey(slot: number): Key {
+  return hashKey(`chorale trades ${slot}`)
+}
+
+function tradeOf(
+  slot: number,
+  atMs: number,
+  last: Trade | undefined,
+  price: Amount,
+  traded: readonly Matched[],
+): Trade {
+  let { workMi, wages } = last ?? { workMi: ZERO, wages: ZERO }
+  for (const { workMi: work, price } of traded) {
+    workMi = least((workMi + work) as Amount, MAX_AMOUNT)
+    wages = least((wages + paymentFor(price, work, FEE_PPM).wage) as Amount, MAX_AMOUNT)
+  }
+  return { slot, atMs, workMi, wages, price }
+}

@@ -1,0 +1,168 @@
+import { expect, test } from 'vitest'
+import { decode, encode } from '../../../../src/core/cbor.ts'
+import { hashKey } from '../../../../src/core/ids.ts'
+import { MAX_CLAIMED_RANGES, MAX_OFFERS_PER_ACCOUNT, MAX_TRADE_SLOTS } from '../../../../src/core/limits.ts'
+import { claimed, contracted } from '../../../../src/market/ledger/state/allocations/claims.ts'
+import type { Ranges } from '../../../../src/market/ledger/state/allocations/ranges.ts'
+import type { Amount } from '../../../../src/market/ledger/state/amount.ts'
+import { ROUND_MS, tradeKey } from '../../../../src/market/ledger/state/book/book.ts'
+import { type State, withTrade } from '../../../../src/market/ledger/state/state.ts'
+import { offerId } from '../../../../src/market/offers/offer.ts'
+import { MarketBooks } from './market-books.ts'
+
+const market = () => new MarketBooks().supplier('ben').open('anna', 'ally')
+const handIn = (books: MarketBooks, ...offers: Uint8Array[]) => books.do('ally', { kind: 'hand-in', offers })
+const HOUR_MS = 3_600_000
+
+/** The offer with something else in it, and its old signature. */
+function forged(offer: Uint8Array, changes: Record<string, unknown>): Uint8Array {
+  const value = decode(offer) as { terms: object }
+  return encode({ ...value, terms: { ...value.terms, ...changes } })
+}
+
+test('offers that are none, of another network, over, forged, of hosts of others, or in the book come to nothing', () => {
+  const books = market()
+  const { timeMs } = books.state
+  const good = books.sell('ben')
+  expect(handIn(books, forged(good, { minPrice: 1 }))).toBe('bad-signature')
+  expect(handIn(books, forged(good, { minPrice: -1 })), 'a negative price').toBe('no-offer')
+  expect(handIn(books, forged(good, { memoryBytes: 2 ** 50 })), 'more memory than a host has').toBe('no-offer')
+  expect(handIn(books, new Uint8Array(20))).toBe('no-offer')
+  expect(handIn(books, books.sell('ben', { fromMs: timeMs - HOUR_MS, untilMs: timeMs })), 'in the past').toBe(
+    'no-offer',
+  )
+  expect(handIn(books, books.sell('ben', { host: books.id('host of cleo') })), 'another host').toBe('no-offer')
+  expect(handIn(books, books.buy('nobody')), 'no account').toBe('no-offer')
+  const elsewhere = new MarketBooks().supplier('ben')
+  expect(handIn(books, elsewhere.sell('ben')), 'the same network').toBe('applied')
+  expect(handIn(books, good), 'its number was taken by that').toBe('no-offer')
+  const other = books.sell('ben')
+  expect(handIn(books, new Uint8Array(3), other), 'one of them is good').toBe('applied')
+  expect(handIn(books, other), 'it is in the book').toBe('no-offer')
+  expect(books.state.book.size).toBe(2)
+})
+
+test('an account has so many offers in the book and no more, until some are taken back', () => {
+  const books = market()
+  const offers = Array.from({ length: MAX_OFFERS_PER_ACCOUNT + 1 }, () => books.buy('anna'))
+  for (const [at, offer] of offers.entries()) {
+    expect(handIn(books, offer)).toBe(at < MAX_OFFERS_PER_ACCOUNT ? 'applied' : 'no-offer')
+  }
+  const id = offerId({ network: books.state.network, account: books.id('anna'), number: 0 })
+  expect(books.do('ben', { kind: 'withdraw-offer', offer: id })).toBe('not-allowed')
+  expect(books.do('anna', { kind: 'withdraw-offer', offer: hashKey('none') })).toBe('no-offer')
+  books.must('anna', { kind: 'withdraw-offer', offer: id })
+  expect(handIn(books, offers.at(-1)!)).toBe('applied')
+})
+
+test('both allocators have half of the fee, and who hands in its own pays itself nothing', () => {
+  const books = market().open('al')
+  const before = { anna: books.wealth('anna'), ally: books.wealth('ally'), al: books.wealth('al') }
+  books.must('ally', { kind: 'hand-in', offers: [books.sell('ben')] })
+  books.must('al', { kind: 'hand-in', offers: [books.buy('anna')] })
+  books.must('ben', { kind: 'match', slot: books.slot })
+  expect(books.wealth('ally') - before.ally).toBe(4n)
+  expect(books.wealth('al') - before.al).toBe(4n)
+  const { escrow } = [...books.state.allocations.entries()][0]![1]
+  expect(before.anna - books.wealth('anna')).toBe(8n + escrow.free + escrow.granted)
+
+  const own = market()
+  const had = own.wealth('anna')
+  own.must('anna', { kind: 'hand-in', offers: [own.buy('anna')] })
+  own.must('ally', { kind: 'hand-in', offers: [own.sell('ben')] })
+  own.must('ben', { kind: 'match', slot: own.slot })
+  const mine = [...own.state.allocations.entries()][0]![1]
+  expect(had - own.wealth('anna')).toBe(4n + mine.price + mine.bond)
+  const [, granted] = own.purse('anna')
+  expect(granted, 'nothing of its grant is freed').toBe(had - 4n - mine.price - mine.bond)
+})
+
+test('a round clears when there is something to clear, and not at once again', () => {
+  const books = market()
+  const match = (slot = books.slot, afterMs = 0) => books.do('ally', { kind: 'match', slot }, afterMs)
+  expect(match()).toBe('nothing-to-match')
+  expect(handIn(books, books.sell('ben'))).toBe('applied')
+  expect(match(), 'nobody buys').toBe('nothing-to-match')
+  expect(handIn(books, books.buy('anna', { maxPrice: 1009n as Amount }))).toBe('applied')
+  expect(match(), 'too little, with the fee').toBe('nothing-to-match')
+  expect(handIn(books, books.buy('anna', { tasks: 2 }))).toBe('applied')
+  expect(match(books.slot - 1)).toBe('bad-deadline')
+  expect(match(books.slot + 1), 'the offers are of this slot').toBe('nothing-to-match')
+  expect(match()).toBe('applied')
+  expect(handIn(books, books.buy('anna', { tasks: 3 }))).toBe('applied')
+  expect(match()).toBe('round-not-over')
+  expect(match(books.slot, ROUND_MS)).toBe('applied')
+  expect(books.state.trades.get(tradeKey(books.slot))).toMatchObject({
+    slot: books.slot,
+    workMi: 5n * 36_000n,
+    price: 1000n,
+  })
+})
+
+test('who cannot pay or stake what it offers is out of the book, and the others trade', () => {
+  const books = market().supplier('cleo', 'poor').open('broke')
+  // Broke has put all that it has into an escrow; poor too.
+  for (const name of ['broke', 'poor']) books.escrow(name, ['ally'], 49_999n, undefined, HOUR_MS)
+  const offers = [
+    books.buy('broke', { maxPrice: 9000n as Amount }),
+    books.buy('anna', { maxPrice: 8000n as Amount, tasks: 60 }),
+    books.sell('poor', { minPrice: 100n as Amount }),
+    books.sell('ben', { minPrice: 1000n as Amount }),
+  ]
+  for (const offer of offers) expect(handIn(books, offer)).toBe('applied')
+  books.must('ally', { kind: 'match', slot: books.slot })
+  const made = [...books.state.allocations.entries()].map(([, { customer, supplier, tasks }]) => ({
+    pair: [books.nameOf(customer), books.nameOf(supplier)],
+    tasks,
+  }))
+  expect(made).toEqual([{ pair: ['anna', 'ben'], tasks: 60 }])
+  const left = [...books.state.book.entries()].length
+  expect(left, 'what ben has left').toBe(1)
+})
+
+test('what is over is swept out of the book by the next round', () => {
+  const books = market().supplier('cleo')
+  expect(handIn(books, books.sell('ben'))).toBe('applied')
+  books.block([], 2 * HOUR_MS)
+  books.trade(books.sell('cleo'), books.buy('anna'))
+  const accounts = [...books.state.book.entries()].map(
+    ([, { bytes }]) => (decode(bytes) as { account: string }).account,
+  )
+  expect(accounts).not.toContain(books.id('ben'))
+})
+
+test('late price slots are remembered, early ones forgotten', () => {
+  let { state }: { state: State } = market()
+  for (let slot = 0; slot < MAX_TRADE_SLOTS + 5; slot++) {
+    const none = 0n as Amount
+    state = withTrade(state, tradeKey(slot), { slot, atMs: 0, workMi: none, wages: none, price: none })
+  }
+  expect(state.trades.size).toBe(MAX_TRADE_SLOTS)
+  expect(state.trades.get(tradeKey(4))).toBeUndefined()
+  expect(state.trades.get(tradeKey(5))).toBeDefined()
+})
+
+test('a job may be in many pieces, but not in any number', () => {
+  const books = market()
+  const parties = { customer: books.id('anna'), supplier: books.id('ben'), job: hashKey('job'), replicas: 1 }
+  const every = (step: number, from: number): Ranges =>
+    Array.from({ length: MAX_CLAIMED_RANGES }, (_, i) => [from + step * i, from + step * i + 1] as const)
+  const state = contracted(books.state, parties)
+  const full = claimed(state, parties, every(4, 0))
+  if (typeof full === 'string') throw new Error(full)
+  expect(claimed(full, parties, [[2, 3]])).toBe('too-many-ranges')
+  expect(typeof claimed(full, parties, [[1, 4]]), 'what joins pieces may come').toBe('object')
+})
+
+test('what is not there, or is so already', () => {
+  const books = market()
+  books.mediator('judge')
+  const host = books.id('host of judge')
+  expect(books.do('judge', { kind: 'mediate', host, willing: true })).toBe('nothing-new')
+  expect(books.do('anna', { kind: 'mediate', host, willing: false })).toBe('not-your-host')
+  expect(books.do('anna', { kind: 'approve', allocation: hashKey('none'), tests: 0 })).toBe('no-allocation')
+  const [id] = books.trade(books.sell('ben'), books.buy('anna'))
+  expect(books.play(id!, 'sign', 'customer')).toBe('applied')
+  expect(books.play(id!, 'sign', 'customer')).toBe('nothing-new')
+  expect(books.do('ally', { kind: 'end', allocation: id! })).toBe('not-allowed')
+})
