@@ -22,8 +22,15 @@ test('what is owed is read again as it was written; what is damaged is not forgo
       escrow: { id: to, deadlineMs: 7 },
       paid: true,
     }
-    journal.keep([begun, counted])
-    expect(paymentJournal(home).kept).toEqual([begun, counted])
+    const late: Owed = {
+      ...begun,
+      job: 'bafythree',
+      released: 2,
+      openingMs: 9,
+      escrow: { id: to, deadlineMs: 8, over: true },
+    }
+    journal.keep([begun, counted, late])
+    expect(paymentJournal(home).kept).toEqual([begun, counted, late])
     expect(statSync(file).mode & 0o777).toBe(0o600)
     const text = readFileSync(file, 'utf8')
     for (const damaged of ['', '{}', text.slice(0, -5), text.replace('"price":"1"', '"price":"-1"')]) {

@@ -1,92 +1,17 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { fakeKeyPair } from '../../../sim/fake-keys.ts'
-import { silentLogger } from '../../../src/core/env.ts'
 import { ChoraleError } from '../../../src/core/errors.ts'
 import { hashKey } from '../../../src/core/ids.ts'
 import { MAX_OPEN_ESCROWS } from '../../../src/core/limits.ts'
-import { systemEnv } from '../../../src/core/system.ts'
-import { markOf } from '../../../src/mapreduce/tally.ts'
-import type { JobView } from '../../../src/mapreduce/types.ts'
-import type { PublicKey } from '../../../src/market/ledger/keys.ts'
 import { amount, ZERO } from '../../../src/market/ledger/state/amount.ts'
 import { EMPTY_PURSE } from '../../../src/market/ledger/state/purse.ts'
 import { withEscrow } from '../../../src/market/ledger/state/state.ts'
-import { Wallet } from '../../../src/market/ledger/wallet.ts'
-import { type Owed, Payments, wagesOf } from '../../../src/market/payments.ts'
-import { SoleLedger } from '../../fakes/ledger.ts'
-import { jobView } from '../cli/fake-host.ts'
-import { GRANT, genesisWith, START_MS } from './ledger/books.ts'
+import { wagesOf } from '../../../src/market/payments.ts'
+import { GRANT } from './ledger/books.ts'
+import { byTwo, mark, setUp, until } from './paying.ts'
 
-const PRICE = amount(10n)
 const options = { signal: new AbortController().signal }
-const peerOf = (host: PublicKey) => `peer of ${host}`
-const mark = (host: string) => markOf(peerOf(fakeKeyPair(host).publicKey))
-
-/** A payer, and workers with an account each: worker 1 on host 1, ... Pauses end at once, and move the clock. */
-async function setUp(workers: number) {
-  let nowMs = START_MS
-  const real = systemEnv(silentLogger)
-  const clock = {
-    ...real.clock,
-    now: () => nowMs,
-    deadline: real.clock.deadline.bind(real.clock),
-    async sleep(ms: number) {
-      nowMs += ms
-      ledger.nowMs = Math.max(ledger.nowMs, nowMs)
-      await new Promise(setImmediate)
-    },
-  }
-  const env = { ...real, clock }
-  const ledger = new SoleLedger(genesisWith([1]))
-  const walletOf = (name: string, host: string) =>
-    new Wallet({ env, ledger, keys: fakeKeyPair(name), host: fakeKeyPair(host) })
-  const payer = walletOf('payer', 'host 0')
-  await payer.settleIn(options)
-  const accounts: PublicKey[] = []
-  for (let i = 1; i <= workers; i++) {
-    const worker = walletOf(`worker ${i}`, `host ${i}`)
-    await worker.settleIn(options)
-    accounts.push(worker.account)
-  }
-  const views = new Map<string, JobView>()
-  const kept: { owed: readonly Owed[] } = { owed: [] }
-  const open = (wallet = payer) =>
-    new Payments({
-      ...{ env, ledger, wallet, peerOf, price: PRICE },
-      jobs: {
-        async *watch(id) {
-          const view = views.get(id)
-          if (!view) throw new ChoraleError('not-found', 'nobody knows it')
-          yield view
-        },
-      },
-      journal: {
-        kept: kept.owed,
-        keep: (owed) => {
-          kept.owed = structuredClone(owed)
-        },
-      },
-    })
-  const ended = (id: string, doneBy: JobView['doneBy'], total = 100) => {
-    views.set(
-      id,
-      jobView({ id, state: 'succeeded', tasks: { total, done: total, reassigned: 0 }, ...(doneBy && { doneBy }) }),
-    )
-  }
-  const total = (account: PublicKey) => {
-    const { free, granted } = ledger.state.accounts.get(account)!
-    return free + granted
-  }
-  return { ledger, env, payer, accounts, open, ended, kept, total, walletOf }
-}
-
-const until = async (check: () => boolean) => {
-  for (let i = 0; !check(); i++) {
-    if (i > 5000) throw new Error('it does not come to that')
-    await new Promise(setImmediate)
-  }
-}
 
 test('who did the tasks is paid for them, once, and the payer for its own not at all', async () => {
   const { ledger, payer, accounts, open, ended, kept, total } = await setUp(3)
@@ -117,30 +42,13 @@ test('who did the tasks is paid for them, once, and the payer for its own not at
 test('a payment that is broken off anywhere goes on after a start, and nobody is paid twice', async () => {
   for (let cut = 0; cut < 9; cut++) {
     for (const after of [false, true]) {
-      const { ledger, open, ended, total, accounts, payer, walletOf } = await setUp(2)
-      ended(
-        'job',
-        [
-          [mark('host 1'), 60],
-          [mark('host 2'), 40],
-        ].toSorted((a, b) => a[0]! - b[0]!) as never,
-      )
+      const { open, ended, total, accounts, payer, walletOf, cutAt } = await setUp(2)
+      ended('job', byTwo(60, 40))
       const first = open()
-      // From then on nothing is answered, whether it has come in or not.
-      let dead = false
-      const submit = ledger.submit.bind(ledger)
-      let calls = 0
-      ledger.submit = async (bytes) => {
-        if (dead || calls++ === cut) {
-          if (after && !dead) await submit(bytes)
-          dead = true
-          return new Promise(() => {})
-        }
-        return await submit(bytes)
-      }
+      const line = cutAt(cut, after)
       first.owe('job')
-      await until(() => dead || first.of('job')?.state === 'paid')
-      ledger.submit = submit
+      await until(() => line.isDead() || first.of('job')?.state === 'paid')
+      line.repair()
       const second = open(walletOf('payer', 'host 0'))
       second.start()
       await until(() => second.of('job')?.state === 'paid' || second.of('job') === undefined)
@@ -152,13 +60,7 @@ test('a payment that is broken off anywhere goes on after a start, and nobody is
 
 test('an answer that fails to come changes nothing of what is paid', async () => {
   const { ledger, open, ended, total, accounts, payer } = await setUp(2)
-  ended(
-    'job',
-    [
-      [mark('host 1'), 60],
-      [mark('host 2'), 40],
-    ].toSorted((a, b) => a[0]! - b[0]!) as never,
-  )
+  ended('job', byTwo(60, 40))
   for (const after of [false, true, true, false, true]) {
     ledger.trouble.push({ error: new ChoraleError('timeout', 'planted'), after })
   }
