@@ -3,7 +3,7 @@
  * joins, or, as the first of its network, a new one in which it is the only banker.
  *
  * A joiner takes the first member's word and keeps it: trust on first use. Who wants more is given a file (`up --genesis`).
- * From then on another genesis is refused. Nobody can be led to take one ledger for another later: its id is in every
+ * From then on another genesis is refused: when all members tell another, the host does not start. Nobody can be led to take one ledger for another later: its id is in every
  * signature.
  */
 import { readFileSync, statSync } from 'node:fs'
@@ -98,7 +98,7 @@ export interface Choice {
 }
 
 /**
- * The genesis for a host that has its place in the overlay; keeps it in the home. Throws `config` when the members have
+ * The genesis for a host that has its place in the overlay; keeps it in the home. Throws `config` when all members have
  * another than is pinned or than fits the network, and `unreachable` when there is none to be had.
  */
 export async function chooseGenesis(choice: Choice, options: { readonly signal: AbortSignal }): Promise<Genesis> {
@@ -115,11 +115,13 @@ export async function chooseGenesis(choice: Choice, options: { readonly signal: 
 }
 
 /** Undefined when there is one already, and no member has said anything: all may be starting. */
-async function fetched({ pinned, fetch }: Choice, options: { signal: AbortSignal }): Promise<Genesis | undefined> {
+async function fetched({ pinned, network, fetch }: Choice, { signal }: { readonly signal: AbortSignal }) {
+  const fits = (genesis: Genesis) =>
+    pinned ? networkOf(genesis) === networkOf(pinned) : settingsFault(genesis, network) === undefined
   try {
-    return decodeGenesis(await fetch(options))
+    return await fetch({ signal, fits })
   } catch (error) {
-    if (!pinned || options.signal.aborted || !['unreachable', 'timeout'].includes(errorCode(error))) throw error
+    if (!pinned || signal.aborted || !['unreachable', 'timeout'].includes(errorCode(error))) throw error
     return undefined
   }
 }

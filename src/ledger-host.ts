@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import type { Env } from './core/env.ts'
-import { ChoraleError } from './core/errors.ts'
+import { ChoraleError, errorMessage } from './core/errors.ts'
 import type { Blocks } from './dht/blocks.ts'
 import type { Overlay } from './dht/overlay.ts'
 import { nodeFs } from './dht/store/disk/fs.ts'
@@ -21,7 +21,7 @@ import { verifyEd25519 } from './market/ledger/ed25519.ts'
 import { genesisFetcher } from './market/ledger/fetch-genesis.ts'
 import type { Genesis } from './market/ledger/genesis.ts'
 import { type KeyPair, rememberingVerify } from './market/ledger/keys.ts'
-import type { Ledger } from './market/ledger/ledger.ts'
+import type { FetchGenesis, Ledger } from './market/ledger/ledger.ts'
 import { createLedger, type LedgerCounter } from './market/ledger/service.ts'
 import type { Amount } from './market/ledger/state/amount.ts'
 import { Wallet } from './market/ledger/wallet.ts'
@@ -122,13 +122,16 @@ async function genesisFor(
   const ask = genesisFetcher(transport, () => [...overlay.neighbours(), ...members])
   using deadline = env.clock.deadline(GENESIS_PATIENCE_MS, signal)
   const untilMs = env.clock.now() + (pinned ? KNOWN_GENESIS_PATIENCE_MS : GENESIS_PATIENCE_MS)
-  const fetch = async (call: { readonly signal: AbortSignal }): Promise<Uint8Array> => {
+  const fetch: FetchGenesis = async (call) => {
     for (;;) {
       try {
         return await ask(call)
       } catch (error) {
         signal?.throwIfAborted()
-        if (call.signal.aborted || env.clock.now() > untilMs) throw error
+        if (call.signal.aborted || env.clock.now() > untilMs) {
+          env.log.info('the genesis of the ledger was not to be had', { reason: errorMessage(error) })
+          throw error
+        }
       }
       await env.clock.sleep(GENESIS_RETRY_MS, call).catch(() => {})
     }

@@ -107,7 +107,11 @@ export interface HistoryEntry extends Place {
 }
 
 /**
- * Asks members of the overlay, one after the other, for the genesis of their ledger; the first that is well formed is
- * given back as its bytes. Rejects `unreachable` when nobody has one. What it is worth is for the asker to judge.
+ * Asks members of the overlay, one after the other, for the genesis of their ledger. Resolves with the first that fits; with one
+ * that does not, if every member has told one and none fits. Rejects `unreachable` when a member that was silent may have one.
+ * What it is worth is for the asker to judge.
  */
-export type FetchGenesis = (options: { readonly signal: AbortSignal }) => Promise<Uint8Array>
+export type FetchGenesis = (options: {
+  readonly signal: AbortSignal
+  fits(genesis: Genesis): boolean
+}) => Promise<Genesis>
