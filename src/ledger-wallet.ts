@@ -8,9 +8,9 @@
  * others may read is refused. It is written whole or not at all, and never over another.
  */
 import { randomBytes } from 'node:crypto'
-import { linkSync, lstatSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { linkSync, lstatSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ChoraleError, errorMessage } from './core/errors.ts'
+import { ChoraleError, errorCode, errorMessage } from './core/errors.ts'
 import { inspectHome, prepareHome } from './home.ts'
 import { guarded, systemCode, writeAtomically } from './home-files.ts'
 import { addressOf } from './market/ledger/address.ts'
@@ -85,7 +85,8 @@ export interface Restored extends WalletFile {
 
 /**
  * Makes a backup the wallet of a home. One that is there already stays unless `replace` is set; then it is kept under another
- * name, for it may be the only copy. Throws `usage` when the backup is none, or another wallet is there.
+ * name, for it may be the only copy. Throws `usage` when the backup is none, or another wallet is there, and `auth` when
+ * others may read that.
  */
 export function restoreWallet(home: string, backup: string, { replace }: { readonly replace: boolean }): Restored {
   const text = textIn(backup)
@@ -107,26 +108,44 @@ export function restoreWallet(home: string, backup: string, { replace }: { reado
     )
   }
   prepareHome(home)
-  const before = known && `${file}.${known === 'damaged' ? 'damaged' : known.publicKey.slice(0, 16)}`
-  guarded(home, () => {
-    if (before) renameSync(file, before)
+  return guarded(home, () => {
+    const name = known && `${file}.${known === 'damaged' ? 'damaged' : known.publicKey.slice(0, 16)}`
+    const before = name && setAside(file, name)
     if (!create(file, textOf(Buffer.from(seedIn(text), 'hex')))) {
       throw new ChoraleError('config', `${home} was given a wallet at the same time: try again`)
     }
+    return { keys, file, made: true, before }
   })
-  return { keys, file, made: true, before }
+}
+
+/** Gives it this name, or with a number after it the first that nothing else has. */
+function setAside(file: string, name: string): string {
+  for (let count = 1; ; count++) {
+    const free = count === 1 ? name : `${name}.${count}`
+    if (!linked(file, free) && !isSame(file, free)) continue
+    rmSync(file)
+    return free
+  }
+}
+
+function isSame(file: string, other: string): boolean {
+  try {
+    return readFileSync(file).equals(readFileSync(other))
+  } catch {
+    return false
+  }
 }
 
 function isThere(file: string): boolean {
   return lstatSync(file, { throwIfNoEntry: false }) !== undefined
 }
 
-/** What is wrong with the wallet that is there does not matter to who replaces it. */
+/** How a wallet is damaged does not matter to who replaces it. One that others may read is whole: that throws `auth`. */
 function knownOrDamaged(file: string, replace: boolean): KeyPair | 'damaged' {
   try {
     return readWallet(file) ?? 'damaged'
   } catch (error) {
-    if (replace) return 'damaged'
+    if (replace && errorCode(error) !== 'auth') return 'damaged'
     throw error
   }
 }
@@ -136,13 +155,20 @@ function create(file: string, text: string): boolean {
   const draft = `${file}.${process.pid}.draft`
   writeAtomically(draft, text)
   try {
-    linkSync(draft, file)
+    return linked(draft, file)
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}
+
+/** Never over another. False: the name is taken. */
+function linked(file: string, name: string): boolean {
+  try {
+    linkSync(file, name)
     return true
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return false
     throw error
-  } finally {
-    rmSync(draft, { force: true })
   }
 }
 

@@ -178,6 +178,43 @@ describe('the file', () => {
     expect(restoreWallet(home, copy, { replace: true }).before).toMatch(/wallet\.damaged$/)
   })
 
+  test('whatever a restore replaces, the next one does not overwrite', () => {
+    const copies = ['copy5', 'copy6'].map((name) => join(root, name))
+    for (const copy of copies) backupWallet(fresh(), copy)
+    const home = fresh()
+    openWallet(home)
+    const damages = Array.from({ length: 4 }, (_, i) => `rubbish ${i}`)
+    const kept = damages.map((damage, i) => {
+      writeFileSync(walletFile(home), damage)
+      return restoreWallet(home, copies[i % 2]!, { replace: true }).before!
+    })
+    expect(kept.map((file) => readFileSync(file, 'utf8'))).toEqual(damages)
+    // A name that is taken by something else is passed over, one that has the same wallet is not.
+    const { publicKey } = openWallet(home).keys
+    const named = `${walletFile(home)}.${publicKey.slice(0, 16)}`
+    writeFileSync(named, 'of somebody else')
+    const befores = Array.from({ length: 5 }, (_, i) => restoreWallet(home, copies[i % 2]!, { replace: true }).before)
+    expect(readFileSync(named, 'utf8')).toBe('of somebody else')
+    expect(befores[0]).toBe(`${named}.2`)
+    expect(new Set(befores).size).toBe(2)
+    const files = readdirSync(home).filter((name) => name.startsWith('wallet'))
+    expect(files).toHaveLength(1 + damages.length + 3)
+  })
+
+  test('a wallet that others may read is not damaged: a restore leaves it, and says what to do', () => {
+    const copy = join(root, 'copy7')
+    backupWallet(fresh(), copy)
+    const home = fresh()
+    const { file, keys } = openWallet(home)
+    chmodSync(file, 0o644)
+    for (const replace of [false, true]) {
+      expect(() => restoreWallet(home, copy, { replace })).toThrow(expect.objectContaining({ code: 'auth' }))
+    }
+    chmodSync(file, 0o600)
+    expect(openWallet(home).keys.publicKey).toBe(keys.publicKey)
+    expect(readdirSync(home).sort()).toEqual(['format', 'wallet'])
+  })
+
   test('a restore needs a backup, and a home in which no node runs', () => {
     const home = fresh()
     const bad = join(root, 'bad')
