@@ -289,6 +289,31 @@ test('a host that is told of blocks by liars takes none of theirs, counts them, 
   await expectOpen(cluster, names, [5])
 })
 
+test('a host that asks for news again and again takes no other host its place', async () => {
+  const cluster = clusterOf()
+  await open(cluster, 5, 'early')
+  await cluster.run(30_000)
+  const { node, service } = cluster.machines[0]!
+  const { network } = service.ledger
+  const ask = (number: number, waitMs: number) => {
+    const { height } = cluster.ledger(0).status()
+    const asked = { network, above: height, waitMs }
+    return cluster.machines[number]!.node.host.request(node.host.contact(), Follow, asked, {
+      timeoutMs: 2 * waitMs,
+    }).catch((error) => error.code as string)
+  }
+  const flood = Array.from({ length: 300 }, () => ask(4, 50_000))
+  await cluster.run(1000)
+  expect(await cluster.schedule.until(ask(5, 1000))).toMatchObject({ runs: [] })
+  await open(cluster, 5, 'late')
+  const answers = await cluster.schedule.until(Promise.all(flood))
+  expect(answers.filter((answer) => answer === 'busy').length).toBeGreaterThanOrEqual(296)
+  const answered = answers.filter((answer) => typeof answer === 'object')
+  expect(answered.length).toBeGreaterThan(0)
+  // Its places are free again.
+  expect(await cluster.schedule.until(ask(4, 1000))).toMatchObject({ runs: [] })
+})
+
 const NOW_MS = 1_700_000_000_000
 const TEN_MINUTES_MS = 600_000
 

@@ -45,7 +45,7 @@ export const VIEW_MS = 1500
 const ROUND_MS = 5000
 /** A chain of fewer blocks is read and executed in seconds: nobody needs a snapshot of it. */
 const SHORT_CHAIN = 2000
-/** Hosts that may wait at this one for news. */
+/** Requests that may wait at this host for news. */
 const MAX_FOLLOWERS = 256
 
 export interface LedgerPorts {

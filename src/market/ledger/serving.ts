@@ -37,7 +37,7 @@ export function serveChain({ transport, chain, waiters, runsFrom, snapshot, requ
   const { store } = chain
   transport.handle(Follow, async ({ network, above, waitMs }, { from }) => {
     require(network, from)
-    if (chain.tip.height <= above) await waiters.wait(above, waitMs)
+    if (chain.tip.height <= above) await waiters.wait(from.peer, above, waitMs)
     const limit = { maxRuns: MAX_ANSWER_RUNS, maxBytes: MAX_SMALL_BYTES }
     const runs = store.runs(above + 1, limit).map(({ bytes }) => bytes)
     const fit = runs.every((bytes) => bytes.length <= MAX_SMALL_BYTES)
