@@ -2,9 +2,13 @@
  * What a host does for its account: signs operations with the next number, one after the other, and brings them in; opens the
  * account and links the host to it when that has not been done.
  *
- * Other hosts of the same account may do the same at the same time. Numbers then collide: one operation is applied, the other
- * is in no block, and is signed anew with the next number. What may still come in is never signed anew, so nothing is paid
- * twice: when the answer fails to come, the caller hears that, and only that.
+ * Other hosts of the same account may do so at the same time. Numbers then collide: one operation is applied, the other is in
+ * no block, and is signed anew with the next number. What may still come in is never signed anew, so nothing is paid twice:
+ * when the answer fails to come, the caller hears that, and only that.
+ *
+ * Where both ask for the very same (one sum for one receiver), they sign the same bytes: that is one operation, applied
+ * once, and both get its receipt. Nothing in an operation tells hosts of an account apart, and bytes that are known already
+ * are what makes it harmless to submit again. Whoever means two payments sees one place in both receipts.
  */
 import type { Env } from '../../core/env.ts'
 import { ChoraleError, errorCode, errorMessage } from '../../core/errors.ts'

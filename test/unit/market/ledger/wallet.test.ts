@@ -3,6 +3,7 @@ import { fakeKeyPair } from '../../../../sim/fake-keys.ts'
 import { silentLogger } from '../../../../src/core/env.ts'
 import { ChoraleError } from '../../../../src/core/errors.ts'
 import { systemEnv } from '../../../../src/core/system.ts'
+import type { Outcome } from '../../../../src/market/ledger/ledger.ts'
 import { amount } from '../../../../src/market/ledger/state/amount.ts'
 import { Wallet } from '../../../../src/market/ledger/wallet.ts'
 import { SoleLedger } from '../../../fakes/ledger.ts'
@@ -104,6 +105,23 @@ test('two hosts of an account take each other the number, and both are served', 
   const mine = await here.send(ben.account, amount(1n), options)
   expect(mine).toMatchObject({ result: 'applied', receipt: { result: 'applied' } })
   expect(purse(ben)).toEqual([11n, GRANT])
+})
+
+test('two hosts of an account that ask for the same at once ask once, and their receipts say so', async () => {
+  const { ledger, walletOf, purse } = setUp()
+  const [here, there, ben] = [walletOf('anna', 'host a'), walletOf('anna', 'host c'), walletOf('ben', 'host b')]
+  await rich(here, ledger)
+  await ben.settleIn(options)
+  const send = (wallet: Wallet) => wallet.send(ben.account, amount(10n), options)
+  const theirs: Outcome[] = []
+  ledger.before.push(async () => theirs.push(await send(there)))
+  const mine = await send(here)
+  expect(mine).toMatchObject({ result: 'applied' })
+  expect(theirs).toEqual([mine])
+  expect(purse(ben)).toEqual([10n, GRANT])
+  // One after the other they are two.
+  expect(await send(there)).toMatchObject({ result: 'applied' })
+  expect(purse(ben)).toEqual([20n, GRANT])
 })
 
 test('what may still come in is not sent again, and does not stop what follows', async () => {
