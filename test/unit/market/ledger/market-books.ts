@@ -9,7 +9,7 @@ import { sealOf } from '../../../../src/market/ledger/state/allocations/allocati
 import { countOf, type Ranges } from '../../../../src/market/ledger/state/allocations/ranges.ts'
 import type { Amount } from '../../../../src/market/ledger/state/amount.ts'
 import type { Action } from '../../../../src/market/ledger/state/operation.ts'
-import type { Result } from '../../../../src/market/ledger/state/refusal.ts'
+import type { Refusal, Result } from '../../../../src/market/ledger/state/refusal.ts'
 import { type Buy, type Sell, signOffer, type Terms } from '../../../../src/market/offers/offer.ts'
 import { slotAt } from '../../../../src/market/offers/price-slot.ts'
 import { type Commitment, commitTo } from '../../../../src/market/verification/commitment.ts'
@@ -218,3 +218,16 @@ export function digestOf(id: Key, window: number, position: number): Key {
 function secretOf(id: Key, side: 'customer' | 'supplier'): Key {
   return hashKey(`secret of the ${side} of ${id}`)
 }
+
+/** These are of `book.test.ts` and `allocations.test.ts`. */
+export const MARKET_REFUSALS: readonly Refusal[] = [
+  'no-offer',
+  'round-not-over',
+  'nothing-to-match',
+  'no-allocation',
+  'wrong-phase',
+  'bad-tasks',
+  'claimed',
+  'too-many-ranges',
+  'nothing-new',
+]

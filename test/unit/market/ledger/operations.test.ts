@@ -8,19 +8,7 @@ import { type Action, escrowId, signOperation } from '../../../../src/market/led
 import { REFUSALS, type Refusal, type Result, sentenceOf } from '../../../../src/market/ledger/state/refusal.ts'
 import { newBanker, withEscrow } from '../../../../src/market/ledger/state/state.ts'
 import { Books, idOf } from './books.ts'
-
-/** These are of `book.test.ts` and `allocations.test.ts`. */
-const MARKET_REFUSALS: readonly Refusal[] = [
-  'no-offer',
-  'round-not-over',
-  'nothing-to-match',
-  'no-allocation',
-  'wrong-phase',
-  'bad-tasks',
-  'claimed',
-  'too-many-ranges',
-  'nothing-new',
-]
+import { MARKET_REFUSALS } from './market-books.ts'
 
 const credits = (count: number) => amount(BigInt(count) * 1000n)
 const HOUR_MS = 3_600_000
@@ -406,8 +394,7 @@ describe('bankers', () => {
 afterAll(() => {
   // Every reason has been given above, and reads as a sentence.
   seen.add('no-proof') // in accusations.test.ts
-  expect([...seen].sort()).toEqual(
-    ['applied', ...Object.keys(REFUSALS).filter((code) => !MARKET_REFUSALS.includes(code as Refusal))].sort(),
-  )
+  const others = Object.keys(REFUSALS).filter((code) => !MARKET_REFUSALS.includes(code as Refusal))
+  expect([...seen].sort()).toEqual(['applied', ...others].sort())
   for (const result of seen) expect(sentenceOf(result)).toMatch(/^[a-z].*[a-z0-9]$/)
 })
