@@ -94,7 +94,7 @@ export class Exchange {
       }
     }
     const message = network.options.codec
-      ? decodeRequest(this.kind, encodeRequest(this.kind, this.message as never))
+      ? decodeRequest(this.kind, encodeRequest(this.kind, this.message as never), network.options.placement)
       : Object.freeze(this.message)
     const delay = target === from ? 0 : this.#connectMs + network.delay(from, target)
     if (target !== from) network.onSend?.(this, schedule.nowMs + delay)
@@ -145,7 +145,7 @@ export class Exchange {
     if (lost) return
     let body = reply
     if (network.options.codec && error === undefined)
-      body = decodeReply(this.kind, encodeReply(this.kind, reply as never))
+      body = decodeReply(this.kind, encodeReply(this.kind, reply as never), network.options.placement)
     else if (error === undefined) Object.freeze(reply)
     network.schedule.add(new Reply(this, target, body, error), at)
   }

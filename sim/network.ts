@@ -13,6 +13,7 @@ import { MAX_CONNECTIONS } from '../src/core/limits.ts'
 import { seededRandom } from '../src/core/random.ts'
 import { type Address, type Contact, contactAt } from '../src/net/contact.ts'
 import type { MessageKind } from '../src/net/message.ts'
+import type { Placement } from '../src/net/placement.ts'
 import { RttEstimator } from '../src/net/rtt.ts'
 import type { Delivery, Handler, RequestOptions, Sender, Transport } from '../src/net/transport.ts'
 import { SimClock } from './clock.ts'
@@ -38,6 +39,10 @@ export interface NetworkOptions {
   readonly unreachable?: boolean
   /** Peer ids of new hosts by their number. Default `p0`, `p1`, ... */
   readonly peerName?: (number: number) => string
+  /** IPs of new hosts by their number. Default 10.0.0.0, 10.0.0.1, ... */
+  readonly ipOf?: (number: number) => string
+  /** How ids follow from addresses. Default `ip-port`. */
+  readonly placement?: Placement
 }
 
 type AnyHandler = (message: never, delivery: Delivery) => unknown
@@ -64,6 +69,8 @@ export class SimNetwork {
       codec: false,
       unreachable: false,
       peerName: (number) => `p${number}`,
+      ipOf: (number) => `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`,
+      placement: 'ip-port',
       ...options,
     }
     this.random = seededRandom(`${options.seed}/network`)
@@ -74,7 +81,7 @@ export class SimNetwork {
     const number = this.#count++
     const fresh = {
       peer: this.options.peerName(number),
-      ip: `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`,
+      ip: this.options.ipOf(number),
       port: 4001,
       incarnation: 1,
     }
@@ -147,6 +154,10 @@ export class SimHost implements Transport {
     return this.self.peer
   }
 
+  get placement(): Placement {
+    return this.network.options.placement
+  }
+
   contact(slot = 0): Contact {
     return this.#sender(slot).contact!
   }
@@ -154,7 +165,7 @@ export class SimHost implements Transport {
   #sender(slot: number): Sender {
     return (this.#contacts[slot] ??= Object.freeze({
       peer: this.self.peer,
-      contact: Object.freeze(contactAt(this.self, slot)),
+      contact: Object.freeze(contactAt(this.self, slot, this.placement)),
     }))
   }
 

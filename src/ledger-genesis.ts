@@ -129,6 +129,7 @@ async function fetched({ pinned, network, fetch }: Choice, { signal }: { readonl
 const SETTINGS = [
   ['name', '--network'],
   ['space', '--space'],
+  ['placement', '--placement'],
   ['successors', '--successors'],
   ['replicas', '--replicas'],
   ['copies', '--replicas'],

@@ -82,7 +82,7 @@ export async function openLedger(options: LedgerHostOptions, signal: AbortSignal
   const genesis = await genesisFor(options, { host, keys }, signal)
   guarded(home, () => makeDirectory(join(home, 'ledger')))
   const store = openChainDb(chainFile(home))
-  const directory = new Directory({ env, overlay, records })
+  const directory = new Directory({ env, overlay, records, placement: transport.placement })
   const verify = rememberingVerify(verifyEd25519, REMEMBERED)
   const votes = { fs: nodeFs, dir: join(home, 'ledger', 'votes') }
   const service = createLedger({ env, transport, directory, genesis, host, verify, store, blocks, ...votes })

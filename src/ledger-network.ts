@@ -74,8 +74,9 @@ export function networkFacts(home: string, file: string | undefined): GenesisFac
 
 /** What a node of this network must be started with. */
 export function overlayOf(file: string): Required<NetworkOptions> {
-  const { name: network, space = 'ring', successors = 4, copies = DEFAULT_BLOCK_REPLICAS } = readGenesis(file).settings
-  return { network, space, successors, replicas: copies }
+  const { name: network, placement, ...shape } = readGenesis(file).settings
+  const { space = 'ring', successors = 4, copies = DEFAULT_BLOCK_REPLICAS } = shape
+  return { network, space, placement, successors, replicas: copies }
 }
 
 async function ownBanker(home: string, nowMs: number): Promise<Banker> {

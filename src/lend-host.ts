@@ -56,6 +56,20 @@ export function createLender({ env, home, foreign, ...ports }: LendHostOptions):
   })
 }
 
+/** What a host's options say of its lending, for this run. */
+export function givenLending(options: {
+  readonly lendCores?: number | undefined
+  readonly lendMemoryBytes?: number | undefined
+  readonly storeBytes?: number | undefined
+}): LendChange {
+  const { lendCores, lendMemoryBytes, storeBytes } = options
+  return {
+    ...(lendCores !== undefined && { cores: lendCores }),
+    ...(lendMemoryBytes !== undefined && { memoryBytes: lendMemoryBytes }),
+    ...(storeBytes !== undefined && { storeBytes }),
+  }
+}
+
 export interface LendParts {
   readonly lender: Lender
   readonly ledger: Pick<Ledger, 'history' | 'status'>

@@ -3,12 +3,15 @@ import { ChoraleError } from './core/errors.ts'
 import { DEFAULT_BLOCK_REPLICAS } from './dht/store/blocks/service.ts'
 import { DEFAULT_REPLICAS } from './dht/store/registers.ts'
 import type { NetworkSettings } from './net/network-id.ts'
+import type { Placement } from './net/placement.ts'
 
 export interface NetworkOptions {
   /** Its name. */
   readonly network: string
   /** `ring`, or a space of VHash. */
   readonly space: string
+  /** How ids follow from addresses. Default `ip-port`. */
+  readonly placement?: Placement | undefined
   /** On the ring. */
   readonly successors: number
   /** Copies of each block. Default 3, or as many as there is room for. */
@@ -16,7 +19,8 @@ export interface NetworkOptions {
 }
 
 /** Throws `config` when the ring's successor lists are too short for so many copies. */
-export function networkSettings({ network, space, successors, replicas: wanted }: NetworkOptions): NetworkSettings {
+export function networkSettings(options: NetworkOptions): NetworkSettings {
+  const { network, space, placement = 'ip-port', successors, replicas: wanted } = options
   const most = space === 'ring' ? successors + 1 : Number.POSITIVE_INFINITY
   const copies = wanted ?? Math.min(DEFAULT_BLOCK_REPLICAS, most)
   if (copies > most) {
@@ -24,7 +28,7 @@ export function networkSettings({ network, space, successors, replicas: wanted }
   }
   return {
     name: network,
-    placement: 'ip-port',
+    placement,
     ...(space === 'ring' ? { successors } : { space }),
     replicas: Math.min(Math.max(DEFAULT_REPLICAS, copies), most),
     ...(copies !== DEFAULT_BLOCK_REPLICAS && { copies }),

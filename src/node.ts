@@ -22,7 +22,7 @@ import { keepMembers } from './leaf.ts'
 import { pinnedGenesis } from './ledger-genesis.ts'
 import { type HostLedger, openLedger } from './ledger-host.ts'
 import { walletIn } from './ledger-wallet.ts'
-import { createLender, type HostLending, hostLending } from './lend-host.ts'
+import { createLender, givenLending, type HostLending, hostLending } from './lend-host.ts'
 import { chooseExecutor, createThreadExecutor } from './mapreduce/executor.ts'
 import { createJobStore } from './mapreduce/job-store.ts'
 import { isOwnJob } from './mapreduce/own-job.ts'
@@ -37,6 +37,7 @@ import type { Contact } from './net/contact.ts'
 import { type HostKey, signerOf, verifySignature } from './net/host-key.ts'
 import { createLibp2pTransport, type Libp2pTransport } from './net/libp2p.ts'
 import { networkId } from './net/network-id.ts'
+import type { Placement } from './net/placement.ts'
 import { isOpenNetwork, networkSettings } from './network-settings.ts'
 import { createOverlay, type OverlayHost, overlayView, placeName, type RingView } from './overlay-host.ts'
 import { findSeeds, seekRemembered } from './seeds.ts'
@@ -67,6 +68,8 @@ export interface HostOptions {
   readonly network: string
   /** What the overlay lives in: `ring` (Chord), or torus2 .. torus5, cube2 .. cube5 (VHash). Default `ring`. */
   readonly space?: string
+  /** How ids follow from addresses: `ip-port`, or `ip-prefix` for open networks. Default `ip-port`. */
+  readonly placement?: Placement
   /** Length of successor lists, on the ring. Default 4. */
   readonly successors?: number
   /** Copies that the network keeps of each block; on the ring at most one more than successors. Default 3. */
@@ -183,17 +186,13 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const home = parts.adopt(openHome(options.home, upSinceMs), (opened) => opened.close())
   const key = await hostKeyOf(home)
   const signer = { peer: key.peer, sign: signerOf(key), verify: verifySignature }
-  const { space = 'ring', successors = 4, slots = 1, lendCores, lendMemoryBytes, storeBytes } = options
-  const settings = networkSettings({ ...options, space, successors })
+  const { space = 'ring', placement = 'ip-port', successors = 4, slots = 1 } = options
+  const settings = networkSettings({ ...options, space, placement, successors })
   const lender = createLender({
     env,
     home: home.path,
     isOpenNetwork: isOpenNetwork(settings),
-    given: {
-      ...(lendCores !== undefined && { cores: lendCores }),
-      ...(lendMemoryBytes !== undefined && { memoryBytes: lendMemoryBytes }),
-      ...(storeBytes !== undefined && { storeBytes }),
-    },
+    given: givenLending(options),
     foreign: () => foreign,
     load: () => service.lend(),
     onCapacity: () => service.capacityChanged(),
@@ -216,7 +215,9 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const network = networkId(settings)
   const pinned = pinnedGenesis(home.path, options.genesis, settings)
   walletIn(home.path) // what is wrong with it is told before anybody hears of this host
-  const transport = parts.adopt(await listen(env, key, home, network, options.listen), (open) => open.stop())
+  const transport = parts.adopt(await listen({ env, key, home, network, placement }, options.listen), (open) =>
+    open.stop(),
+  )
   signal?.throwIfAborted()
   const places = { given: options.bootstrap, remembered: home.peersOf(network) }
   const seeds = await findSeeds({ env, transport, ...places }, signal)
@@ -337,14 +338,12 @@ async function openStore(env: Env, home: Home, capacityBytes: number): Promise<B
 
 /** At the port that was asked for, else at that of last time, else at any. */
 async function listen(
-  env: Env,
-  key: HostKey,
-  home: Home,
-  network: string,
+  { home, ...parts }: { env: Env; key: HostKey; home: Home; network: string; placement: Placement },
   { ip, port }: HostOptions['listen'],
 ): Promise<Libp2pTransport> {
+  const { env } = parts
   const at = (chosen: number) =>
-    createLibp2pTransport({ env, key, listen: { ip, port: chosen }, network, incarnation: home.incarnation })
+    createLibp2pTransport({ ...parts, listen: { ip, port: chosen }, incarnation: home.incarnation })
   if (port !== 0 || home.port === 0) return await at(port)
   try {
     return await at(home.port)

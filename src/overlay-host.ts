@@ -5,7 +5,7 @@ import { ChordHost } from './dht/chord/host.ts'
 import type { Contact } from './net/contact.ts'
 import type { Transport } from './net/transport.ts'
 import { VHashHost } from './vhash/host.ts'
-import { spaceNamed } from './vhash/spaces.ts'
+import { dealt, spaceNamed } from './vhash/spaces.ts'
 
 export type OverlayHost = ChordHost | VHashHost
 
@@ -25,7 +25,8 @@ export function createOverlay({ space, slots, replicas, successors, ...ports }: 
   if (space === 'ring') return new ChordHost({ ...ports, slots, settings: { successors, replicas } })
   const named = spaceNamed(space)
   if (!named.live) throw new ChoraleError('usage', `no overlay lives in the space ${space}: try ring or torus2`)
-  return new VHashHost({ ...ports, slots, settings: { space: named, replicas } })
+  const lived = ports.transport.placement === 'ip-prefix' ? dealt(named) : named
+  return new VHashHost({ ...ports, slots, settings: { space: lived, replicas } })
 }
 
 /** What a host sees of its overlay. */

@@ -58,7 +58,7 @@ mkdirSync(home)
 const service = createLedger({
   env,
   transport,
-  directory: new Directory({ env, overlay, records }),
+  directory: new Directory({ env, overlay, records, placement: transport.placement }),
   genesis: decodeGenesis(Buffer.from(genesis, 'base64')),
   host,
   verify: rememberingVerify(verifyEd25519, REMEMBERED),

@@ -99,7 +99,7 @@ export class LedgerCluster {
     const shortChain = this.#shortChain
     const blocks = shortChain === undefined ? undefined : createBlocks({ env, transport: host, overlay, store: held })
     blocks?.start()
-    const directory = new Directory({ env, overlay, records })
+    const directory = new Directory({ env, overlay, records, placement: 'ip-port' })
     const { clock } = env
     const aheadMs = this.#clockAheadMs
     const wrong = aheadMs && {

@@ -123,7 +123,7 @@ export class LedgerNet {
     return createLedger({
       env,
       transport: this.#ports!.transport(number, host),
-      directory: new Directory({ env, overlay, records }),
+      directory: new Directory({ env, overlay, records, placement: 'ip-port' }),
       genesis: this.genesis,
       host: key,
       verify: fakeVerify,

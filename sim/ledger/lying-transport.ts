@@ -43,6 +43,10 @@ export class LyingTransport implements Transport {
     return this.#ports.real.peer
   }
 
+  get placement() {
+    return this.#ports.real.placement
+  }
+
   rtt(peer: string): number | undefined {
     return this.#ports.real.rtt(peer)
   }

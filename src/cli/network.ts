@@ -9,12 +9,13 @@ import type { Cli } from './cli.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
 import { credits } from './ledger-text.ts'
-import { duration, integer, liveSpace, networkName } from './values.ts'
+import { duration, integer, liveSpace, networkName, PLACEMENTS, type Placement } from './values.ts'
 
 interface Options {
   readonly out: string
   readonly network: string
   readonly space: string
+  readonly placement: Placement
   readonly successors: number
   readonly replicas: number
   readonly epoch: number
@@ -59,6 +60,11 @@ function createCommand(cli: Cli): Command {
         .default('ring'),
     )
     .addOption(
+      new Option('--placement <rule>', 'how ids follow from addresses: ip-port, or ip-prefix for open networks')
+        .choices(PLACEMENTS)
+        .default('ip-port'),
+    )
+    .addOption(
       new Option('--successors <r>', 'length of successor lists, on the ring')
         .argParser(integer('--successors', { min: 2, max: 32, example: '4' }))
         .default(4),
@@ -98,15 +104,17 @@ function createCommand(cli: Cli): Command {
         '',
         'chorale network create --out lab.genesis --banker PEER=ADDRESS --banker ...',
         'four first bankers, or seven, ...',
+        'chorale network create --out open.genesis --network open --placement ip-prefix --successors 16',
+        'for an open network: an address has ids in eight short arcs of the ring, not anywhere',
       ),
     )
     .action(
       cli.action(async (options: Options) => {
         const { createNetwork } = await import('../ledger-network.ts')
-        const { out, network, space, successors, replicas, banker: bankers, mintCap } = options
+        const { out, network, space, placement, successors, replicas, banker: bankers, mintCap } = options
         const { epoch: epochMs, committee: committeeCap, bond, unbonding: unbondingMs, grant } = options
         const settings = { epochMs, committeeCap, bond, unbondingMs, grant, mintCap }
-        const overlay = { network, space, successors, replicas }
+        const overlay = { network, space, placement, successors, replicas }
         const { bytes, facts } = await createNetwork({
           home: cli.flags.home,
           overlay,
@@ -151,11 +159,12 @@ function write(file: string, bytes: Uint8Array): void {
 }
 
 function describe({ network, createdAtMs, settings, bankers }: GenesisFacts): string {
-  const { name, space, successors, replicas, copies } = settings
+  const { name, space, placement, successors, replicas, copies } = settings
   const { epochMs, committeeCap, bond, unbondingMs, grant, mintCap } = settings
   return format.facts([
     ['network', network],
     ['name', `${name}, ${space ?? `ring of ${successors} successors`}, ${copies ?? 3} copies, ${replicas} replicas`],
+    ['placement', placement],
     ['since', format.instant(createdAtMs)],
     ['epoch', format.span(epochMs)],
     ['committee', `at most ${format.some(committeeCap, 'seat')}`],

@@ -14,6 +14,7 @@ import type { Host } from '../node.ts'
 import type { Cli } from './cli.ts'
 import { EXIT } from './exit.ts'
 import { examples } from './help.ts'
+import { NETWORK_DEFAULTS, networkFlags } from './network-flags.ts'
 import { sandboxLine } from './sandbox.ts'
 import { type Ready, spawnNode } from './spawn.ts'
 import { tieTo } from './tie.ts'
@@ -27,6 +28,8 @@ import {
   lent,
   liveSpace,
   networkName,
+  PLACEMENTS,
+  type Placement,
   yes,
 } from './values.ts'
 
@@ -34,9 +37,6 @@ import {
 const READY_PATIENCE_MS = 60_000
 /** Leaving politely takes at most 5 s (issue 2, "bad luck"); whatever hangs then is left to the system. */
 const LEAVE_MS = 4500
-
-/** The part of the settings that makes a network. */
-const NETWORK_DEFAULTS = { network: 'private', space: 'ring', successors: 4, replicas: 3 } as const
 
 interface Options {
   readonly bootstrap?: readonly string[]
@@ -47,6 +47,7 @@ interface Options {
   readonly lendAsRoot?: boolean
   readonly store?: number
   readonly space: string
+  readonly placement: Placement
   readonly successors: number
   readonly replicas: number
   readonly slots: number
@@ -120,6 +121,15 @@ export function upCommand(cli: Cli): Command {
       )
         .argParser(liveSpace('--space'))
         .default(NETWORK_DEFAULTS.space),
+    )
+    .addOption(
+      option(
+        '--placement <rule>',
+        'PLACEMENT',
+        'how ids follow from addresses: ip-port, or ip-prefix for open networks; the same on all nodes',
+      )
+        .choices(PLACEMENTS)
+        .default(NETWORK_DEFAULTS.placement),
     )
     .addOption(
       option('--successors <r>', 'SUCCESSORS', 'length of successor lists, on the ring; the same on all nodes')
@@ -231,6 +241,7 @@ async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo>
     const {
       network,
       space,
+      placement,
       successors,
       replicas,
       slots,
@@ -243,8 +254,9 @@ async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo>
     } = options
     const { cores: lendCores, memoryBytes: lendMemoryBytes } = lend ?? {}
     const limits = { lendCores, lendMemoryBytes, allowNative, lendAsRoot, storeBytes: store }
+    const shape = { space, placement, successors, replicas }
     const running = await startHost(
-      { home, listen, bootstrap, network, space, successors, replicas, slots, genesis, taskPrice: pay, ...limits, log },
+      { home, listen, bootstrap, network, ...shape, slots, genesis, taskPrice: pay, ...limits, log },
       { signal: stop.signal },
     )
     host = running
@@ -284,18 +296,6 @@ function announce(cli: Cli, host: Host, socket: string, options: Options): void 
   cli.note('Ctrl-C leaves politely, a second Ctrl-C at once')
 }
 
-/** What others have to say to be of the same network. */
-function networkFlags({ network, space, successors, replicas }: Options): string {
-  return [
-    network !== NETWORK_DEFAULTS.network && `--network ${network}`,
-    space !== NETWORK_DEFAULTS.space && `--space ${space}`,
-    space === 'ring' && successors !== NETWORK_DEFAULTS.successors && `--successors ${successors}`,
-    replicas !== NETWORK_DEFAULTS.replicas && `--replicas ${replicas}`,
-  ]
-    .flatMap((flag) => (flag ? ` ${flag}` : []))
-    .join('')
-}
-
 /** The address of this machine that leads to the first node to join; loopback for a network of its own. */
 async function addressToward(bootstrap: readonly string[]): Promise<string> {
   const [first] = bootstrap
@@ -322,8 +322,9 @@ async function upInBackground(cli: Cli, options: Options): Promise<number> {
   const logFile = join(home, 'node.log')
   const fresh = !existsSync(home)
   const log = openLog(home, logFile)
-  const { listen, bootstrap, network, lend, store, space, successors, replicas, slots } = options
-  const args = ['--home', home, '--network', network, '--space', space, '--replicas', `${replicas}`]
+  const { listen, bootstrap, network, lend, store, space, placement, successors, replicas, slots } = options
+  const shape = ['--space', space, '--placement', placement, '--replicas', `${replicas}`]
+  const args = ['--home', home, '--network', network, ...shape]
   if (lend) args.push('--lend', lend.memoryBytes === undefined ? `${lend.cores}` : `${lend.cores},${lend.memoryBytes}`)
   if (store !== undefined) args.push('--store', `${store}`)
   if (space === 'ring') args.push('--successors', `${successors}`)

@@ -146,6 +146,10 @@ export function liveSpace(flag: string): (text: string) => string {
   }
 }
 
+/** How ids may follow from addresses; a test holds them against net/placement.ts, which is not loaded for that. */
+export const PLACEMENTS = ['ip-port', 'ip-prefix'] as const
+export type Placement = (typeof PLACEMENTS)[number]
+
 /** A network's name is hashed into protocol names; people read it aloud. */
 export function networkName(flag: string): (text: string) => string {
   return (text) => {

@@ -50,7 +50,7 @@ export class SlotsHost<N extends OverlayNode> implements Overlay {
     const vicinity = new Vicinity(transport, env.random.fork('vicinity'))
     this.nodes = Array.from({ length: slots }, (_, slot) => {
       const nodeEnv = { ...env, random: env.random.fork(`${name} ${slot}`) }
-      return options.node(nodeEnv, contactAt(address!, slot), vicinity)
+      return options.node(nodeEnv, contactAt(address!, slot, transport.placement), vicinity)
     })
     for (const node of this.nodes) node.onChange(() => this.#changed())
     transport.onPeerDown((peer) => {

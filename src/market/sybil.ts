@@ -7,6 +7,7 @@
  * Throughout: n honest nodes, k identities that the attacker may try or use.
  */
 import { ChoraleError } from '../core/errors.ts'
+import { IPV4_MASK, MAX_SLOTS, PREFIX_BITS, PREFIX_SLOTS } from '../net/placement.ts'
 import { quorumOf } from './ledger/committee.ts'
 
 // Placement ip-port: an id is hash(ip, port) -------------------------------------------------------------------------
@@ -14,8 +15,11 @@ import { quorumOf } from './ledger/committee.ts'
 /** The ports of one address that the published experiments try: the ephemeral ones of IANA. */
 export const EPHEMERAL_PORTS = 16_384
 
-/** The ports that a host may use without privileges: what one address really yields under placement `ip-port`. */
+/** The ports that a host may use without privileges. */
 export const UNPRIVILEGED_PORTS = 65_535 - 1023
+
+/** Ids that one address may have under it: an endpoint may name each of its slots. The published ones have none. */
+export const IDS_PER_ADDRESS = UNPRIVILEGED_PORTS * MAX_SLOTS
 
 /**
  * Probability that one of k ids falls into a gap that covers this share of the circle: 1 - (1 - size)^k, each id
@@ -120,15 +124,6 @@ function harmonicBetween(a: number, k: number): number {
 
 // Placement ip-prefix: the top 24 bits of an id come from the address ------------------------------------------------
 
-/** The top bits of an id that an address and a slot fix. */
-export const PREFIX_BITS = 24
-
-/** Slots per masked address (BEP 42). */
-export const PREFIX_SLOTS = 8
-
-/** The bits of an IPv4 address that count (BEP 42): the higher ones of each of the first three bytes do not. */
-export const IPV4_MASK = 0x030f3fff
-
 const ARC = 2 ** -PREFIX_BITS
 /** All that there are in IPv4: 2^20. */
 const MASKED_ADDRESSES = 2 ** ones(IPV4_MASK)
@@ -221,16 +216,55 @@ function poisson(j: number, x: number): number {
  * neighbours with the probability `falseAlarms`: the quantile of Erlang(r).
  */
 export function densityThreshold(r: number, falseAlarms: number): number {
-  check(falseAlarms > 0 && falseAlarms < 1, 'a probability between 0 and 1, please')
+  return erlangQuantile(r, falseAlarms)
+}
+
+/** False alarms of the density test where nothing else is said: one honest neighbourhood in ten thousand. */
+export const FALSE_ALARMS = 1e-4
+
+/** What a draw of Erlang(r) is at most with this probability. */
+function erlangQuantile(r: number, probability: number): number {
+  check(probability > 0 && probability < 1, 'a probability between 0 and 1, please')
   let low = 0
   let high = 1
-  while (erlangBelow(r, high) < falseAlarms) high *= 2
+  while (erlangBelow(r, high) < probability) high *= 2
   for (let i = 0; i < 100; i++) {
     const middle = (low + high) / 2
-    if (erlangBelow(r, middle) < falseAlarms) low = middle
+    if (erlangBelow(r, middle) < probability) low = middle
     else high = middle
   }
   return high
+}
+
+/** So many members were found within this share of the space, from a point that has nothing to do with their ids. */
+export interface Sample {
+  readonly members: number
+  /** Up to the last of them. */
+  readonly share: number
+}
+
+export interface SizeEstimate {
+  readonly members: number
+  /** With 95 %. */
+  readonly low: number
+  readonly high: number
+}
+
+/**
+ * Members of an overlay, from samples that do not overlap. Together they are one draw of Erlang(m) / n, with m the members
+ * found: (m - 1) / share is n on average. Undefined: they say nothing.
+ */
+export function sizeFrom(samples: readonly Sample[]): SizeEstimate | undefined {
+  const found = samples.reduce((sum, { members }) => sum + members, 0)
+  const share = samples.reduce((sum, each) => sum + each.share, 0)
+  if (found < 2 || share <= 0) return undefined
+  const bound = (probability: number) => erlangQuantile(found, probability) / share
+  return { members: (found - 1) / share, low: bound(0.025), high: bound(0.975) }
+}
+
+/** Probability that members who are where chance has put them are as close together as those of this sample, or closer. */
+export function crowding({ members, share }: Sample, size: number): number {
+  return erlangBelow(members, size * share)
 }
 
 /**
@@ -261,6 +295,33 @@ export function majority(size: number): number {
 export function groupCaptured(nodes: number, identities: number, size: number, needed: number): number {
   check(size <= nodes + identities, 'a group is not larger than the network')
   return tail(size, needed, (drawn, taken) => (identities - taken) / (nodes + identities - drawn))
+}
+
+/**
+ * The same where a group counts the ids of one party once (`dht/replica-group.ts`), for an attacker of so many parties
+ * with so many ids each: seen from the key, the next of a party that does not count yet is equally likely any of the ids
+ * of these. A single party never has two members. Under `ip-prefix` a party has `PREFIX_SLOTS` arcs, each as good as an id.
+ */
+export function groupCapturedByParties(
+  nodes: number,
+  { parties, idsEach }: { parties: number; idsEach: number },
+  size: number,
+  needed: number,
+): number {
+  check(size <= nodes + parties, 'a group is not larger than the network')
+  return tail(size, needed, (drawn, taken) => {
+    const theirs = (parties - taken) * idsEach
+    const honest = nodes - (drawn - taken)
+    return theirs === 0 ? 0 : theirs / (theirs + honest)
+  })
+}
+
+/**
+ * The same under `ip-prefix` where groups count ids, not parties: the attacker has as many as it likes in each of its arcs,
+ * so the first arc takes all places that are left, and is enough if it begins before size - needed + 1 honest nodes.
+ */
+export function groupCapturedByArcs(nodes: number, arcs: number, size: number, needed: number): number {
+  return groupCaptured(nodes, arcs, size - needed + 1, 1)
 }
 
 /** The same when each member is the attacker's with probability `share`, as if drawn from endlessly many. */

@@ -1,8 +1,9 @@
 /**
- * Contacts: how to reach an overlay node. Its id is derived from its address, never claimed (DESIGN 4, placement
- * `ip-port`): id = SHA-256(ip | port | slot).
+ * Contacts: how to reach an overlay node. Its id is derived from its address, never claimed: how, the network's placement
+ * says (DESIGN 4, `placement.ts`).
  */
-import { hashKey, type Key } from '../core/ids.ts'
+import type { Key } from '../core/ids.ts'
+import { idAt, type Placement } from './placement.ts'
 
 /** One host's advertised endpoint. */
 export interface Address {
@@ -19,13 +20,13 @@ export interface Address {
 export interface Contact extends Address {
   /** Index of the virtual node on its host. */
   readonly slot: number
-  /** Derived: SHA-256(ip | port | slot). */
+  /** Derived (`idAt`). */
   readonly id: Key
 }
 
-export function contactAt(address: Address, slot: number): Contact {
+export function contactAt(address: Address, slot: number, placement: Placement = 'ip-port'): Contact {
   const { peer, ip, port, incarnation } = address
-  return { peer, ip, port, incarnation, slot, id: hashKey(`${ip}|${port}|${slot}`) }
+  return { peer, ip, port, incarnation, slot, id: idAt(address, slot, placement) }
 }
 
 export function sameNode(a: Contact, b: Contact): boolean {

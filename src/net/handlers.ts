@@ -6,6 +6,7 @@ import type { TSchema } from 'typebox'
 import { ChoraleError, type ErrorCode, errorCode, errorMessage } from '../core/errors.ts'
 import type { Counters } from './counters.ts'
 import { type MessageKind, wireOf } from './message.ts'
+import type { Placement } from './placement.ts'
 import type { Delivery, Handler } from './transport.ts'
 
 export type Answer =
@@ -20,11 +21,13 @@ interface Entry {
 export class Handlers {
   readonly #entries = new Map<string, Entry>()
   readonly #counters: Counters
+  readonly #placement: Placement
   readonly #onFault: (kind: string, error: unknown) => void
 
   /** `onFault` hears of errors that no handler should throw. */
-  constructor(counters: Counters, onFault: (kind: string, error: unknown) => void) {
+  constructor(counters: Counters, placement: Placement, onFault: (kind: string, error: unknown) => void) {
     this.#counters = counters
+    this.#placement = placement
     this.#onFault = onFault
   }
 
@@ -46,7 +49,7 @@ export class Handlers {
     }
     let message: unknown
     try {
-      message = wireOf(entry.kind).request.fromWire(body)
+      message = wireOf(entry.kind).request.fromWire(body, this.#placement)
     } catch (error) {
       this.#counters.schemaErrors++
       return { ok: false, code: 'bad-message', message: errorMessage(error) }

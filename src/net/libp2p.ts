@@ -20,6 +20,7 @@ import { DIAL_TIMEOUT_MS, type Link, Links } from './libp2p-links.ts'
 import { interfaceIp, type Libp2pNode, startLibp2p } from './libp2p-node.ts'
 import { defineMessage, type MessageKind, type ReplyOf, type RequestOf, record, wireOf } from './message.ts'
 import { abortReason } from './pending.ts'
+import type { Placement } from './placement.ts'
 import { type RpcRequest, withSignal } from './rpc-stream.ts'
 import { DEFAULT_RTT, type RttSettings } from './rtt.ts'
 import type { Delivery, Handler, RequestOptions, Transport } from './transport.ts'
@@ -31,6 +32,8 @@ export interface Libp2pTransportOptions {
   readonly listen: Endpoint
   /** `networkId` of the network's settings. */
   readonly network: string
+  /** Of the same settings. Default `ip-port`. */
+  readonly placement?: Placement
   /** Greater than that of every earlier run of this host. */
   readonly incarnation: number
   readonly rtt?: RttSettings
@@ -71,6 +74,7 @@ export async function createLibp2pTransport(options: Libp2pTransportOptions): Pr
 export class Libp2pTransport implements Transport {
   readonly peer: string
   readonly incarnation: number
+  readonly placement: Placement
   /** With the port that was really bound. */
   readonly listen: Endpoint
   readonly counters: Counters = newCounters()
@@ -86,12 +90,13 @@ export class Libp2pTransport implements Transport {
   #stopped = false
 
   constructor(options: Libp2pTransportOptions, node: Libp2pNode, listen: Endpoint, maxConnections: number) {
-    const { env, key, incarnation, network, rtt = DEFAULT_RTT } = options
+    const { env, key, incarnation, network, placement = 'ip-port', rtt = DEFAULT_RTT } = options
     this.peer = key.peer
+    this.placement = placement
     this.incarnation = incarnation
     this.listen = listen
     this.#env = env
-    this.#handlers = new Handlers(this.counters, (kind, error) => {
+    this.#handlers = new Handlers(this.counters, placement, (kind, error) => {
       env.log.error('a handler failed', { kind, error: errorMessage(error) })
     })
     this.#links = new Links(
@@ -164,7 +169,7 @@ export class Libp2pTransport implements Transport {
     const link = open ?? (await withSignal(this.#links.connect(endpoint, undefined), options.signal))
     const { incarnation } = link.rpc.hello as HelloFrame
     if (link.claim) this.#checkClass(link.claim.ip, 'config')
-    return contactAt(link.claim ?? { peer: link.peer, ...endpoint, incarnation }, 0)
+    return contactAt(link.claim ?? { peer: link.peer, ...endpoint, incarnation }, 0, this.placement)
   }
 
   /** Round-trip time of one small question, in ms. */
@@ -251,7 +256,7 @@ export class Libp2pTransport implements Transport {
       (reply) => {
         this.#count(kind, -1)
         try {
-          return wireOf(kind).reply.fromWire(reply)
+          return wireOf(kind).reply.fromWire(reply, this.placement)
         } catch (error) {
           this.counters.schemaErrors++
           throw error
@@ -307,7 +312,7 @@ export class Libp2pTransport implements Transport {
     if (!this.#self || to.incarnation !== this.incarnation || !sameEndpoint(to, this.#self)) {
       throw new ChoraleError('gone', 'this host, in another life or at another place')
     }
-    const contact = this.#own.get(slot) ?? contactAt(this.#self, slot)
+    const contact = this.#own.get(slot) ?? contactAt(this.#self, slot, this.placement)
     this.#own.set(slot, contact)
     const delivery: LinkDelivery = { from: { peer: this.peer, contact }, slot: to.slot, link: undefined }
     const answer = this.#handlers.call(kind, message, delivery)
@@ -350,7 +355,7 @@ export class Libp2pTransport implements Transport {
 
   #contactOf(link: Link, slot: number): Contact {
     let contact = link.contacts.get(slot)
-    if (!contact) link.contacts.set(slot, (contact = contactAt(link.claim as Address, slot)))
+    if (!contact) link.contacts.set(slot, (contact = contactAt(link.claim as Address, slot, this.placement)))
     return contact
   }
 

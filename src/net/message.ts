@@ -12,6 +12,7 @@ import { MAX_WIRE_CONTACTS } from '../core/limits.ts'
 import { CappedMap } from './capped-map.ts'
 import { type Contact, contactAt } from './contact.ts'
 import { isCanonicalIp } from './ip.ts'
+import { MAX_SLOTS, type Placement } from './placement.ts'
 
 export interface MessageKind<Q extends TSchema = TSchema, R extends TSchema = TSchema> {
   readonly name: string
@@ -39,7 +40,7 @@ export const ContactSchema = Type.Unsafe<Contact>(
       Type.String({ minLength: 1, maxLength: 128 }),
       Type.String({ minLength: 2, maxLength: 45 }),
       Type.Integer({ minimum: 1, maximum: 65_535 }),
-      Type.Integer({ minimum: 0, maximum: 255 }),
+      Type.Integer({ minimum: 0, maximum: MAX_SLOTS - 1 }),
       Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
     ],
     { 'x-chorale': 'contact' },
@@ -65,8 +66,8 @@ export function BytesSchema(maxLength: number) {
 export interface Wire<T> {
   /** From memory; throws `internal` when our own message does not fit its schema. */
   toWire(message: T): unknown
-  /** From the network; throws `bad-message`. */
-  fromWire(value: unknown): T
+  /** From the network, whose placement says what the ids of contacts are; throws `bad-message`. */
+  fromWire(value: unknown, placement: Placement): T
 }
 
 export interface KindWire<K extends MessageKind = MessageKind> {
@@ -91,8 +92,12 @@ export function encodeRequest<K extends MessageKind>(kind: K, message: RequestOf
 }
 
 /** Throws `bad-message`. */
-export function decodeRequest<K extends MessageKind>(kind: K, bytes: Uint8Array): RequestOf<K> {
-  return wireOf(kind).request.fromWire(decode(bytes))
+export function decodeRequest<K extends MessageKind>(
+  kind: K,
+  bytes: Uint8Array,
+  placement: Placement = 'ip-port',
+): RequestOf<K> {
+  return wireOf(kind).request.fromWire(decode(bytes), placement)
 }
 
 export function encodeReply<K extends MessageKind>(kind: K, message: ReplyOf<K>): Uint8Array {
@@ -100,8 +105,12 @@ export function encodeReply<K extends MessageKind>(kind: K, message: ReplyOf<K>)
 }
 
 /** Throws `bad-message`. */
-export function decodeReply<K extends MessageKind>(kind: K, bytes: Uint8Array): ReplyOf<K> {
-  return wireOf(kind).reply.fromWire(decode(bytes))
+export function decodeReply<K extends MessageKind>(
+  kind: K,
+  bytes: Uint8Array,
+  placement: Placement = 'ip-port',
+): ReplyOf<K> {
+  return wireOf(kind).reply.fromWire(decode(bytes), placement)
 }
 
 function compileWire(name: string, schema: TSchema): Wire<never> {
@@ -119,9 +128,9 @@ function compileWire(name: string, schema: TSchema): Wire<never> {
         })
       }
     },
-    fromWire(value) {
+    fromWire(value, placement) {
       const checked = parse(value)
-      return (convert ? convert.fromWire(checked) : checked) as never
+      return (convert ? convert.fromWire(checked, placement) : checked) as never
     },
   }
 }
@@ -129,7 +138,7 @@ function compileWire(name: string, schema: TSchema): Wire<never> {
 /** Of values whose shape is known to be right. Absent where a schema holds no contact: both forms are the same then. */
 interface Conversion {
   toWire(value: unknown): unknown
-  fromWire(value: unknown): unknown
+  fromWire(value: unknown, placement: Placement): unknown
 }
 
 type Node = Readonly<Record<string, unknown>>
@@ -146,7 +155,7 @@ function conversionOf(schema: TSchema): Conversion | undefined {
     if (!item) return undefined
     return {
       toWire: (value) => (value as unknown[]).map(item.toWire),
-      fromWire: (value) => (value as unknown[]).map(item.fromWire),
+      fromWire: (value, placement) => (value as unknown[]).map((each) => item.fromWire(each, placement)),
     }
   }
   if (node.type === 'object' && node.properties) {
@@ -162,14 +171,17 @@ function partsConversion(parts: ReadonlyArray<readonly [string | number, TSchema
     return conversion ? [{ name, conversion }] : []
   })
   if (converted.length === 0) return undefined
-  const apply = (direction: keyof Conversion) => (value: unknown) => {
+  const apply = (value: unknown, convert: (conversion: Conversion, part: unknown) => unknown) => {
     const copy = (Array.isArray(value) ? value.slice() : { ...(value as object) }) as Record<string | number, unknown>
     for (const { name, conversion } of converted) {
-      if (copy[name] !== undefined) copy[name] = conversion[direction](copy[name])
+      if (copy[name] !== undefined) copy[name] = convert(conversion, copy[name])
     }
     return copy
   }
-  return { toWire: apply('toWire'), fromWire: apply('fromWire') }
+  return {
+    toWire: (value) => apply(value, (conversion, part) => conversion.toWire(part)),
+    fromWire: (value, placement) => apply(value, (conversion, part) => conversion.fromWire(part, placement)),
+  }
 }
 
 /** The first member that fits decides, in either form. */
@@ -186,9 +198,9 @@ function unionConversion(members: readonly TSchema[]): Conversion | undefined {
       const branch = compiled.find(({ inMemory }) => inMemory.check(value))
       return branch?.conversion ? branch.conversion.toWire(value) : value
     },
-    fromWire(value) {
+    fromWire(value, placement) {
       const branch = compiled.find(({ onWire }) => onWire.check(value))
-      return branch?.conversion ? branch.conversion.fromWire(value) : value
+      return branch?.conversion ? branch.conversion.fromWire(value, placement) : value
     },
   }
 }
@@ -217,18 +229,18 @@ const contactConversion: Conversion = {
     const { peer, ip, port, slot, incarnation } = value as Contact
     return [peer, ip, port, slot, incarnation]
   },
-  fromWire: (value) => contactFromWire(value as ContactTuple),
+  fromWire: (value, placement) => contactFromWire(value as ContactTuple, placement),
 }
 
 /** Contacts that came lately, so that hashing for their ids is rare. A function of its argument, so sharing it is safe. */
 const contacts = new CappedMap<string, Contact>(MAX_WIRE_CONTACTS)
 
-function contactFromWire([peer, ip, port, slot, incarnation]: ContactTuple): Contact {
-  const name = `${port} ${slot} ${incarnation} ${ip} ${peer}`
+function contactFromWire([peer, ip, port, slot, incarnation]: ContactTuple, placement: Placement): Contact {
+  const name = `${port} ${slot} ${incarnation} ${ip} ${placement} ${peer}`
   const known = contacts.get(name)
   if (known) return known
   if (!isCanonicalIp(ip)) throw new ChoraleError('bad-message', `not an IP address in canonical form: ${ip}`)
-  const contact = Object.freeze(contactAt({ peer, ip, port, incarnation }, slot))
+  const contact = Object.freeze(contactAt({ peer, ip, port, incarnation }, slot, placement))
   contacts.set(name, contact)
   return contact
 }

@@ -3,12 +3,13 @@
  */
 import { encode } from '../core/cbor.ts'
 import { hashKey } from '../core/ids.ts'
+import type { Placement } from './placement.ts'
 
 /** What all nodes of one network agree on. Two networks that differ in any of it are two networks. */
 export interface NetworkSettings {
   readonly name: string
   /** How ids follow from addresses (DESIGN 4). */
-  readonly placement: 'ip-port'
+  readonly placement: Placement
   /** Length of successor lists, on Chord's ring. */
   readonly successors?: number | undefined
   /** What the overlay lives in, if that is not Chord's ring. */

@@ -6,6 +6,7 @@
 import type { Static, TSchema } from 'typebox'
 import type { Address, Contact } from './contact.ts'
 import type { MessageKind } from './message.ts'
+import type { Placement } from './placement.ts'
 
 /** Who asks. */
 export interface Sender {
@@ -38,6 +39,8 @@ export interface Transport {
   /** This host. `undefined` while it has no confirmed address (a leaf). */
   readonly self: Address | undefined
   readonly peer: string
+  /** Of the network that it is of: how the ids of all contacts were derived. */
+  readonly placement: Placement
   /**
    * Sends and waits for the reply. Rejects with `timeout`, `unreachable`, `gone` (the address answers, but it is
    * another incarnation), `busy` (limits), `aborted`, or the code that the handler at the other end threw.

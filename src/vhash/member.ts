@@ -11,6 +11,7 @@ import { Graveyard } from '../dht/graves.ts'
 import type { Router } from '../dht/lookups.ts'
 import type { LookupReply } from '../dht/messages.ts'
 import type { Regions } from '../dht/overlay.ts'
+import { replicaGroup } from '../dht/replica-group.ts'
 import type { Vicinity } from '../dht/vicinity.ts'
 import type { Contact } from '../net/contact.ts'
 import type { RequestOf } from '../net/message.ts'
@@ -235,13 +236,17 @@ export class Member implements Router {
 
   /** As seen from here, owner first; exact when the key is ours. */
   replicas(key: Key): readonly Contact[] {
-    const { space } = this.settings.space
+    const { settings, transport } = this
+    const { space } = settings.space
     const all = [this.place, ...this.around.known]
-    return nearest(space, space.pointOf(key), all, this.settings.replicas).map(({ contact }) => contact)
+    const most = transport.placement === 'ip-port' ? settings.replicas : all.length
+    const inOrder = nearest(space, space.pointOf(key), all, most).map(({ contact }) => contact)
+    return replicaGroup(inOrder, settings.replicas, transport.placement)
   }
 
   holdsReplica(key: Key): boolean {
     if (this.phase !== 'member') return false
+    if (this.transport.placement === 'ip-prefix') return this.replicas(key).includes(this.self)
     const { space } = this.settings.space
     const target = space.pointOf(key)
     let before = 0

@@ -3,8 +3,10 @@
  * here; the property suite in the tests takes it up by itself.
  */
 import { ChoraleError } from '../core/errors.ts'
+import type { Key } from '../core/ids.ts'
 import { type Exact, exactInBall, exactInCube, exactOnTorus } from './exact.ts'
 import type { Space } from './space.ts'
+import { digitsOf } from './spaces/coordinates.ts'
 import { cube } from './spaces/cube.ts'
 import { hyperbolic } from './spaces/hyperbolic.ts'
 import { ring } from './spaces/ring.ts'
@@ -66,6 +68,18 @@ export function spaceNamed(text: string): NamedSpace {
     throw new ChoraleError('usage', `there is no space '${text}': ${range}`)
   }
   return named(family, text, dimensions)
+}
+
+/**
+ * The same space where the digits of a key are dealt to the coordinates in turn, instead of cut into runs: what fixes the
+ * first digits of an id (placement `ip-prefix`) then fixes a spot of the space, and not a stripe across it.
+ */
+export function dealt(named: NamedSpace): NamedSpace {
+  const { dimensions, space } = named
+  const runs = digitsOf(dimensions)
+  const order = Array.from({ length: runs * dimensions }, (_, i) => Math.floor(i / runs) + (i % runs) * dimensions)
+  const deal = (key: Key) => order.map((at) => key[at]).join('') as Key
+  return { ...named, space: { ...space, pointOf: (key) => space.pointOf(deal(key)) } }
 }
 
 function named({ space, live, exact }: Family, name: string, dimensions: number): NamedSpace {

@@ -183,6 +183,7 @@ export class FakeRing {
     return {
       self: host.contact,
       peer: host.contact.peer,
+      placement: 'ip-port',
       request: (to, kind, message, options) => this.#request(host, to, kind, message, options) as never,
       handle: (kind, handler) => void host.handlers.set(kind.name, handler as unknown as AnyHandler),
       rtt: () => 2 * MIN_LATENCY_MS,

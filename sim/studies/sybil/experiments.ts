@@ -5,14 +5,8 @@
 import type { Random } from '../../../src/core/env.ts'
 import { hashKey } from '../../../src/core/ids.ts'
 import { seededRandom } from '../../../src/core/random.ts'
-import {
-  densityThreshold,
-  EPHEMERAL_PORTS,
-  IPV4_MASK,
-  majority,
-  PREFIX_BITS,
-  PREFIX_SLOTS,
-} from '../../../src/market/sybil.ts'
+import { densityThreshold, EPHEMERAL_PORTS, majority } from '../../../src/market/sybil.ts'
+import { IPV4_MASK, PREFIX_BITS, PREFIX_SLOTS } from '../../../src/net/placement.ts'
 import {
   type Ascending,
   Circle,

@@ -12,6 +12,7 @@ import { Graveyard } from '../graves.ts'
 import type { Router } from '../lookups.ts'
 import type { LookupReply } from '../messages.ts'
 import type { Regions } from '../overlay.ts'
+import { replicaGroup } from '../replica-group.ts'
 import type { Vicinity } from '../vicinity.ts'
 import { ContactCache } from './contacts.ts'
 import { Fingers } from './fingers.ts'
@@ -60,6 +61,7 @@ export class Member implements Router {
   #viewed: RingState<Contact> | undefined
   /** Nearest first; the first is the predecessor. */
   #preds: readonly Contact[] = []
+  #beyond: readonly Contact[] = []
 
   constructor(env: Env, transport: Transport, self: Contact, vicinity: Vicinity, settings: ChordSettings) {
     this.env = env
@@ -104,7 +106,10 @@ export class Member implements Router {
     }
     this.#state = next
     if (next.prdc !== before.prdc) this.#predecessorsChanged(next.prdc)
-    if (next.mode === 'young') this.#preds = next.succ.toReversed().slice(0, MAX_PREDS)
+    if (next.mode === 'young') {
+      this.#preds = next.succ.toReversed().slice(0, MAX_PREDS)
+      this.#beyond = [] // all are listed
+    }
     if (!sameLists(before, next)) this.events.emit('change', undefined)
   }
 
@@ -128,6 +133,18 @@ export class Member implements Router {
     if (changed) this.events.emit('change', undefined)
   }
 
+  /** Members after the last successor, where the list has too few parties for a replica group (`crowds.ts`). */
+  get beyond(): readonly Contact[] {
+    return this.#beyond
+  }
+
+  set beyond(beyond: readonly Contact[]) {
+    const changed = beyond.length !== this.#beyond.length || beyond.some((c, i) => !sameNode(c, this.#beyond[i]!))
+    if (!changed) return
+    this.#beyond = beyond
+    this.events.emit('change', undefined)
+  }
+
   /** A contact spoke, or answered. */
   heard(contact: Contact): void {
     const now = this.env.clock.now()
@@ -146,6 +163,7 @@ export class Member implements Router {
       this.#preds = this.#preds.filter((p, i) => i === 0 || !sameNode(p, contact))
     }
     this.apply(dropped(this.#state, contact))
+    if (this.#beyond.length > 0) this.beyond = this.#beyond.filter((c) => !sameNode(c, contact))
   }
 
   /** It was silent once: no shortcut any more, but the ring's own lists judge for themselves. */
@@ -199,37 +217,44 @@ export class Member implements Router {
 
   /** The replica group as seen from here, owner first; exact when the key is ours. */
   replicas(key: Key): readonly Contact[] {
-    const { self, settings } = this
-    const succ = this.#state.succ
-    if (this.owns(key)) return [self, ...succ].slice(0, settings.replicas)
+    const { self, settings, transport } = this
+    const { succ } = this.#state
+    if (this.owns(key)) return replicaGroup([self, ...succ, ...this.#beyond], settings.replicas, transport.placement)
     // The circle as far as it is known: predecessors, self, successors, clockwise.
-    const known = [...this.#preds.toReversed(), self, ...succ].filter(
+    const known = [...this.#preds.toReversed(), self, ...succ, ...this.#beyond].filter(
       (c, i, all) => all.findIndex((o) => o.id === c.id) === i,
     )
     let owner = 0
     while (owner + 1 < known.length && !inArc(known[owner]!.id, key, known[owner + 1]!.id)) owner++
     const start = (owner + 1) % known.length
-    return Array.from(
-      { length: Math.min(settings.replicas, known.length) },
-      (_, i) => known[(start + i) % known.length]!,
-    )
+    return replicaGroup([...known.slice(start), ...known.slice(0, start)], settings.replicas, transport.placement)
   }
 
   holdsReplica(key: Key): boolean {
     const { replicas } = this.settings
     if (this.phase !== 'member') return false
+    if (this.transport.placement === 'ip-prefix') return this.#isAmong(key, replicas)
     const farthest = this.#preds[replicas - 1]
     // With fewer predecessors than the group is large, everybody that we know of is in every group.
     return farthest === undefined ? true : inArc(farthest.id, key, this.self.id)
   }
 
+  /** Of those that are known after the key. In doubt, where the key is before all of them, yes. */
+  #isAmong(key: Key, replicas: number): boolean {
+    const before = this.#preds.findIndex((p) => inArc(p.id, key, this.self.id))
+    const after = before < 0 ? this.#preds : this.#preds.slice(0, before)
+    const inOrder = [...after.toReversed(), this.self, ...this.#state.succ, ...this.#beyond]
+    return replicaGroup(inOrder, replicas, this.transport.placement).includes(this.self)
+  }
+
   /** What `owns`, `holdsReplica` and the owners of kept keys in `replicas` follow from. */
   regions(): Regions {
-    const { phase, settings } = this
+    const { phase, settings, transport } = this
     const { mode, prdc, succ } = this.#state
     const preds = this.#preds.slice(0, settings.replicas)
-    // With fewer predecessors, who owns what is seen from the successors too.
-    const known = preds.length < settings.replicas ? [...preds, ...succ] : preds
+    // With fewer predecessors, who owns what is seen from the successors too; and where these may be passed over.
+    const isWide = preds.length < settings.replicas || transport.placement === 'ip-prefix'
+    const known = isWide ? [...this.#preds, ...succ, ...this.#beyond] : preds
     const names = known.map(({ id, incarnation }) => `${id} ${incarnation}`)
     const owned = `${phase} ${prdc?.id ?? `${mode} ${succ.length > 0}`}`
     // Which of a host's nodes speaks for a key follows from what they own.

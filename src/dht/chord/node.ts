@@ -15,6 +15,7 @@ import { answerLookup, lookup } from '../lookups.ts'
 import type { LookupReply, LookupRequest } from '../messages.ts'
 import type { JoinOptions, LookupOptions, Overlay, Regions, Route } from '../overlay.ts'
 import type { Vicinity } from '../vicinity.ts'
+import { lookPast } from './crowds.ts'
 import {
   answerExchange,
   checkPredecessor,
@@ -41,10 +42,11 @@ const BUSY_SHARE = 0.15
 const CHANGED_SHARE = 0.5
 /** A predecessor that has been silent for so many periods is pinged: it should have stabilized with us. */
 const SILENT_PERIODS = 1.3
-/** Every so many rounds a finger is refreshed, a lost contact sought, and a shortcut asked for parted rings. */
+/** Every so many rounds a finger is refreshed, a lost contact sought, a shortcut asked for parted rings, and who is past a crowd. */
 const FINGER_ROUNDS = 2
 const SEEK_ROUNDS = 4
 const SHORTCUT_ROUNDS = 13
+const PAST_ROUNDS = 4
 const LEAVE_TIMEOUT_MS = 1000
 
 export class ChordNode implements Overlay {
@@ -56,6 +58,7 @@ export class ChordNode implements Overlay {
   #wakeAgain = false
   #rounds = 0
   #refreshing = false
+  #lookingPast = false
   /** Others came to us or a neighbour died: do not wait for the period's end. */
   #settling = 0
 
@@ -174,12 +177,14 @@ export class ChordNode implements Overlay {
       if (this.#rounds % SEEK_ROUNDS === 0) await seekLost(member, this.#seeds)
       return before === member.state
     }
+    const before = member.state
     const settled = await stabilize(member)
     if (member.phase !== 'member') return true
     void checkPredecessor(member, member.settings.periodMs * SILENT_PERIODS)
     if (settled) {
       if (this.#rounds % FINGER_ROUNDS === 0) this.#refreshFinger()
       else openConnections(member)
+      if (this.#rounds % PAST_ROUNDS === 0 || member.state !== before) this.#lookPast()
     }
     if (this.#rounds % SEEK_ROUNDS === 0) void seekLost(member, this.#seeds)
     if (this.#rounds % SHORTCUT_ROUNDS === 0) void seekThroughShortcut(member)
@@ -192,6 +197,14 @@ export class ChordNode implements Overlay {
     this.#refreshing = true
     void refreshFinger(this.member).finally(() => {
       this.#refreshing = false
+    })
+  }
+
+  #lookPast(): void {
+    if (this.#lookingPast) return
+    this.#lookingPast = true
+    void lookPast(this.member).finally(() => {
+      this.#lookingPast = false
     })
   }
 

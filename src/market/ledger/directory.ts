@@ -16,6 +16,7 @@ import { peerOf, publicKeyOf, type Records } from '../../dht/store/records.ts'
 import { CappedMap } from '../../net/capped-map.ts'
 import { type Contact, contactAt } from '../../net/contact.ts'
 import { isCanonicalIp } from '../../net/ip.ts'
+import type { Placement } from '../../net/placement.ts'
 import type { PublicKey } from './keys.ts'
 
 const NAME = 'ledger'
@@ -37,6 +38,7 @@ export interface DirectoryPorts {
   readonly env: Env
   readonly overlay: Pick<Overlay, 'self' | 'neighbours'>
   readonly records: Pick<Records, 'publish' | 'resolve'>
+  readonly placement: Placement
 }
 
 export class Directory {
@@ -120,14 +122,15 @@ export class Directory {
   }
 
   async #search(host: PublicKey): Promise<Contact | undefined> {
-    const { records } = this.#ports
+    const { records, placement } = this.#ports
     try {
       const found = await records.resolve(Buffer.from(host, 'hex'), NAME)
       const place = found && decode(found.value)
       if (!placeChecker.check(place)) return undefined
       const [ip, port, incarnation] = place
       if (!isCanonicalIp(ip)) return undefined
-      const contact = Object.freeze(contactAt({ peer: peerOf(Buffer.from(host, 'hex')), ip, port, incarnation }, 0))
+      const address = { peer: peerOf(Buffer.from(host, 'hex')), ip, port, incarnation }
+      const contact = Object.freeze(contactAt(address, 0, placement))
       if (this.#isPassedOver(contact)) return undefined
       const heard = this.#heard.get(host)
       if (!heard || this.#isPassedOver(heard)) this.#heard.set(host, contact)

@@ -23,7 +23,7 @@ const Small = Type.Integer({ minimum: 1, maximum: 1024 })
 const SettingsSchema = record({
   /** Of the overlay: as `NetworkSettings` of net/network-id.ts. */
   name: Type.String({ minLength: 1, maxLength: 64 }),
-  placement: Type.Literal('ip-port'),
+  placement: Type.Union([Type.Literal('ip-port'), Type.Literal('ip-prefix')]),
   replicas: Small,
   successors: Type.Optional(Small),
   space: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),

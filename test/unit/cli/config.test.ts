@@ -62,7 +62,7 @@ test('a flag wins over a variable, that over the file, that over the default', a
 test.each([
   [
     '{"lnd": 1}',
-    /config\.json: "lnd": unknown key; there are allow-native, api, bootstrap, genesis, home, lend, lend-as-root, listen, network, pay, replicas, slots, space, store, succ/,
+    /config\.json: "lnd": unknown key; there are allow-native, api, bootstrap, genesis, home, lend, lend-as-root, listen, network, pay, placement, replicas, slots, space, store, succ/,
   ],
   ['{"tied": "x"}', /"tied": unknown key/],
   ['{"lend": "all"}', /config\.json: "lend": --lend must be a number of cores, not 'all'/],

@@ -90,6 +90,11 @@ describe('which genesis a host has', () => {
   test.each([
     ['name', { network: 'other' }, /name is lab there and other here: see --network/],
     ['space', { space: 'torus2' }, /space is as usual there and torus2 here: see --space/],
+    [
+      'placement',
+      { placement: 'ip-prefix' as const },
+      /placement is ip-port there and ip-prefix here: see --placement/,
+    ],
     ['successors', { successors: 6 }, /successors is 4 there and 6 here: see --successors/],
     ['replicas', { replicas: 5 }, /replicas is 4 there and 5 here: see --replicas/],
     ['copies', { replicas: 2 }, /copies is as usual there and 2 here: see --replicas/],

@@ -263,6 +263,7 @@ export class FakeNetwork {
     return {
       self: host.leaf ? undefined : contact,
       peer: contact.peer,
+      placement: 'ip-port',
       handle: (kind, handler) => {
         handlers.set(kind.name, handler as unknown as Handler<never, never>)
       },

@@ -78,6 +78,24 @@ describe('messages on the wire', () => {
     expect(decodeReply(Everywhere, encodeReply(Everywhere, forged))).toEqual(alice)
   })
 
+  it('get ids as the placement of the network has them, wherever a contact is', () => {
+    const there = contactAt(alice, alice.slot, 'ip-prefix')
+    expect(there.id).not.toBe(alice.id)
+    const bytes = encodeReply(Everywhere, alice)
+    expect(decodeReply(Everywhere, bytes, 'ip-prefix')).toEqual(there)
+    expect(decodeReply(Everywhere, bytes, 'ip-port')).toEqual(alice) // one process may hear of both
+    fc.assert(
+      fc.property(messages, (message) => {
+        const sent = { ...message } as Parameters<typeof encodeRequest<typeof Everywhere>>[1]
+        const moved = decodeRequest(Everywhere, encodeRequest(Everywhere, sent), 'ip-prefix')
+        const [, inPair] = moved.pair
+        expect(inPair).toEqual(contactAt(inPair, inPair.slot, 'ip-prefix'))
+        for (const one of moved.many) expect(one).toEqual(contactAt(one, one.slot, 'ip-prefix'))
+        expect(decodeRequest(Everywhere, encodeRequest(Everywhere, moved), 'ip-port')).toEqual(sent)
+      }),
+    )
+  })
+
   it('share one object per contact', () => {
     const bytes = encodeReply(Everywhere, alice)
     expect(decodeReply(Everywhere, bytes)).toBe(decodeReply(Everywhere, bytes))

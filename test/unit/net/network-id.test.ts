@@ -15,6 +15,7 @@ test('whatever nodes of a network agree on makes another network', () => {
     { ...RING, successors: 5 },
     { ...RING, replicas: 4 },
     { ...RING, copies: 2 },
+    { ...RING, placement: 'ip-prefix' as const },
     { ...others, space: 'torus2' },
     { ...others, space: 'torus3' },
     { ...others, space: 'cube2' },

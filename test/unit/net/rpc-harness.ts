@@ -88,7 +88,7 @@ export class End {
     lane: StreamLane | undefined = undefined,
   ) {
     this.counters = counters
-    this.handlers = new Handlers(counters, (_kind, error) => this.faults.push(error))
+    this.handlers = new Handlers(counters, 'ip-port', (_kind, error) => this.faults.push(error))
     const host: RpcHost = {
       counters: this.counters,
       now: () => loop.nowMs,

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { hashKey, keyFromBigint } from '../../../src/core/ids.ts'
 import type { Point } from '../../../src/vhash/space.ts'
-import { SPACES, spaceNamed } from '../../../src/vhash/spaces.ts'
+import { dealt, SPACES, spaceNamed } from '../../../src/vhash/spaces.ts'
 
 const NAMES =
   'ring symmetric xor torus1 torus2 torus3 torus5 torus16 cube1 cube2 cube4 cube16 hyperbolic2 hyperbolic3'.split(' ')
@@ -101,6 +101,25 @@ test('what wraps around', () => {
 test('two points that are close in hyperbolic space keep their digits', () => {
   const { space } = spaceNamed('hyperbolic2')
   expect(space.distance([0, 0], [1e-9, 0])).toBeCloseTo(2e-9, 20)
+})
+
+test.each(['torus2', 'torus3', 'cube4', 'torus5'])('dealt digits: the first of them fix a spot of %s', (name) => {
+  const { space, dimensions } = dealt(spaceNamed(name))
+  const wide = (points: readonly Point[], i: number) => {
+    const all = points.map((point) => point[i]!)
+    return Math.max(...all) - Math.min(...all)
+  }
+  const arc = Array.from({ length: 300 }, (_, i) => space.pointOf(`a1b2c3${hashKey(`${i}`).slice(6)}` as never))
+  const spot = Array.from({ length: dimensions }, (_, i) => wide(arc, i)).reduce((product, side) => product * side, 1)
+  expect(spot).toBeLessThanOrEqual(2 ** -24)
+  expect(spot).toBeGreaterThan(2 ** -24 / 2)
+  // Nothing is lost of a key, and the points are as uniform as those of the space.
+  const keys = Array.from({ length: 2000 }, (_, i) => hashKey(`dealt ${name} ${i}`))
+  for (let i = 0; i < dimensions; i++) {
+    const low = keys.filter((key) => space.pointOf(key)[i]! < 0.5).length
+    expect(Math.abs(low - 1000)).toBeLessThan(3.3 * Math.sqrt(500))
+  }
+  expect(new Set(keys.map((key) => `${space.pointOf(key)}`)).size).toBe(2000)
 })
 
 test('overlays run on torus and cube of two to five dimensions', () => {

@@ -16,6 +16,7 @@ function setup() {
   const self = network.host()
   const told = { neighbours: [] as Contact[], record: undefined as Contact | undefined, searches: 0 }
   const directory = new Directory({
+    placement: 'ip-port',
     env: self.env,
     overlay: { self: self.contact(), neighbours: () => told.neighbours },
     records: {
