@@ -1,6 +1,6 @@
 /** A cluster of either overlay: what runs on top of it must not know which. */
 import type { OverlayNode } from '../src/dht/slots.ts'
-import { spaceNamed } from '../src/vhash/spaces.ts'
+import { dealt, spaceNamed } from '../src/vhash/spaces.ts'
 import { Cluster } from './cluster.ts'
 import type { ClusterNode, OverlayCluster, OverlayClusterOptions } from './overlay-cluster.ts'
 import { VHashCluster } from './vhash-cluster.ts'
@@ -17,5 +17,7 @@ export interface AnyClusterOptions extends OverlayClusterOptions {
 
 export function clusterIn({ space = 'ring', replicas = 3, ...options }: AnyClusterOptions): AnyCluster {
   if (space === 'ring') return new Cluster({ ...options, settings: { replicas } })
-  return new VHashCluster({ ...options, settings: { space: spaceNamed(space), replicas } })
+  const named = spaceNamed(space)
+  const lived = options.placement === 'ip-prefix' ? dealt(named) : named
+  return new VHashCluster({ ...options, settings: { space: lived, replicas } })
 }

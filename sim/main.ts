@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { ChoraleError } from '../src/core/errors.ts'
 import { UNPRIVILEGED_PORTS } from '../src/market/sybil.ts'
+import { PLACEMENTS } from '../src/net/placement.ts'
 import { spaceNamed } from '../src/vhash/spaces.ts'
 import { CONSENSUS_FAULTS } from './ledger/consensus-model.ts'
 import { FAULTS } from './model.ts'
@@ -20,6 +21,7 @@ import { runModel } from './scenarios/model.ts'
 import { RING_DEFAULTS, type RingOptions, runRing } from './scenarios/ring.ts'
 import { runStore, STORE_DEFAULTS, type StoreOptions } from './scenarios/store.ts'
 import { ATTACKS, runSybil, SYBIL_DEFAULTS, type SybilOptions } from './scenarios/sybil.ts'
+import { COMMITTEE_DEFAULTS, type CommitteeOptions, runSybilCommittee } from './scenarios/sybil-committee.ts'
 import { runVHash, VHASH_DEFAULTS, type VHashOptions } from './scenarios/vhash.ts'
 import { parseSeeds } from './studies/runner/seeds.ts'
 import type { Recorder } from './watch/recorder.ts'
@@ -36,6 +38,12 @@ function number(min: number, max: number, whole: boolean): (text: string) => num
     }
     return value
   }
+}
+
+/** Several of them, with commas. */
+function list(min: number, max: number, whole: boolean): (text: string) => number[] {
+  const one = number(min, max, whole)
+  return (text) => text.split(',').map(one)
 }
 
 const PLANT = 'plant-quorum.ts'
@@ -259,24 +267,50 @@ program
 
 program
   .command('sybil')
-  .description('one attacker on a ring of the real nodes: ids searched offline for chosen gaps or keys, then joined')
+  .description(
+    'one attacker on a ring of the real nodes: ids searched offline for chosen gaps or keys, then joined; or among bankers',
+  )
   .option('--nodes <n>', 'honest members', number(4, 100_000, true), SYBIL_DEFAULTS.nodes)
-  .option('--ips <n>', 'addresses of the attacker', number(1, 1024, true), SYBIL_DEFAULTS.ips)
-  .option('--ports <n>', 'ports of each that it tries', number(1, UNPRIVILEGED_PORTS, true), SYBIL_DEFAULTS.ports)
   .addOption(
-    new Option('--attack <name>', 'into gaps between neighbours, or around keys')
-      .choices(ATTACKS)
+    new Option('--placement <rule>', 'how ids follow from addresses')
+      .choices(PLACEMENTS)
+      .default(SYBIL_DEFAULTS.placement),
+  )
+  .option('--successors <r>', 'length of successor lists', number(2, 32, true), SYBIL_DEFAULTS.successors)
+  .option('--ips <n>', 'addresses of the attacker', number(1, 1024, true), SYBIL_DEFAULTS.ips)
+  .option(
+    '--ports <n>',
+    'ports of each that it tries; under ip-prefix keys',
+    number(1, UNPRIVILEGED_PORTS, true),
+    SYBIL_DEFAULTS.ports,
+  )
+  .option('--crowd <n>', 'ids of it in each of its arcs, under ip-prefix', number(1, 1000, true), SYBIL_DEFAULTS.crowd)
+  .addOption(
+    new Option('--attack <name>', 'into gaps between neighbours, around keys, or on seats of the ledger')
+      .choices([...ATTACKS, 'committee'])
       .default(SYBIL_DEFAULTS.attack),
   )
   .option('--targets <n>', 'chosen gaps (at most all) or keys', number(1, 10_000, true), SYBIL_DEFAULTS.targets)
   .option('--lookups <n>', 'lookups of random keys after it', count(1e5), SYBIL_DEFAULTS.lookups)
+  .option('--bankers <n>', 'bonded bankers, for a committee', number(1, 100_000, true), COMMITTEE_DEFAULTS.bankers)
+  .option('--liars <shares>', 'of them the attacker has, for a committee', list(0, 1, false), COMMITTEE_DEFAULTS.liars)
+  .option('--seats <sizes>', 'of the committee: 1, 4, 7, ...', list(1, 64, true), COMMITTEE_DEFAULTS.seats)
+  .option('--networks <n>', 'committees drawn for each of these', number(1, 1e6, true), COMMITTEE_DEFAULTS.networks)
   .option('--seed <n>', 'all randomness derives from it', count(2 ** 32), SYBIL_DEFAULTS.seed)
   .option('--json', 'one JSON object on stdout')
   .option('-q, --quiet', 'no progress')
-  .action(async (options: SybilOptions & { json?: boolean; quiet?: boolean }) => {
+  .action(async (options: SybilOptions & CommitteeOptions & { json?: boolean; quiet?: boolean }) => {
+    if ((options.attack as string) === 'committee') {
+      const { rows, farthest } = runSybilCommittee(options, progress(options))
+      const { attack, bankers } = options
+      const note = 'seats go by bonds: placement, groups and density change nothing here'
+      report(options, 'sybil', { attack, bankers, farthest, note, committees: rows })
+      return
+    }
     const result = await runSybil(options, progress(options))
     report(options, 'sybil', result)
     if (result.idealAfterPeriods === null) fail('the ring did not become ideal after the attacker had joined')
+    if (result.groupsWrong > 0) fail(`${result.groupsWrong} replica groups at rest are not what they should be`)
   })
 
 interface WatchOptions {
@@ -308,7 +342,21 @@ function progress(options: { quiet?: boolean }): ((line: string) => void) | unde
 
 function report(options: { json?: boolean }, scenario: string, figures: object): void {
   if (options.json) console.log(JSON.stringify({ v: 1, type: 'result', scenario, ...figures }))
-  else for (const [name, value] of Object.entries(figures)) console.log(`${name.padEnd(20)} ${JSON.stringify(value)}`)
+  else {
+    for (const [name, value] of Object.entries(figures)) {
+      if (Array.isArray(value) && typeof value[0] === 'object') console.log(`${name}\n${textTable(value)}`)
+      else console.log(`${name.padEnd(20)} ${JSON.stringify(value)}`)
+    }
+  }
+}
+
+/** Objects of one kind, one per line under the names of their fields. */
+function textTable(rows: readonly object[]): string {
+  const shown = (value: unknown) =>
+    typeof value === 'number' ? `${Number(value.toPrecision(4))}` : String(value ?? '-')
+  const lines = [Object.keys(rows[0]!), ...rows.map((row) => Object.values(row).map(shown))]
+  const widths = lines[0]!.map((_, i) => Math.max(...lines.map((line) => line[i]!.length)))
+  return lines.map((line) => `  ${line.map((cell, i) => cell.padEnd(widths[i]!)).join('  ')}`.trimEnd()).join('\n')
 }
 
 function fail(what: string): void {

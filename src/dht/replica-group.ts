@@ -16,29 +16,23 @@ import { holdersOf, type Placement } from '../net/placement.ts'
  */
 export function replicaGroup(inOrder: readonly Contact[], size: number, placement: Placement): readonly Contact[] {
   if (placement === 'ip-port') return inOrder.length > size ? inOrder.slice(0, size) : inOrder
-  const { group, passedOver } = byHolder(inOrder, size)
-  return [...group, ...passedOver.slice(0, size - group.length)]
-}
-
-/** Are there members of so many parties among them, or is the group short of others? */
-export function hasHolders(inOrder: readonly Contact[], count: number): boolean {
-  return byHolder(inOrder, count).group.length === count
-}
-
-/** The first of each holder, and the others before the group was full. */
-function byHolder(inOrder: readonly Contact[], size: number): { group: Contact[]; passedOver: Contact[] } {
-  const group: Contact[] = []
-  const passedOver: Contact[] = []
-  const counted = new Set<string>()
-  for (const contact of inOrder) {
-    if (group.length === size) break
-    const holders = holdersOf(contact.ip)
-    if (holders.some((holder) => counted.has(holder))) {
-      passedOver.push(contact)
-      continue
-    }
-    group.push(contact)
-    for (const holder of holders) counted.add(holder)
+  const group = firstOfParties(inOrder, size)
+  for (let i = 0; group.length < size && i < inOrder.length; i++) {
+    if (!group.includes(inOrder[i]!)) group.push(inOrder[i]!)
   }
-  return { group, passedOver }
+  return group
+}
+
+/** The first of each party, at most so many of them. */
+export function firstOfParties(inOrder: readonly Contact[], most: number): Contact[] {
+  const group: Contact[] = []
+  const counted: string[] = []
+  for (const contact of inOrder) {
+    if (group.length === most) break
+    const holders = holdersOf(contact.ip)
+    if (holders.some((holder) => counted.includes(holder))) continue
+    group.push(contact)
+    counted.push(...holders)
+  }
+  return group
 }

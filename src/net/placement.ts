@@ -13,6 +13,8 @@
  * and whole providers are few; or the first 64 bits of an IPv6 address, which is what one customer has.
  */
 import { hashKey, KEY_BITS, type Key, keyFromBigint } from '../core/ids.ts'
+import { MAX_KNOWN_PEERS } from '../core/limits.ts'
+import { CappedMap } from './capped-map.ts'
 import { ipPrefix } from './ip.ts'
 
 export const PLACEMENTS = ['ip-port', 'ip-prefix'] as const
@@ -73,6 +75,14 @@ export function arcEnd(id: Key): Key {
  * of IPv4, /64 of IPv6), and the masked address, whose arcs it shares with others like it.
  */
 export function holdersOf(ip: string): readonly string[] {
-  const block = ipPrefix(ip)
-  return ip.includes(':') ? [block] : [block, maskedIp(ip)]
+  let names = holders.get(ip)
+  if (names === undefined) {
+    const block = ipPrefix(ip)
+    names = ip.includes(':') ? [block] : [block, maskedIp(ip)]
+    holders.set(ip, names)
+  }
+  return names
 }
+
+/** Of addresses that came lately: groups are asked for all the time. A function of its argument, so sharing it is safe. */
+const holders = new CappedMap<string, readonly string[]>(MAX_KNOWN_PEERS)

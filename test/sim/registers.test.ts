@@ -4,18 +4,25 @@
  */
 import { expect, test } from 'vitest'
 import { type AnyCluster, type AnyNode, clusterIn } from '../../sim/any-cluster.ts'
+import type { NetworkOptions } from '../../sim/network.ts'
 import { hashKey, type Key } from '../../src/core/ids.ts'
 import { createRegisters, DEFAULT_REPLICAS, type RegisterStore } from '../../src/dht/store/registers.ts'
 import { keysOf, words, wordsKind } from '../fakes/registers.ts'
 import { seeds } from '../nightly.ts'
 
+type Where = Pick<NetworkOptions, 'placement' | 'ipOf'>
+
+/** Under placement `ip-prefix`: hosts of one block of addresses, who are one party, or each of its own. */
+const oneParty: Where = { placement: 'ip-prefix', ipOf: (n) => `10.0.0.${n & 255}` }
+const parties: Where = { placement: 'ip-prefix', ipOf: (n) => `${11 + (n % 80)}.${(7 * n) & 255}.${(n * n) & 255}.9` }
+
 class RegisterCluster {
   readonly cluster: AnyCluster
   readonly #stores = new Map<AnyNode, RegisterStore>()
 
-  constructor(seed: number, size: number, slots = 1, space = 'ring') {
+  constructor(seed: number, size: number, slots = 1, space = 'ring', where: Where = {}) {
     const faults = { duplication: 0.005, reordering: 0.005, codec: true }
-    this.cluster = clusterIn({ space, seed, slots, replicas: DEFAULT_REPLICAS, ...faults })
+    this.cluster = clusterIn({ space, seed, slots, replicas: DEFAULT_REPLICAS, ...where, ...faults })
     this.cluster.start(size)
     for (const node of this.cluster.nodes) this.equip(node)
   }
@@ -74,15 +81,23 @@ const names = (nodes: readonly AnyNode[]) => nodes.map(({ host }) => host.peer).
 
 /** Overlays of the usual kind, with two places per host, and so small that rings turn young and back. */
 const shape = (seed: number) => ({ seed, size: [6, 40, 16][seed % 3] as number, slots: seed % 3 === 2 ? 2 : 1 })
-const cases = [
+interface Case extends ReturnType<typeof shape> {
+  readonly space: string
+  readonly where?: Where
+}
+
+const cases: Case[] = [
   ...seeds(3).map((seed) => ({ space: 'ring', ...shape(seed) })),
   ...seeds(2).map((seed) => ({ space: 'torus2', ...shape(seed + 1) })),
+  { space: 'ring', ...shape(1), where: parties },
+  { space: 'ring', ...shape(1), where: oneParty },
+  { space: 'torus2', seed: 2, size: 12, slots: 1, where: parties },
 ]
 
 test.each(cases)(
   'what was acknowledged survives churn while one holder lives: %o',
-  async ({ space, seed, size, slots }) => {
-    const sim = new RegisterCluster(seed, size, slots, space)
+  async ({ space, seed, size, slots, where }: Case) => {
+    const sim = new RegisterCluster(seed, size, slots, space, where)
     const { cluster } = sim
     const random = cluster.random.fork('registers')
     const keys = keysOf(40)

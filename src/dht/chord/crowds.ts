@@ -4,35 +4,46 @@
  * comes after the arc; it is known where that ends. The ring's own lists stay as they are.
  */
 import { between } from '../../core/ids.ts'
-import type { Contact } from '../../net/contact.ts'
 import { arcEnd } from '../../net/placement.ts'
 import { meansDead } from '../asking.ts'
 import { lookup } from '../lookups.ts'
-import { hasHolders } from '../replica-group.ts'
+import { firstOfParties } from '../replica-group.ts'
 import type { Member } from './member.ts'
 
 /** Arcs that are looked past, one after the other. */
 const MAX_ARCS = 8
+/** Where that was not enough, there may be no others: the network of one house. */
+const PATIENCE_MS = 30_000
 const DEADLINE_MS = 3000
 
 /** Finds members of as many parties as a replica group has, where the successor list has fewer. Never rejects. */
 export async function lookPast(member: Member): Promise<void> {
-  const { self, state, settings, transport } = member
+  const { self, state, settings, transport, env } = member
   if (transport.placement !== 'ip-prefix' || state.mode === 'young') return
-  const known = [self, ...state.succ]
-  const beyond: Contact[] = []
+  const wanted = settings.replicas
+  const near = [self, ...state.succ]
+  if (firstOfParties(near, wanted).length === wanted) {
+    member.beyond = []
+    return
+  }
+  if (env.clock.now() < member.looksPastAtMs) return
   try {
-    for (let arcs = 0; arcs < MAX_ARCS && !hasHolders([...known, ...beyond], settings.replicas); arcs++) {
-      const last = beyond.at(-1) ?? known.at(-1)!
-      const { replicas } = await lookup(member, arcEnd(last.id), { deadlineMs: DEADLINE_MS, group: true })
-      const before = beyond.length
+    const known = [...near]
+    for (let arcs = 0; arcs < MAX_ARCS && firstOfParties(known, wanted).length < wanted; arcs++) {
+      const before = known.length
+      const key = arcEnd(known.at(-1)!.id)
+      const { replicas } = await lookup(member, key, { deadlineMs: DEADLINE_MS, group: true })
       for (const contact of replicas) {
         // Who does not come after the last one has come around the circle.
-        if (between((beyond.at(-1) ?? last).id, contact.id, self.id)) beyond.push(contact)
+        if (between(known.at(-1)!.id, contact.id, self.id)) known.push(contact)
       }
-      if (beyond.length === before) break
+      if (known.length === before) break
     }
-    if (member.state.succ.at(-1)?.id === state.succ.at(-1)?.id) member.beyond = beyond
+    const others = firstOfParties(known, wanted)
+    if (others.length < wanted) member.looksPastAtMs = env.clock.now() + PATIENCE_MS
+    if (member.state.succ.at(-1)?.id === state.succ.at(-1)?.id) {
+      member.beyond = others.filter((contact) => !near.includes(contact))
+    }
   } catch (error) {
     meansDead(error) // throws our own bugs; the next round tries again
   }

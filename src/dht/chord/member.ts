@@ -38,6 +38,13 @@ export const DEFAULT_CHORD: ChordSettings = Object.freeze({
   proximity: true,
 })
 
+/** The replica group of the keys that a node owns, and what it follows from. */
+interface OwnGroup {
+  readonly state: RingState<Contact>
+  readonly beyond: readonly Contact[]
+  readonly members: readonly Contact[]
+}
+
 export class Member implements Router {
   readonly pingKind = Ping
   readonly lookupKind = Lookup
@@ -56,12 +63,15 @@ export class Member implements Router {
   /** Looking for its place in another ring. */
   seeking = false
   prdcHeardAtMs = 0
+  /** Not before does it look past a crowd again. */
+  looksPastAtMs = 0
   #state: RingState<Contact> = founded()
   #view: View = { mode: 'young', succ: [] }
   #viewed: RingState<Contact> | undefined
   /** Nearest first; the first is the predecessor. */
   #preds: readonly Contact[] = []
   #beyond: readonly Contact[] = []
+  #group: OwnGroup | undefined
 
   constructor(env: Env, transport: Transport, self: Contact, vicinity: Vicinity, settings: ChordSettings) {
     this.env = env
@@ -219,7 +229,7 @@ export class Member implements Router {
   replicas(key: Key): readonly Contact[] {
     const { self, settings, transport } = this
     const { succ } = this.#state
-    if (this.owns(key)) return replicaGroup([self, ...succ, ...this.#beyond], settings.replicas, transport.placement)
+    if (this.owns(key)) return this.#ownGroup()
     // The circle as far as it is known: predecessors, self, successors, clockwise.
     const known = [...this.#preds.toReversed(), self, ...succ, ...this.#beyond].filter(
       (c, i, all) => all.findIndex((o) => o.id === c.id) === i,
@@ -228,6 +238,17 @@ export class Member implements Router {
     while (owner + 1 < known.length && !inArc(known[owner]!.id, key, known[owner + 1]!.id)) owner++
     const start = (owner + 1) % known.length
     return replicaGroup([...known.slice(start), ...known.slice(0, start)], settings.replicas, transport.placement)
+  }
+
+  /** Of all keys that are ours. */
+  #ownGroup(): readonly Contact[] {
+    const { settings, transport, self } = this
+    const group = this.#group
+    if (group?.state === this.#state && group.beyond === this.#beyond) return group.members
+    const inOrder = [self, ...this.#state.succ, ...this.#beyond]
+    const members = replicaGroup(inOrder, settings.replicas, transport.placement)
+    this.#group = { state: this.#state, beyond: this.#beyond, members }
+    return members
   }
 
   holdsReplica(key: Key): boolean {
