@@ -12,6 +12,7 @@ export type { Files, Ref } from './dht/store/files/files.ts'
 export type { PublishOptions } from './dht/store/records.ts'
 export type { JobRequest, JobState, Jobs, JobView, Json } from './mapreduce/types.ts'
 export {
+  type Advice,
   type FileService,
   type Host,
   type HostLending,
@@ -21,5 +22,7 @@ export {
   type Pin,
   type SignedRecord,
   type StoreView,
+  type SybilAnalysis,
+  type SybilReport,
   startHost,
 } from './node.ts'

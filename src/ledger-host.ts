@@ -20,7 +20,7 @@ import { Directory } from './market/ledger/directory.ts'
 import { verifyEd25519 } from './market/ledger/ed25519.ts'
 import { genesisFetcher } from './market/ledger/fetch-genesis.ts'
 import type { Genesis } from './market/ledger/genesis.ts'
-import { type KeyPair, rememberingVerify } from './market/ledger/keys.ts'
+import { type KeyPair, type PublicKey, rememberingVerify } from './market/ledger/keys.ts'
 import type { FetchGenesis, Ledger } from './market/ledger/ledger.ts'
 import { createLedger, type LedgerCounter } from './market/ledger/service.ts'
 import type { Amount } from './market/ledger/state/amount.ts'
@@ -47,6 +47,8 @@ export interface HostLedger {
 }
 
 export interface OpenLedger extends HostLedger {
+  /** Where a host is that the chain names. Never rejects; undefined: nobody tells. */
+  find(host: PublicKey): Promise<Contact | undefined>
   readonly payments: Payments
   counters(): Readonly<Record<LedgerCounter, number>>
   stop(): Promise<void>
@@ -103,6 +105,7 @@ export async function openLedger(options: LedgerHostOptions, signal: AbortSignal
     ledger,
     wallet,
     payments,
+    find: (banker) => directory.find(banker),
     counters: () => service.counters(),
     async stop() {
       leaving.abort(new ChoraleError('aborted', 'the host leaves'))

@@ -41,9 +41,12 @@ import type { Placement } from './net/placement.ts'
 import { isOpenNetwork, networkSettings } from './network-settings.ts'
 import { createOverlay, type OverlayHost, overlayView, placeName, type RingView } from './overlay-host.ts'
 import { findSeeds, seekRemembered } from './seeds.ts'
+import { type SybilAnalysis, sybilAnalysis } from './sybil-host.ts'
 
+export type { Advice } from './market/sybil-advice.ts'
+export type { SybilReport } from './market/sybil-report.ts'
 export type { ChordView, PeerPlace, RingView, VoronoiView } from './overlay-host.ts'
-export type { FileService, HostLedger, HostLending, Pin, SignedRecord }
+export type { FileService, HostLedger, HostLending, Pin, SignedRecord, SybilAnalysis }
 
 /** What a host keeps of others' blocks and its own, unless told otherwise, bytes. */
 export const DEFAULT_STORE_BYTES = 10 * 1024 ** 3
@@ -164,6 +167,8 @@ export interface Host {
   /** The ledger, and what this host does for its account. */
   readonly books: HostLedger
   readonly lending: HostLending
+  /** What an attacker who makes up nodes could have, and whether it looks as if one does. */
+  readonly sybil: SybilAnalysis
   /** What this host keeps alive beyond its lease of 7 days. */
   readonly pins: Pick<Pins, 'add' | 'remove' | 'list' | 'requireRoom'>
   status(): HostStatus
@@ -298,6 +303,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     blocks,
     records,
     books,
+    sybil: sybilAnalysis({ env, overlay, settings, copies, books, pinned: () => pins.list().map(({ cid }) => cid) }),
     pins,
     lending: hostLending({ lender, ledger: books.ledger, account: books.wallet.account, storeCapacityBytes }),
     status: () => {

@@ -1,10 +1,12 @@
 /** The overlay that a host runs: Chord's ring, or a Voronoi overlay in another space; and what there is to see of it. */
 import type { Env } from './core/env.ts'
 import { ChoraleError } from './core/errors.ts'
+import { arcShare, type Key } from './core/ids.ts'
 import { ChordHost } from './dht/chord/host.ts'
 import type { Contact } from './net/contact.ts'
 import type { Transport } from './net/transport.ts'
 import { VHashHost } from './vhash/host.ts'
+import { ballVolume } from './vhash/next-hop.ts'
 import { dealt, spaceNamed } from './vhash/spaces.ts'
 
 export type OverlayHost = ChordHost | VHashHost
@@ -103,6 +105,54 @@ export function overlayView(overlay: OverlayHost): RingView {
       ...member.size(),
     })),
   }
+}
+
+/**
+ * Who is around one of a host's overlay nodes, and the share of the space up to the farthest of them. On the ring each side by
+ * itself: a crowd on one would hide behind the other.
+ */
+export interface Surroundings {
+  readonly slot: number
+  readonly side: 'after' | 'before' | 'around'
+  readonly members: readonly Contact[]
+  readonly share: number
+}
+
+export function surroundings(overlay: OverlayHost): Surroundings[] {
+  if (overlay instanceof ChordHost) {
+    return overlay.nodes.flatMap(({ self, member }) => {
+      const { slot } = self
+      const { succ, mode } = member.state
+      const preds = mode === 'young' ? [] : member.preds // who are successors too
+      const [first, last] = [preds.at(-1), succ.at(-1)]
+      return [
+        ...(last ? [{ slot, side: 'after' as const, members: succ, share: arcShare(self.id, last.id) }] : []),
+        ...(first ? [{ slot, side: 'before' as const, members: preds, share: arcShare(first.id, self.id) }] : []),
+      ]
+    })
+  }
+  return overlay.nodes.flatMap(({ self, member }) => {
+    const members = member.around.near.map(({ contact }) => contact)
+    const share = members.length / member.density()
+    return members.length === 0 ? [] : [{ slot: self.slot, side: 'around' as const, members, share }]
+  })
+}
+
+/** Members of the overlay, where this host knows them all. */
+export function countedMembers(overlay: OverlayHost): number | undefined {
+  if (overlay instanceof ChordHost) {
+    const member = overlay.nodes[0]?.member
+    return member?.state.mode === 'young' ? member.state.succ.length + 1 : undefined
+  }
+  const size = overlay.nodes[0]?.member.size()
+  return size?.knowsAll ? size.sizeEstimate : undefined
+}
+
+/** The share of the space that is as near to a key as this contact, or nearer: clockwise on the ring. */
+export function shareTo(overlay: OverlayHost, key: Key, contact: Contact): number {
+  if (overlay instanceof ChordHost) return arcShare(key, contact.id)
+  const { space, dimensions } = overlay.named
+  return Math.min(1, ballVolume(dimensions, space.distance(space.pointOf(key), space.pointOf(contact.id))))
 }
 
 function place(contact: Contact): PeerPlace {

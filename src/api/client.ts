@@ -7,7 +7,7 @@
 import { decode } from '../core/cbor.ts'
 import { ChoraleError } from '../core/errors.ts'
 import type { JobLogLine, JobRequest, JobSpec, Jobs, JobView } from '../mapreduce/types.ts'
-import type { HostStatus, PeerView } from '../node.ts'
+import type { HostStatus, PeerView, SybilReport } from '../node.ts'
 import { type CallOptions, caller, lines } from './calls.ts'
 import { type RemoteLedger, remoteLedger } from './ledger-client.ts'
 import { type RemoteLending, remoteLending } from './lend-client.ts'
@@ -21,6 +21,7 @@ export interface RemoteHost {
   readonly lending: RemoteLending
   status(options?: CallOptions): Promise<HostStatus>
   peers(options?: CallOptions): Promise<PeerView[]>
+  readonly sybil: { report(options?: CallOptions): Promise<SybilReport> }
   ping(target: string, options?: CallOptions): Promise<number>
   /** The host leaves after it has answered. */
   stop(options?: CallOptions): Promise<void>
@@ -36,6 +37,7 @@ export function connectHost(socketPath: string): RemoteHost {
     lending: remoteLending(socketPath),
     status: (options) => call('GET', '/v1/status', undefined, options),
     peers: (options) => call('GET', '/v1/peers', undefined, options),
+    sybil: { report: (options) => call('GET', '/v1/sybil', undefined, options) },
     ping: async (target, options) => (await call<{ rttMs: number }>('POST', '/v1/ping', { target }, options)).rttMs,
     stop: async (options) => {
       await call('POST', '/v1/stop', {}, options)

@@ -4,6 +4,7 @@
  *
  *   GET  /v1/status                HostStatus
  *   GET  /v1/peers                 PeerView[]
+ *   GET  /v1/sybil                 SybilReport    asks around, for some seconds at most
  *   POST /v1/ping      {target}    {rttMs}
  *   POST /v1/stop                  {}             the process leaves after the answer
  *   POST /v1/jobs      JobRequest  JobView

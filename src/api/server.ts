@@ -73,6 +73,8 @@ export async function serveApi(host: Host, options: ApiServerOptions): Promise<A
         return sendJson(response, 200, host.status())
       case 'GET v1/peers':
         return sendJson(response, 200, host.peers())
+      case 'GET v1/sybil':
+        return sendJson(response, 200, await host.sybil.report({ signal }))
       case 'POST v1/ping': {
         const { target } = parse(pingBody, await readJson(request))
         return sendJson(response, 200, { rttMs: await host.ping(target, { signal }) })

@@ -28,6 +28,7 @@ import { recordCommand } from './record.ts'
 import { ringCommand } from './ring.ts'
 import { statusCommand } from './status.ts'
 import { storeCommand } from './store.ts'
+import { sybilCommand } from './sybil.ts'
 import { unpinCommand } from './unpin.ts'
 import { upCommand } from './up.ts'
 import { walletCommand } from './wallet.ts'
@@ -115,6 +116,7 @@ function createProgram(cli: Cli): Command {
     receiptCommand,
     ledgerCommand,
     networkCommand,
+    sybilCommand,
   ]
   for (const create of commands) program.addCommand(create(cli))
   program.helpCommand('help [command]', 'show help for a command')

@@ -6,6 +6,7 @@ import { DEFAULT_VHASH, type VHashSettings } from './member.ts'
 import { Gossip, Leave, Lookup, Ping } from './messages.ts'
 import { VHashNode } from './node.ts'
 import { nearer } from './route.ts'
+import type { NamedSpace } from './spaces.ts'
 
 export interface VHashHostOptions {
   readonly env: Env
@@ -18,6 +19,7 @@ export interface VHashHostOptions {
 export class VHashHost extends SlotsHost<VHashNode> {
   /** As `torus2`. */
   readonly space: string
+  readonly named: NamedSpace
 
   constructor({ env, transport, slots = 1, settings }: VHashHostOptions) {
     const all = { ...DEFAULT_VHASH, ...settings }
@@ -32,6 +34,7 @@ export class VHashHost extends SlotsHost<VHashNode> {
       isCloser: (a, b, key) => nearer(space, space.pointOf(key), b.member.place, a.member.place),
     })
     this.space = all.space.name
+    this.named = all.space
     transport.handle(Gossip, (message, to) => this.at(to).onGossip(message, to.from))
     transport.handle(Ping, (_message, to) => this.at(to).onPing(to.from))
     transport.handle(Leave, (message, to) => this.at(to).onLeave(message, to.from))

@@ -60,6 +60,7 @@ const ARROWS: ReadonlyArray<readonly [prefix: string, mayImport: readonly string
     ],
   ],
   ['src/lend-', ['src/market/', 'src/home', 'src/mapreduce/', 'src/core/']],
+  ['src/sybil-host.ts', ['src/ledger-', 'src/overlay-host.ts', 'src/market/', 'src/dht/', 'src/net/', 'src/core/']],
   ['src/node.ts', ['src/']],
   ['src/job-', ['src/mapreduce/', 'src/dht/', 'src/core/']],
   ['src/api/', ['src/node.ts', 'src/home', 'src/mapreduce/types.ts', ...LEDGER_FACE, ...LENDING_FACE, 'src/core/']],

@@ -15,10 +15,12 @@ import type { SignedRecord } from '../../../src/dht/store/records.ts'
 import { hostLending } from '../../../src/lend-host.ts'
 import type { JobSpec } from '../../../src/mapreduce/spec.ts'
 import type { JobLogLine, JobPlacement, JobView } from '../../../src/mapreduce/types.ts'
+import { sybilReport } from '../../../src/market/sybil-report.ts'
 import type { Host, HostStatus, RingView } from '../../../src/node.ts'
 import { MemoryIo } from '../../fakes/block-io.ts'
 import { FakeBooks } from '../../fakes/host-ledger.ts'
 import { fakeLender } from '../../fakes/lender.ts'
+import { quietSurvey } from '../../fakes/survey.ts'
 
 export function jobView(change: Partial<JobView> = {}): JobView {
   return {
@@ -84,6 +86,8 @@ export class FakeHost implements Host {
     ],
     lending: { asked: 2, hosts: 1, cores: 2, busy: 1 },
   }
+  survey = quietSurvey()
+  readonly sybil: Host['sybil'] = { report: async () => sybilReport(this.survey) }
   stopped = false
   books = new FakeBooks()
   ring: RingView = fakeStatus.ring
