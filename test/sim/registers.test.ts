@@ -12,7 +12,7 @@ import { seeds } from '../nightly.ts'
 
 type Where = Pick<NetworkOptions, 'placement' | 'ipOf'>
 
-/** Under placement `ip-prefix`: hosts of one block of addresses, who are one party, or each of its own. */
+/** Under placement `ip-prefix`: hosts of one block of addresses, who are one party; or of many, some of which share arcs. */
 const oneParty: Where = { placement: 'ip-prefix', ipOf: (n) => `10.0.0.${n & 255}` }
 const parties: Where = { placement: 'ip-prefix', ipOf: (n) => `${11 + (n % 80)}.${(7 * n) & 255}.${(n * n) & 255}.9` }
 

@@ -72,7 +72,7 @@ describe('an attacker among the bankers', () => {
 })
 
 test('a crowd that keeps nothing and answers nothing stops no register but those that it owns', async () => {
-  const ipOf = (n: number) => `${11 + (n % 80)}.${(7 * n) & 255}.${(n * n) & 255}.9`
+  const ipOf = (n: number) => `${11 + (n % 80)}.${(37 * n) & 255}.${(91 * n) & 255}.${1 + (n % 250)}`
   const cluster = new Cluster({ seed: 3, placement: 'ip-prefix', ipOf, settings: { replicas: 3 } })
   const stores = new Map<SimNode, ReturnType<typeof createRegisters>>()
   cluster.onSpawn((node) => {
@@ -98,6 +98,19 @@ test('a crowd that keeps nothing and answers nothing stops no register but those
   const isHonest = (peer: string) => !peer.startsWith('sybil')
   const keys = keysOf(200).filter((key) => isHonest(cluster.ownerOf(key).self.peer))
   expect(keys.length).toBeGreaterThan(100)
+  // Who belongs to a group knows it, also when the crowd is all that it sees before it. Who sees no crowd knows of what else it keeps nothing, too.
+  const byPeer = new Map(cluster.nodes.map((node) => [node.host.peer, node]))
+  for (const key of keys) {
+    const group = cluster.ownerOf(key).replicas(key)
+    expect(new Set(group.map(({ ip }) => ip)).size).toBe(3)
+    for (const { peer } of group) expect(byPeer.get(peer)!.overlay.holdsReplica(key)).toBe(true)
+  }
+  const clear = honest.filter(({ chord }) => chord.member.preds.every(({ peer }) => isHonest(peer)))
+  expect(clear.length).toBeGreaterThan(20)
+  for (const { overlay, chord } of clear) {
+    const kept = keys.filter((key) => overlay.holdsReplica(key))
+    expect(kept).toEqual(keys.filter((key) => cluster.ownerOf(key).replicas(key).includes(chord.self)))
+  }
   const writer = stores.get(honest[5]!)!
   const outcomes = keys.map((key) => writer.update(wordsKind, key, words('here'), { deadlineMs: 20_000 }))
   const done = await cluster.schedule.until(Promise.allSettled(outcomes))
