@@ -50,7 +50,7 @@ function describe(cli: Cli, report: SybilReport): string {
         cli.paint('red', `${format.some(members, 'member')}, ${name}: by chance with ${percent(by)}`),
       ]),
       ['addresses', addressLine(report)],
-      ['yours', groups.mine === 0 ? 'nothing is pinned here: chorale pin REF' : heldLine(groups)],
+      ['yours', groups.mine === 0 ? 'nothing is pinned here: chorale pin REF' : heldLine(report)],
       ['committee', committee.seats === 0 ? 'no ledger' : seatLine(committee)],
       ['unanswered', unanswered > 0 ? format.some(unanswered, 'question') : undefined],
     ]),
@@ -76,8 +76,10 @@ function addressLine({ addresses }: SybilReport): string {
   return `${format.some(seen, 'member')} seen, at ${format.some(parties, 'block')}; ${most} at ${block}`
 }
 
-function heldLine({ mine, held }: SybilReport['groups']): string {
-  return `${format.some(mine, 'group')} of what is pinned here; of ${held} one block of addresses is the majority`
+function heldLine({ groups, addresses }: SybilReport): string {
+  const { mine, held } = groups
+  const whole = `${format.some(mine, 'group')} of what is pinned here`
+  return addresses.parties <= 1 ? whole : `${whole}; of ${held} one block of addresses is the majority`
 }
 
 function seatLine({ seats, tolerated, seated, located, concentration }: SybilReport['committee']): string {

@@ -98,15 +98,15 @@ const ASSUMED_LIARS = [0.05, 0.1, 0.2, 0.3]
 /** From a survey in which this node has at least itself. */
 export function sybilReport(survey: Survey): SybilReport {
   const { placement, copies, replicas, self, counted, near, random, mine, seats, seated, unanswered } = survey
-  const size = sizeOf(survey)
   const around = seats.flatMap((seat) => seat.around ?? [])
-  // Where all members are few, each is near each, and being close says nothing.
-  const judged = counted === undefined ? [...near, ...around, ...mine] : []
-  const density = judged.flatMap((each) => densityOf(each, size.members) ?? [])
   const located = seats.flatMap(({ at }) => at ?? [])
   const heardOf = [...near, ...random, ...mine, ...around].flatMap(({ members }) => members)
   const all = [...(self ? [self] : []), ...heardOf, ...located]
   const seen = [...new Map(all.map((contact) => [contact.peer, contact])).values()]
+  const size = sizeOf(survey, seen.length)
+  // Where all members are few, each is near each, and being close says nothing.
+  const judged = counted === undefined ? [...near, ...around, ...mine] : []
+  const density = judged.flatMap((each) => densityOf(each, size.members) ?? [])
   const { tolerated } = committeeRisk(0, Math.max(seats.length, 1))
   const facts = {
     placement,
@@ -140,10 +140,11 @@ function riskOf(liars: number, seats: number) {
   return { broken, owned }
 }
 
-function sizeOf({ counted, near, random }: Survey): SybilReport['size'] {
+/** No fewer than were seen. */
+function sizeOf({ counted, near, random }: Survey, seen: number): SybilReport['size'] {
   if (counted !== undefined) return { members: counted, low: counted, high: counted, exact: true }
   const samples = [...near, ...random].flatMap(({ sample }) => sample ?? [])
-  const least = Math.max(1, ...near.map(({ members }) => members.length))
+  const least = Math.max(1, seen)
   const estimate = sizeFrom(samples) ?? { members: least, low: least, high: least }
   return {
     members: Math.max(least, Math.round(estimate.members)),

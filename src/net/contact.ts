@@ -24,6 +24,7 @@ export interface Contact extends Address {
   readonly id: Key
 }
 
+/** Nodes say the placement of their network (`Transport.placement`); the usual one is for tools and tests. */
 export function contactAt(address: Address, slot: number, placement: Placement = 'ip-port'): Contact {
   const { peer, ip, port, incarnation } = address
   return { peer, ip, port, incarnation, slot, id: idAt(address, slot, placement) }

@@ -85,6 +85,14 @@ test('in a large network few copies are enough', () => {
   )
 })
 
+test('there are no fewer members than were seen', () => {
+  const dense = { near: [around('after this node', membersAt(8, 8), 10)], random: [], mine: [], seats: [] }
+  const { size, addresses } = sybilReport(quietSurvey({ ...dense, seated: false }))
+  expect(addresses.seen).toBe(9)
+  expect(size).toMatchObject({ members: 9, low: 9, exact: false })
+  expect(size.high).toBeGreaterThan(15)
+})
+
 test('a crowd around a banker raises the alarm, and is the first thing that is said', () => {
   const { seats } = quietSurvey()
   const crowded = { at: seats[0]!.at, around: around('banker 0', membersAt(3, 3, 700), 1000, 100) }
