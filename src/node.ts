@@ -233,13 +233,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   // Others may ask from here on: whatever answers is there before the next message.
   const overlay = createOverlay({ env, transport, space, slots: transport.self ? slots : 0, successors, replicas })
   const registers = createRegisters({ env, transport, overlay, replicas })
-  const blocks = createBlocks({
-    env,
-    transport,
-    overlay,
-    store,
-    replicas: copies,
-  })
+  const blocks = createBlocks({ env, transport, overlay, store, replicas: copies })
   const files = lazyFiles(blocks)
   const pins = new Pins({
     env: { ...env, log: env.log.child('pins') },
