@@ -148,6 +148,11 @@ export function inspectHome(path: string): HomeView | undefined {
   })
 }
 
+/** The host key of a home, whether a host runs in it or not; undefined when there is no home or no key yet. */
+export function keyIn(path: string): Uint8Array | undefined {
+  return guarded(path, () => (checkFormat(path) === undefined ? undefined : readKey(path)))
+}
+
 /** Where the control socket of the host in this home is. */
 export function findSocket(path: string): string {
   return readText(join(path, 'api'))?.trim() || join(path, 'api.sock')

@@ -1,5 +1,5 @@
 /** The key of a host in its home: the one that is there, or a new one that is kept. */
-import { type Home, inspectHome, openHome } from './home.ts'
+import { type Home, keyIn, openHome } from './home.ts'
 import { decodeHostKey, encodeHostKey, generateHostKey, type HostKey } from './net/host-key.ts'
 
 export async function hostKeyOf(home: Home): Promise<HostKey> {
@@ -9,9 +9,15 @@ export async function hostKeyOf(home: Home): Promise<HostKey> {
   return key
 }
 
-/** The peer id of the host that runs in this home, or will; makes the home and the key if need be. */
+/** The peer id of the host that runs in this home, or will; undefined before the home has a key. */
+export function knownPeer(path: string): string | undefined {
+  const key = keyIn(path)
+  return key && decodeHostKey(key).peer
+}
+
+/** The same; makes the home and the key if need be. */
 export async function peerIn(path: string, nowMs: number): Promise<string> {
-  const known = inspectHome(path)?.peer
+  const known = knownPeer(path)
   if (known) return known
   const home = openHome(path, nowMs)
   try {

@@ -4,12 +4,14 @@ import { DEFAULT_BLOCK_REPLICAS } from './dht/store/blocks/service.ts'
 import { guarded, writeAtomically } from './home-files.ts'
 import { peerIn } from './host-identity.ts'
 import { type Banker, keptGenesis, newGenesis, readGenesis } from './ledger-genesis.ts'
-import { openWallet } from './ledger-wallet.ts'
+import { openWallet, type WalletFile } from './ledger-wallet.ts'
 import { addressOf, parseAddress } from './market/ledger/address.ts'
 import { encodeGenesis, type Genesis, networkOf, PRIVATE_LEDGER, type Settings } from './market/ledger/genesis.ts'
 import { type Amount, MAX_AMOUNT } from './market/ledger/state/amount.ts'
 import { peerOfPublicKey, publicKeyOfPeer } from './net/host-key.ts'
 import { type NetworkOptions, networkSettings } from './network-settings.ts'
+
+export { knownPeer } from './host-identity.ts'
 
 /** Amounts are millicredits as decimal strings. */
 export interface GenesisFacts {
@@ -46,7 +48,7 @@ export async function createNetwork(wanted: NewNetwork): Promise<{ bytes: Uint8A
   const { mintCap = MAX_AMOUNT, bond, grant, epochMs, ...rest } = settings
   const whole = { ...rest, epochMs: Math.ceil(epochMs), unbondingMs: Math.ceil(rest.unbondingMs) }
   const amounts = { bond: bond as Amount, grant: grant as Amount, mintCap: mintCap as Amount }
-  const first = bankers.length > 0 ? bankers.map(parseBanker) : [await ownBanker(home, nowMs)]
+  const first = bankers.length > 0 ? bankers.map(parseBanker) : [(await ownBanker(home, nowMs)).banker]
   try {
     const genesis = newGenesis(networkSettings(overlay), first, nowMs, { ...PRIVATE_LEDGER, ...whole, ...amounts })
     return { bytes: encodeGenesis(genesis), facts: factsOf(genesis) }
@@ -62,7 +64,7 @@ export async function foundNetwork(
   overlay: NetworkOptions,
   nowMs: number,
 ): Promise<void> {
-  const bankers = await Promise.all(homes.map((home) => ownBanker(home, nowMs)))
+  const bankers = await Promise.all(homes.map(async (home) => (await ownBanker(home, nowMs)).banker))
   guarded(file, () => writeAtomically(file, encodeGenesis(newGenesis(networkSettings(overlay), bankers, nowMs))))
 }
 
@@ -72,27 +74,48 @@ export function networkFacts(home: string, file: string | undefined): GenesisFac
   return genesis && factsOf(genesis)
 }
 
-/** What a node of this network must be started with. */
-export function overlayOf(file: string): Required<NetworkOptions> {
-  const { name: network, placement, ...shape } = readGenesis(file).settings
+/** What a node must be started with: by this file, else by the ledger of the home; undefined: neither says. */
+export function overlayOf(home: string, file: string | undefined): Required<NetworkOptions> | undefined {
+  const genesis = file === undefined ? keptGenesis(home) : readGenesis(file)
+  if (!genesis) return undefined
+  const { name: network, placement, ...shape } = genesis.settings
   const { space = 'ring', successors = 4, copies = DEFAULT_BLOCK_REPLICAS } = shape
   return { network, space, placement, successors, replicas: copies }
 }
 
-async function ownBanker(home: string, nowMs: number): Promise<Banker> {
+/** A home as one of the first bankers of a new network. */
+export interface BankerFacts {
+  readonly peer: string
+  readonly address: string
+  /** PEER=ADDRESS, as `NewNetwork.bankers` has them. */
+  readonly banker: string
+  readonly wallet: WalletFile
+}
+
+/** Makes the home, its key and its wallet if need be. Throws `config` when the home is in a network already. */
+export async function bankerFacts(home: string, nowMs: number): Promise<BankerFacts> {
+  const { banker, wallet } = await ownBanker(home, nowMs)
+  const [peer, address] = [peerOfPublicKey(banker.host), addressOf(banker.account)]
+  return { peer, address, banker: `${peer}=${address}`, wallet }
+}
+
+async function ownBanker(home: string, nowMs: number): Promise<{ banker: Banker; wallet: WalletFile }> {
+  const kept = keptGenesis(home)
+  if (kept) {
+    const already = `home ${home} is in network ${kept.settings.name} already, and stays with its ledger`
+    throw new ChoraleError('config', `${already}: choose a new home for a banker of another, with --home DIR`)
+  }
   const host = publicKeyOfPeer(await peerIn(home, nowMs))
   if (host === undefined) throw new ChoraleError('config', `the host key of ${home} is not an Ed25519 key`)
-  return { host, account: openWallet(home).keys.publicKey }
+  const wallet = openWallet(home)
+  return { banker: { host, account: wallet.keys.publicKey }, wallet }
 }
 
 function parseBanker(text: string): Banker {
   const at = text.indexOf('=')
   const host = publicKeyOfPeer(text.slice(0, at))
   if (at < 1 || host === undefined) {
-    throw new ChoraleError(
-      'usage',
-      `--banker must be PEER=ADDRESS, with a peer id as chorale id prints it, not '${text}'`,
-    )
+    throw new ChoraleError('usage', `--banker must be PEER=ADDRESS, as chorale id --banker prints it, not '${text}'`)
   }
   return { host, account: parseAddress(text.slice(at + 1)) }
 }

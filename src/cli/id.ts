@@ -1,7 +1,6 @@
 /** `chorale id`: who this host is. Works without a running node, from the home. */
 import { Command } from 'commander'
 import { ChoraleError } from '../core/errors.ts'
-import { inspectHome } from '../home.ts'
 import type { Cli } from './cli.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
@@ -10,9 +9,24 @@ import { formatEndpoint } from './values.ts'
 export function idCommand(cli: Cli): Command {
   return new Command('id')
     .description("print this host's peer id, address and place in the ring")
-    .addHelpText('after', examples('chorale id', '', 'chorale id -q', 'the peer id alone'))
+    .option(
+      '--banker',
+      'print PEER=ADDRESS instead, for network create --banker; makes host key and wallet if this home has none',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'chorale id',
+        '',
+        'chorale id -q',
+        'the peer id alone',
+        'chorale id --banker --home ./bank1',
+        'before its first start: to be a first banker of a new network',
+      ),
+    )
     .action(
-      cli.action(async () => {
+      cli.action(async ({ banker = false }: { banker?: boolean }) => {
+        if (banker) return await printBanker(cli)
         const id = await identify(cli)
         const text = cli.flags.quiet
           ? id.peer
@@ -25,6 +39,15 @@ export function idCommand(cli: Cli): Command {
         return 0
       }),
     )
+}
+
+async function printBanker(cli: Cli): Promise<number> {
+  const { bankerFacts } = await import('../ledger-network.ts')
+  const { peer, address, banker, wallet } = await bankerFacts(cli.flags.home, Date.now())
+  cli.print('banker', { peer, address, banker, made: wallet.made }, banker)
+  if (wallet.made)
+    cli.note(`a new wallet, in ${wallet.file}: keep a copy of it with\n  chorale wallet backup FILE${cli.at}`)
+  return 0
 }
 
 interface Identity {
@@ -40,7 +63,8 @@ async function identify(cli: Cli): Promise<Identity> {
     return { peer, address: address && formatEndpoint(address), nodes: ring.nodes.map(({ id }) => id), running: true }
   } catch (error) {
     if (!(error instanceof ChoraleError) || error.code !== 'no-node' || cli.flags.api) throw error
-    const peer = inspectHome(cli.flags.home)?.peer
+    const { knownPeer } = await import('../ledger-network.ts')
+    const peer = knownPeer(cli.flags.home)
     if (peer) return { peer, address: undefined, nodes: [], running: false }
     throw new ChoraleError('no-node', `no node has run in ${cli.flags.home} yet: start one with chorale up -d`)
   }

@@ -36,7 +36,9 @@ export function networkCommand(cli: Cli): Command {
         'chorale network create --out lab.genesis',
         '',
         'chorale up --genesis lab.genesis',
-        'on each of its nodes',
+        'its first banker',
+        'chorale up --genesis lab.genesis --bootstrap ADDR',
+        'all other nodes',
       ),
     )
     .addCommand(createCommand(cli))
@@ -77,7 +79,7 @@ function createCommand(cli: Cli): Command {
     .addOption(
       new Option(
         '--banker <peer=address>',
-        'a first banker, by its peer id (chorale id) and the address of its account; 1, 4, 7, ... of them (default: this home)',
+        'a first banker, as chorale id --banker prints it in its home; 1, 4, 7, ... of them',
       )
         .argParser((text: string, before: string[]) => [...before, text])
         .default([], 'this home'),
@@ -102,6 +104,8 @@ function createCommand(cli: Cli): Command {
       examples(
         'chorale network create --out lab.genesis --network lab --epoch 1d',
         '',
+        'chorale id --banker --home ./bank1',
+        'in the home of each first banker: prints PEER=ADDRESS',
         'chorale network create --out lab.genesis --banker PEER=ADDRESS --banker ...',
         'four first bankers, or seven, ...',
         'chorale network create --out open.genesis --network open --placement ip-prefix --successors 16',
@@ -125,7 +129,12 @@ function createCommand(cli: Cli): Command {
         const file = resolve(out)
         write(file, bytes)
         cli.print('network', { file, ...facts }, `network ${facts.network} in ${file}`)
-        cli.note(`start its nodes with\n  chorale up --genesis ${out}`)
+        // The genesis says the name and the rest of what its nodes must be started with.
+        const first = bankers.length > 0 ? 'a first banker, in its home' : 'its banker'
+        cli.note(`start ${first}, with\n  chorale up --genesis ${out}${bankers.length > 0 ? ' --home DIR' : cli.at}`)
+        cli.note(
+          `and every other node at the address that it prints, with\n  chorale up --genesis ${out} --bootstrap ADDR`,
+        )
         return 0
       }),
     )

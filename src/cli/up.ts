@@ -1,5 +1,4 @@
 /** `chorale up`: runs a node, in the foreground or (`-d`) in the background. */
-import { createSocket } from 'node:dgram'
 import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { availableParallelism } from 'node:os'
@@ -18,6 +17,7 @@ import { NETWORK_DEFAULTS, networkFlags } from './network-flags.ts'
 import { sandboxLine } from './sandbox.ts'
 import { type Ready, spawnNode } from './spawn.ts'
 import { tieTo } from './tie.ts'
+import { addressToward } from './toward.ts'
 import {
   bytes,
   type Endpoint,
@@ -83,7 +83,7 @@ export function upCommand(cli: Cli): Command {
     .addOption(
       option('-n, --network <name>', 'NETWORK', 'networks of different names never mix')
         .argParser(networkName('--network'))
-        .default(NETWORK_DEFAULTS.network),
+        .default(NETWORK_DEFAULTS.network, 'that of the genesis, else private'),
     )
     .addOption(
       option(
@@ -178,22 +178,21 @@ export function upCommand(cli: Cli): Command {
       ),
     )
     .action(
-      cli.action((options: Options, command: Command) => {
+      cli.action(async (given: Options, command: Command) => {
+        const options = await withGenesis(cli.flags.home, given, command)
         if (options.space !== 'ring' && command.getOptionValueSource('successors') === 'cli') {
           throw new ChoraleError('usage', `--successors is of the ring: leave it out with --space ${options.space}`)
         }
-        return withGenesis(options, command).then((all) =>
-          options.detach ? upInBackground(cli, all) : upHere(cli, all),
-        )
+        return await (options.detach ? upInBackground(cli, options) : upHere(cli, options))
       }),
     )
 }
 
-/** What a genesis says of the overlay holds where nothing else was said. */
-async function withGenesis(options: Options, command: Command): Promise<Options> {
-  if (options.genesis === undefined) return options
+/** What the genesis says of the overlay, that of the file or of the home, holds where nothing else was said. */
+async function withGenesis(home: string, options: Options, command: Command): Promise<Options> {
+  if (options.genesis === undefined && !existsSync(home)) return options // most first starts need none of this code
   const { overlayOf } = await import('../ledger-network.ts')
-  const said = Object.entries(overlayOf(options.genesis))
+  const said = Object.entries(overlayOf(home, options.genesis) ?? {})
   const unsaid = said.filter(([name]) => command.getOptionValueSource(name) === 'default')
   return { ...options, ...Object.fromEntries(unsaid) }
 }
@@ -294,26 +293,6 @@ function announce(cli: Cli, host: Host, socket: string, options: Options): void 
   if (sandbox) cli.note(`foreign code: ${sandboxLine(sandbox)}`)
   if (state !== 'lending') cli.note(`lends nothing now: ${why}`)
   cli.note('Ctrl-C leaves politely, a second Ctrl-C at once')
-}
-
-/** The address of this machine that leads to the first node to join; loopback for a network of its own. */
-async function addressToward(bootstrap: readonly string[]): Promise<string> {
-  const [first] = bootstrap
-  if (first === undefined) return '127.0.0.1'
-  const { ip, port } = endpoint('--bootstrap', { anyPort: false })(first)
-  const socket = createSocket(ip.includes(':') ? 'udp6' : 'udp4')
-  try {
-    // Connecting a datagram socket sends nothing; the system only chooses the way.
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', reject)
-      socket.connect(port, ip, resolve)
-    })
-    return socket.address().address
-  } catch {
-    throw new ChoraleError('unreachable', `no way to ${first}: check the address, and the network of this machine`)
-  } finally {
-    socket.close()
-  }
 }
 
 async function upInBackground(cli: Cli, options: Options): Promise<number> {

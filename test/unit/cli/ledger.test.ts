@@ -1,13 +1,15 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openHome } from '../../../src/home.ts'
-import { keepGenesis } from '../../../src/ledger-genesis.ts'
+import { keepGenesis, newGenesis } from '../../../src/ledger-genesis.ts'
+import { overlayOf } from '../../../src/ledger-network.ts'
 import { addressOf } from '../../../src/market/ledger/address.ts'
-import { decodeGenesis, networkOf } from '../../../src/market/ledger/genesis.ts'
+import { decodeGenesis, encodeGenesis, networkOf } from '../../../src/market/ledger/genesis.ts'
 import { encodeReceiptFile } from '../../../src/market/ledger/receipt/receipt.ts'
 import { peerOfPublicKey, publicKeyOfPeer } from '../../../src/net/host-key.ts'
+import { networkSettings } from '../../../src/network-settings.ts'
 import { keysOf } from '../../fakes/host-ledger.ts'
 import { bench, runCli } from './fake-host.ts'
 
@@ -72,10 +74,66 @@ describe('chorale network', () => {
     expect(people.out).toMatch(/^network {4}[0-9a-f]{64}\nname {7}lab, ring of 4 successors, 3 copies/)
     const again = await network(home, 'create', '--out', fresh('genesis'), '--json')
     expect(JSON.parse(again.out).bankers).toEqual(facts.bankers) // the host's key is kept
+    const told = await network(home, 'create', '--out', `${file}2`)
+    expect(told.err).toContain(`  chorale up --genesis ${file}2 --home ${home}\n`)
+    expect(told.err).toContain(`  chorale up --genesis ${file}2 --bootstrap ADDR\n`)
     expect(await network(home, 'create', '--out', file)).toMatchObject({
       code: 2,
       err: expect.stringMatching(/EEXIST/),
     })
+  })
+
+  test('homes that have never run say which bankers they are, and found a network together', async () => {
+    const homes = [fresh(), fresh(), fresh(), fresh()]
+    const id = (home: string, ...args: string[]) => runCli(['id', ...args, '--home', home])
+    expect(await id(homes[0]!)).toMatchObject({ code: 3, err: expect.stringMatching(/no node has run in/) })
+    expect(existsSync(homes[0]!)).toBe(false)
+    const bankers: string[] = []
+    for (const home of homes) {
+      const { code, out, err } = await id(home, '--banker')
+      expect({ code, err }).toEqual({ code: 0, err: expect.stringMatching(/a new wallet, in .*\n {2}chorale wallet/) })
+      expect(await id(home, '--banker')).toEqual({ code: 0, out, err: '' })
+      const [peer, address] = out.trim().split('=')
+      expect((await runCli(['wallet', 'address', '--home', home])).out.trim()).toBe(address)
+      expect((await id(home, '-q')).out.trim()).toBe(peer)
+      expect(JSON.parse((await id(home, '--banker', '--json')).out)).toMatchObject({ type: 'banker', peer, address })
+      bankers.push('--banker', out.trim())
+    }
+    const file = fresh('genesis')
+    const created = await network(fresh(), 'create', '--out', file, ...bankers)
+    expect(created).toMatchObject({ code: 0, err: expect.stringContaining(`up --genesis ${file} --home DIR\n`) })
+    const genesis = decodeGenesis(readFileSync(file))
+    expect(genesis.bankers.map(({ host }) => peerOfPublicKey(host)).sort()).toEqual(
+      bankers
+        .filter((_, i) => i % 2 === 1)
+        .map((text) => text.split('=')[0])
+        .sort(),
+    )
+    // A home that is in a ledger stays with it: it could never start as a banker of another.
+    keepGenesis(homes[0]!, genesis)
+    for (const result of [await id(homes[0]!, '--banker'), await network(homes[0]!, 'create', '--out', `${file}2`)]) {
+      expect(result).toMatchObject({ code: 2, err: expect.stringMatching(/is in network private already.*--home DIR/) })
+    }
+  })
+
+  test('a new host key is another peer, whatever the home has been', async () => {
+    const home = fresh()
+    const { out } = await runCli(['id', '--banker', '--home', home])
+    const open = openHome(home, 1)
+    open.keepPlace({ peer: 'of last time', port: 4001 })
+    open.close()
+    expect((await runCli(['id', '-q', '--home', home])).out.trim()).toBe(out.split('=')[0])
+  })
+
+  test('a node is started as its genesis says: that of the file, else that of the home', () => {
+    const [home, file] = [freshHome(), fresh('genesis')]
+    const lab = networkSettings({ network: 'lab', space: 'ring', successors: 4 })
+    const torus = networkSettings({ network: 'lab2', space: 'torus2', successors: 4, replicas: 2 })
+    expect(overlayOf(home, undefined)).toBeUndefined()
+    keepGenesis(home, newGenesis(lab, [self], 1))
+    expect(overlayOf(home, undefined)).toEqual({ network: 'lab', space: 'ring', successors: 4, replicas: 3 })
+    writeFileSync(file, encodeGenesis(newGenesis(torus, [self], 1)))
+    expect(overlayOf(home, file)).toEqual({ network: 'lab2', space: 'torus2', successors: 4, replicas: 2 })
   })
 
   test('bankers may be named', async () => {
