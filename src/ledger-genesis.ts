@@ -50,7 +50,7 @@ export function readGenesis(file: string): Genesis {
   }
 }
 
-function genesisFile(home: string): string {
+export function genesisFile(home: string): string {
   return join(home, 'genesis')
 }
 

@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { ChoraleError, errorCode, errorMessage } from './core/errors.ts'
 import { inspectHome, prepareHome } from './home.ts'
 import { guarded, systemCode, writeAtomically } from './home-files.ts'
+import { genesisFile } from './ledger-genesis.ts'
 import { addressOf } from './market/ledger/address.ts'
 import { ed25519KeyPair, SEED_BYTES } from './market/ledger/ed25519.ts'
 import type { KeyPair } from './market/ledger/keys.ts'
@@ -32,11 +33,11 @@ export function walletFile(home: string): string {
 
 /**
  * The wallet of a home; makes the home, and one wallet in it, if there is none. Throws `auth` when others may read it, and
- * `config` when it is damaged.
+ * `config` when it is damaged, or lost: a home that is in a ledger has had one. `anew` makes one all the same.
  */
-export function openWallet(home: string): WalletFile {
+export function openWallet(home: string, { anew = false }: { readonly anew?: boolean } = {}): WalletFile {
   const file = walletFile(home)
-  const known = walletIn(home)
+  const known = anew ? guarded(home, () => readWallet(file)) : walletIn(home)
   if (known) return { keys: known, file, made: false }
   prepareHome(home)
   const made = guarded(home, () => create(file, textOf(randomBytes(SEED_BYTES))))
@@ -44,9 +45,15 @@ export function openWallet(home: string): WalletFile {
   return { keys: readWallet(file)!, file, made }
 }
 
-/** Undefined when there is none; throws as `openWallet` does. */
+/** Undefined when there is none yet; throws as `openWallet` does. */
 export function walletIn(home: string): KeyPair | undefined {
-  return guarded(home, () => readWallet(walletFile(home)))
+  const file = walletFile(home)
+  const known = guarded(home, () => readWallet(file))
+  if (known || !isThere(genesisFile(home))) return known
+  // Another one in its place would be another account, with a grant of its own, and nobody would notice.
+  const back = 'get it back with chorale wallet restore FILE'
+  const anew = 'or begin with a new account by chorale up --new-wallet; what the old one has stays lost then'
+  throw new ChoraleError('config', `the wallet ${file} is gone: ${back}, ${anew}`)
 }
 
 function readWallet(file: string): KeyPair | undefined {
@@ -64,18 +71,22 @@ function readWallet(file: string): KeyPair | undefined {
   )
 }
 
-/** Copies the wallet of a home into a new file. Throws `usage` when that exists. */
-export function backupWallet(home: string, file: string): WalletFile {
-  const wallet = openWallet(home)
+/** Copies the wallet of a home into a new file. Throws `usage` when that exists, and `not-found` when there is no wallet. */
+export function backupWallet(home: string, file: string): KeyPair {
+  const keys = walletIn(home)
+  if (!keys) {
+    const remedy = 'see --home; chorale wallet address and the first chorale up make one'
+    throw new ChoraleError('not-found', `there is no wallet in ${home}, so nothing was copied: ${remedy}`)
+  }
   try {
-    writeFileSync(file, textIn(wallet.file), { flag: 'wx', mode: 0o600, flush: true })
+    writeFileSync(file, textIn(walletFile(home)), { flag: 'wx', mode: 0o600, flush: true })
   } catch (error) {
     if (systemCode(error) === 'EEXIST') {
       throw new ChoraleError('usage', `${file} exists: give a name for a new file`, { cause: error })
     }
     throw new ChoraleError('io', `cannot write ${file}: ${errorMessage(error)}`, { cause: error })
   }
-  return wallet
+  return keys
 }
 
 export interface Restored extends WalletFile {

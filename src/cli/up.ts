@@ -53,6 +53,7 @@ interface Options {
   readonly slots: number
   readonly genesis?: string
   readonly pay: bigint
+  readonly newWallet?: boolean
   readonly detach?: boolean
   readonly tied?: string
 }
@@ -162,6 +163,7 @@ export function upCommand(cli: Cli): Command {
         .argParser(parseCredits)
         .default(1n, '0.001'),
     )
+    .option('--new-wallet', 'in a home that has lost its wallet: begin with a new account, as a last resort')
     .option('-d, --detach', 'run in the background; returns when the node is ready')
     .addOption(new Option('--tied <dir>', 'leave when stdin closes, and remove this directory').hideHelp())
     .addHelpText(
@@ -227,6 +229,7 @@ async function runNode(cli: Cli, options: Options, tie: ReturnType<typeof tieTo>
     process.exit(EXIT.interrupted)
   })
   const { home } = cli.flags
+  if (options.newWallet) await beginAnew(cli)
   const log = cli.logger()
   let host: Host | undefined
   let backstop: NodeJS.Timeout | undefined
@@ -295,6 +298,14 @@ function announce(cli: Cli, host: Host, socket: string, options: Options): void 
   cli.note('Ctrl-C leaves politely, a second Ctrl-C at once')
 }
 
+/** In a home that has lost its wallet. */
+async function beginAnew(cli: Cli): Promise<void> {
+  const { openWallet } = await import('../ledger-wallet.ts')
+  const { made, file } = openWallet(cli.flags.home, { anew: true })
+  if (made) return cli.note(`a new wallet, in ${file}: keep a copy of it with\n  chorale wallet backup FILE${cli.at}`)
+  throw new ChoraleError('usage', `there is a wallet, ${file}: leave out --new-wallet, or move it away first`)
+}
+
 async function upInBackground(cli: Cli, options: Options): Promise<number> {
   if (options.tied !== undefined) throw new ChoraleError('usage', '--tied is for nodes in the foreground')
   const { home } = cli.flags
@@ -309,6 +320,7 @@ async function upInBackground(cli: Cli, options: Options): Promise<number> {
   if (space === 'ring') args.push('--successors', `${successors}`)
   args.push('--slots', `${slots}`, '--pay', formatCredits(options.pay))
   if (options.genesis !== undefined) args.push('--genesis', options.genesis)
+  if (options.newWallet) args.push('--new-wallet')
   if (options.allowNative) args.push('--allow-native')
   if (options.lendAsRoot) args.push('--lend-as-root')
   if (listen) args.push('--listen', formatEndpoint(listen))

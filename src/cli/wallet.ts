@@ -178,9 +178,9 @@ function backupCommand(cli: Cli): Command {
       cli.action(async (name: string) => {
         const { backupWallet } = await import('../ledger-wallet.ts')
         const file = resolve(name)
-        const { keys } = backupWallet(cli.flags.home, file)
-        const address = addressOf(keys.publicKey)
-        cli.print('backup', { account: keys.publicKey, address, file }, `the wallet of ${address} is also in ${file}`)
+        const { publicKey: account } = backupWallet(cli.flags.home, file)
+        const address = addressOf(account)
+        cli.print('backup', { account, address, file }, `the wallet of ${address} is also in ${file}`)
         cli.note(`get it back with\n  chorale wallet restore ${name}${cli.at}`)
         return 0
       }),

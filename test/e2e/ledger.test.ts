@@ -1,6 +1,6 @@
 /** The ledger as a new user meets it: grants, history, receipts, backups, and what is refused. */
 import { once } from 'node:events'
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Bench, type Ended, eventually } from './processes.ts'
@@ -125,4 +125,39 @@ test('a home stays with its ledger, and a wallet with its user', async () => {
     expect(result.err.trimEnd().split('\n')).toHaveLength(1)
   }
   expect(address).toBeTypeOf('string')
+})
+
+test('a home knows its network, and a wallet that is gone is not replaced in silence', async () => {
+  await using bench = new Bench()
+  const home = (name: string) => ['--home', join(bench.root, name)]
+  const quiet = ['--lend', '0', '--json']
+  const first = bench.start('up', '--network', 'lab', '--successors', '5', ...home('a'), ...quiet)
+  await first.line('ready')
+  await bench.run('down', ...home('a'))
+  await first.ended
+  const again = bench.start('up', ...home('a'), ...quiet)
+  expect(await again.line('ready')).toMatchObject({ network: 'lab' })
+  const { address: before } = await bench.json('wallet', 'address', ...home('a'))
+  await bench.run('down', ...home('a'))
+  await again.ended
+
+  rmSync(join(bench.root, 'a', 'wallet'))
+  for (const args of [
+    ['up', ...home('a')],
+    ['up', '-d', ...home('a')],
+    ['wallet', 'address', ...home('a')],
+  ]) {
+    const line = /wallet is gone: get it back with chorale wallet restore FILE/
+    expect(await refused(bench, args)).toMatchObject({ code: 2, out: '', err: expect.stringMatching(line) })
+  }
+  const anew = bench.start('up', '--new-wallet', ...home('a'), ...quiet)
+  await anew.line('ready')
+  expect((await bench.json('wallet', 'address', ...home('a'))).address).not.toBe(before)
+  await bench.run('down', ...home('a'))
+  await anew.ended
+  const line = /there is a wallet, .*: leave out --new-wallet/
+  expect(await refused(bench, ['up', '--new-wallet', ...home('a')])).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(line),
+  })
 })

@@ -15,11 +15,14 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ChoraleError } from '../../../src/core/errors.ts'
 import { openHome, removeUnusedHome } from '../../../src/home.ts'
-import { backupWallet, openWallet, restoreWallet, walletFile } from '../../../src/ledger-wallet.ts'
+import { keepGenesis, newGenesis } from '../../../src/ledger-genesis.ts'
+import { backupWallet, openWallet, restoreWallet, walletFile, walletIn } from '../../../src/ledger-wallet.ts'
 import { addressOf, parseAddress } from '../../../src/market/ledger/address.ts'
 import { formatCredits, parseCredits, parseMillicredits, parsePayment } from '../../../src/market/ledger/credits.ts'
 import { verifyEd25519 } from '../../../src/market/ledger/ed25519.ts'
+import type { KeyPair } from '../../../src/market/ledger/keys.ts'
 import { MAX_AMOUNT } from '../../../src/market/ledger/state/amount.ts'
+import { networkSettings } from '../../../src/network-settings.ts'
 import { keysOf } from '../../fakes/host-ledger.ts'
 import { bench, runCli } from './fake-host.ts'
 
@@ -98,6 +101,13 @@ describe('addresses', () => {
   ])('%s is refused', (_, text, line) => expect(() => parseAddress(text)).toThrow(line))
 })
 
+/** Of a home of its own. */
+function strangersBackup(copy: string): KeyPair {
+  const home = fresh()
+  openWallet(home)
+  return backupWallet(home, copy)
+}
+
 describe('the file', () => {
   test('is made once, is readable by its user alone, and signs', () => {
     const home = fresh()
@@ -151,7 +161,8 @@ describe('the file', () => {
   test('backup and restore', () => {
     const home = fresh()
     const copy = join(root, 'copy')
-    const { keys } = backupWallet(home, copy)
+    const { keys } = openWallet(home)
+    expect(backupWallet(home, copy).publicKey).toBe(keys.publicKey)
     expect(statSync(copy).mode & 0o777).toBe(0o600)
     expect(() => backupWallet(home, copy)).toThrow(/copy exists/)
     const other = fresh()
@@ -163,7 +174,7 @@ describe('the file', () => {
 
   test('a restore overwrites nothing unless it is told to, and keeps even then what was there', () => {
     const copy = join(root, 'copy2')
-    const { keys } = backupWallet(fresh(), copy)
+    const keys = strangersBackup(copy)
     const home = fresh()
     const mine = openWallet(home)
     expect(() => restoreWallet(home, copy, { replace: false })).toThrow(
@@ -180,7 +191,7 @@ describe('the file', () => {
 
   test('whatever a restore replaces, the next one does not overwrite', () => {
     const copies = ['copy5', 'copy6'].map((name) => join(root, name))
-    for (const copy of copies) backupWallet(fresh(), copy)
+    for (const copy of copies) strangersBackup(copy)
     const home = fresh()
     openWallet(home)
     const damages = Array.from({ length: 4 }, (_, i) => `rubbish ${i}`)
@@ -203,7 +214,7 @@ describe('the file', () => {
 
   test('a wallet that others may read is not damaged: a restore leaves it, and says what to do', () => {
     const copy = join(root, 'copy7')
-    backupWallet(fresh(), copy)
+    strangersBackup(copy)
     const home = fresh()
     const { file, keys } = openWallet(home)
     chmodSync(file, 0o644)
@@ -215,6 +226,41 @@ describe('the file', () => {
     expect(readdirSync(home).sort()).toEqual(['format', 'wallet'])
   })
 
+  test('there is nothing to back up where no wallet is, and none is made', () => {
+    const home = fresh()
+    const nothing = expect.objectContaining({ code: 'not-found', message: expect.stringMatching(/nothing was copied/) })
+    expect(() => backupWallet(home, join(root, 'mistyped'))).toThrow(nothing)
+    expect([existsSync(home), existsSync(join(root, 'mistyped'))]).toEqual([false, false])
+    openHome(home, 1).close()
+    expect(() => backupWallet(home, join(root, 'mistyped'))).toThrow(nothing)
+    expect(existsSync(walletFile(home))).toBe(false)
+  })
+
+  test('a wallet that is lost is not replaced in silence once its home is in a ledger', () => {
+    const home = fresh()
+    const copy = join(root, 'copy8')
+    const { keys, file } = openWallet(home)
+    backupWallet(home, copy)
+    const self = { host: keysOf(1).publicKey, account: keys.publicKey }
+    keepGenesis(home, newGenesis(networkSettings({ network: 'lab', space: 'ring', successors: 4 }), [self], 1))
+    rmSync(file)
+    const lost = expect.objectContaining({
+      code: 'config',
+      message: expect.stringMatching(/ is gone: .*chorale wallet restore FILE, or .*chorale up --new-wallet/),
+    })
+    for (const use of [openWallet, walletIn, (at: string) => backupWallet(at, join(root, 'copy9'))]) {
+      expect(() => use(home)).toThrow(lost)
+      expect(existsSync(file)).toBe(false)
+    }
+    expect(restoreWallet(home, copy, { replace: false }).keys.publicKey).toBe(keys.publicKey)
+    expect(openWallet(home, { anew: true })).toMatchObject({ made: false, keys: { publicKey: keys.publicKey } })
+    rmSync(file)
+    const anew = openWallet(home, { anew: true })
+    expect(anew.made).toBe(true)
+    expect(anew.keys.publicKey).not.toBe(keys.publicKey)
+    expect(openWallet(home).keys.publicKey).toBe(anew.keys.publicKey)
+  })
+
   test('a restore needs a backup, and a home in which no node runs', () => {
     const home = fresh()
     const bad = join(root, 'bad')
@@ -223,7 +269,7 @@ describe('the file', () => {
     expect(() => restoreWallet(home, join(root, 'none'), { replace: true })).toThrow(/cannot read/)
     expect(existsSync(home)).toBe(false)
     const copy = join(root, 'copy3')
-    backupWallet(fresh(), copy)
+    strangersBackup(copy)
     const open = openHome(home, 1)
     expect(() => restoreWallet(home, copy, { replace: true })).toThrow(/stop it first, with chorale down/)
     open.close()
@@ -253,6 +299,10 @@ describe('the commands', () => {
     })
     expect(await at(other, 'wallet', 'restore', copy)).toMatchObject({ code: 0 })
     expect((await at(other, 'wallet', 'address')).out).toBe(out)
+    expect(await at(home, 'wallet', 'backup', '/nowhere/at/all')).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/cannot write \/nowhere/),
+    })
     const replaced = await at(fresh(), 'wallet', 'restore', copy, '--json')
     expect(JSON.parse(replaced.out)).toMatchObject({ type: 'restored', address: out.trim(), made: true })
   })
@@ -273,7 +323,7 @@ describe('the commands', () => {
     [['wallet', 'balance', keysOf(9).publicKey], 2, /checksum of 8 digits is missing/],
     [['wallet', 'history', '--limit', '0'], 2, /--limit must be a whole number from 1 to 1000/],
     [['wallet', 'history', '--before', '12'], 2, /--before must be HEIGHT\/INDEX/],
-    [['wallet', 'backup', '/nowhere/at/all'], 2, /cannot write \/nowhere/],
+    [['wallet', 'backup', '/nowhere/at/all'], 2, /there is no wallet in .*: see --home; chorale wallet address/],
     [['wallet', 'frobnicate'], 2, /unknown command/],
   ])('%j: exit code %d', async (args, code, line) => {
     await using b = await bench()
