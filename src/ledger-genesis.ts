@@ -9,7 +9,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { ChoraleError, errorCode, errorMessage } from './core/errors.ts'
-import type { Key } from './core/ids.ts'
 import { guarded, writeAtomically } from './home-files.ts'
 import {
   decodeGenesis,
@@ -75,7 +74,7 @@ export function pinnedGenesis(home: string, given: string | undefined, network: 
   const kept = keptGenesis(home)
   const wanted = given === undefined ? undefined : readGenesis(given)
   if (kept && wanted && networkOf(kept) !== networkOf(wanted)) {
-    throw otherLedger(home, kept, `${given} is of ${shown(networkOf(wanted))}`)
+    throw otherLedger(home, kept, `${given} is of ${shown(wanted)}`)
   }
   const pinned = wanted ?? kept
   const fault = pinned && settingsFault(pinned, network)
@@ -105,7 +104,7 @@ export async function chooseGenesis(choice: Choice, options: { readonly signal: 
   const { home, pinned, network, first } = choice
   const theirs = first ? undefined : await fetched(choice, options)
   if (theirs && pinned && networkOf(theirs) !== networkOf(pinned)) {
-    throw otherLedger(home, pinned, `the members of this network keep that of ${shown(networkOf(theirs))}`)
+    throw otherLedger(home, pinned, `the members of this network keep ${shown(theirs)}`)
   }
   const fault = theirs && settingsFault(theirs, network)
   if (fault) throw new ChoraleError('config', `the members keep the ledger of another network: ${fault}`)
@@ -147,11 +146,11 @@ export function settingsFault(genesis: Genesis, network: NetworkSettings): strin
 function otherLedger(home: string, kept: Genesis, other: string): ChoraleError {
   return new ChoraleError(
     'config',
-    `home ${home} is for the ledger of network ${shown(networkOf(kept))}, but ${other}: choose another home with --home DIR`,
+    `home ${home} keeps ${shown(kept)}, but ${other}: choose another home with --home DIR`,
   )
 }
 
-/** Enough of an id to tell it from others. */
-function shown(network: Key): string {
-  return network.slice(0, 16)
+/** Enough of its id to tell it from others. */
+function shown(genesis: Genesis): string {
+  return `ledger ${networkOf(genesis).slice(0, 16)} of network ${genesis.settings.name}`
 }

@@ -9,13 +9,17 @@ import { addressOf, parseAddress } from './market/ledger/address.ts'
 import { encodeGenesis, type Genesis, networkOf, PRIVATE_LEDGER, type Settings } from './market/ledger/genesis.ts'
 import { type Amount, MAX_AMOUNT } from './market/ledger/state/amount.ts'
 import { peerOfPublicKey, publicKeyOfPeer } from './net/host-key.ts'
+import { networkId } from './net/network-id.ts'
 import { type NetworkOptions, networkSettings } from './network-settings.ts'
 
 export { knownPeer } from './host-identity.ts'
 
 /** Amounts are millicredits as decimal strings. */
 export interface GenesisFacts {
+  /** The ledger id: the hash of the genesis. */
   readonly network: string
+  /** The overlay id (net/network-id.ts). */
+  readonly overlay: string
   readonly createdAtMs: number
   readonly settings: Omit<Settings, 'bond' | 'grant' | 'mintCap'> & {
     readonly bond: string
@@ -126,6 +130,7 @@ function factsOf(genesis: Genesis): GenesisFacts {
   const amounts = { bond: `${bond}`, grant: `${grant}`, mintCap: mintCap === MAX_AMOUNT ? null : `${mintCap}` }
   return {
     network: networkOf(genesis),
+    overlay: networkId(settings),
     createdAtMs,
     settings: { ...settings, ...amounts },
     bankers: bankers.map(({ host, account }) => ({ peer: peerOfPublicKey(host), host, address: addressOf(account) })),

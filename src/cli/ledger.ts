@@ -125,7 +125,7 @@ function audited(found: Audit): string {
       'supply',
       `${credits(held)} in ${format.some(accounts, 'account')}, escrows and bonds = ${credits(minted)} made - ${credits(burnt)} burnt`,
     ],
-    ['network', network],
+    ['ledger id', network],
   ])
 }
 
@@ -151,7 +151,7 @@ function describe(cli: Cli, status: LedgerBody): string {
       `${credits(supply)} in ${format.some(accounts, 'account')}; ${credits(minted)} made, ${credits(burnt)} burnt`,
     ],
     ['waiting', pending > 0 ? format.some(pending, 'operation') : undefined],
-    ['network', status.network],
+    ['ledger id', status.network],
   ])
 }
 

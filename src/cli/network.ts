@@ -128,7 +128,7 @@ function createCommand(cli: Cli): Command {
         })
         const file = resolve(out)
         write(file, bytes)
-        cli.print('network', { file, ...facts }, `network ${facts.network} in ${file}`)
+        cli.print('network', { file, ...facts }, `network ${network}, ledger id ${facts.network}, in ${file}`)
         // The genesis says the name and the rest of what its nodes must be started with.
         const first = bankers.length > 0 ? 'a first banker, in its home' : 'its banker'
         cli.note(`start ${first}, with\n  chorale up --genesis ${out}${bankers.length > 0 ? ' --home DIR' : cli.at}`)
@@ -142,7 +142,7 @@ function createCommand(cli: Cli): Command {
 
 function showCommand(cli: Cli): Command {
   return new Command('show')
-    .description('show id, settings and first bankers of a network')
+    .description('show name, ledger id, overlay, rules and first bankers of a network')
     .argument('[file]', 'a genesis (default: that of the ledger of this home)')
     .addHelpText('after', examples('chorale network show', '', 'chorale network show lab.genesis', ''))
     .action(
@@ -167,13 +167,16 @@ function write(file: string, bytes: Uint8Array): void {
   }
 }
 
-function describe({ network, createdAtMs, settings, bankers }: GenesisFacts): string {
-  const { name, space, placement, successors, replicas, copies } = settings
+function describe({ network, overlay, createdAtMs, settings, bankers }: GenesisFacts): string {
+  const { name, space, placement, successors, replicas, copies = 3 } = settings
   const { epochMs, committeeCap, bond, unbondingMs, grant, mintCap } = settings
   return format.facts([
-    ['network', network],
-    ['name', `${name}, ${space ?? `ring of ${successors} successors`}, ${copies ?? 3} copies, ${replicas} replicas`],
+    ['network', name],
+    ['ledger id', network],
+    ['overlay', `${space ?? `ring of ${successors} successors`}, id ${overlay}`],
     ['placement', placement],
+    // Blocks are kept as often as --replicas says, what changes at least as often as makes a young ring safe.
+    ['kept', `each block by ${format.some(copies, 'node')} (--replicas), records and jobs by ${replicas}`],
     ['since', format.instant(createdAtMs)],
     ['epoch', format.span(epochMs)],
     ['committee', `at most ${format.some(committeeCap, 'seat')}`],

@@ -13,7 +13,7 @@ export function peerCommand(cli: Cli): Command {
         const peers = await (await cli.connect()).peers({ signal: cli.signal })
         if (peers.length === 0)
           cli.note(
-            'no peers yet; others join with chorale up --bootstrap ADDR and the same network (chorale id shows it)',
+            'no peers yet; others join with chorale up --bootstrap ADDR and the same --network (chorale status shows both)',
           )
         const rows = peers.map(({ peer, address, direction, rttMs }) => [
           peer,

@@ -12,7 +12,7 @@ import { EXIT } from './exit.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
 import { notKept, told } from './ledger-text.ts'
-import { integer, networkKey, place } from './values.ts'
+import { integer, ledgerId, place } from './values.ts'
 
 export function receiptCommand(cli: Cli): Command {
   return new Command('receipt')
@@ -88,7 +88,7 @@ function showCommand(cli: Cli): Command {
         cli.note(
           out === undefined
             ? 'what it says was not verified'
-            : `written: chorale receipt verify ${out} --network ${facts.network}`,
+            : `written: chorale receipt verify ${out} --ledger ${facts.network}`,
         )
         return 0
       }),
@@ -100,13 +100,13 @@ function verifyCommand(cli: Cli): Command {
     .description('is it a good receipt? Needs no node and no network; exit code 9 if it is bad')
     .argument('<file>', 'as chorale receipt show -o has written it')
     .addOption(
-      new Option('--network <id>', "the network's id (default: that of the ledger of this home)").argParser(
-        networkKey('--network'),
+      new Option('--ledger <id>', 'the ledger id of its network (default: that of this home)').argParser(
+        ledgerId('--ledger'),
       ),
     )
     .addHelpText('after', examples('chorale receipt verify payment.receipt', ''))
     .action(
-      cli.action(async (file: string, { network: given }: { network?: Key }) => {
+      cli.action(async (file: string, { ledger: given }: { ledger?: Key }) => {
         const { faultIn, networkIn, receiptFacts } = await import('../ledger-receipts.ts')
         const bytes = await read(file)
         const facts = receiptFacts(bytes)
@@ -117,7 +117,7 @@ function verifyCommand(cli: Cli): Command {
         if (known === undefined) {
           throw new ChoraleError(
             'usage',
-            `${file} is good if its network is, which nobody here vouches for: add --network ${facts.network} if you know it`,
+            `${file} is good if its ledger is, which nobody here vouches for: add --ledger ${facts.network} if you know it`,
           )
         }
         const vouched = given ? 'option' : 'home'
@@ -171,6 +171,6 @@ function describe(facts: ReceiptFacts): string {
     ['account', addressOf(operation.account)],
     ['place', `${height}/${index}, in epoch ${epoch}, signed by ${format.some(signatures, 'banker')}`],
     ['time', format.instant(blockTimeMs)],
-    ['network', network],
+    ['ledger id', network],
   ])
 }

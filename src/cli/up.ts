@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { Command, Option } from 'commander'
-import { ChoraleError, errorCode } from '../core/errors.ts'
+import { ChoraleError, errorCode, errorMessage } from '../core/errors.ts'
 import { placeSocket, prepareHome, removeUnusedHome } from '../home.ts'
 import { homeError } from '../home-files.ts'
 import { formatCredits, parseCredits } from '../market/ledger/credits.ts'
@@ -207,7 +207,10 @@ async function upHere(cli: Cli, options: Options): Promise<number> {
     return await runNode(cli, options, tie)
   } catch (error) {
     if (fresh) removeUnusedHome(home) // a wrong address or a port in use leaves nothing behind
-    throw error
+    if (errorCode(error) !== 'wrong-network') throw error
+    throw new ChoraleError('wrong-network', `${errorMessage(error)}; here the name is ${options.network}`, {
+      cause: error,
+    })
   } finally {
     tie?.cut()
   }

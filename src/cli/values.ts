@@ -188,7 +188,7 @@ export function place(flag: string): (text: string) => { readonly height: number
 }
 
 /** The id of a network's ledger: 64 hex digits. */
-export function networkKey(flag: string): (text: string) => Key {
+export function ledgerId(flag: string): (text: string) => Key {
   return (text) => {
     if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase() as Key
     throw usage(`${flag} must be 64 hex digits, as chorale network show prints them, not '${text}'`)

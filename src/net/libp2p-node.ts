@@ -127,7 +127,8 @@ export async function describeStranger(
   const theirs = protocols.map((name) => pattern.exec(name)).find((match) => match)
   if (!theirs) return 'does not speak Chorale'
   if (theirs[1] === network) return `speaks version ${theirs[2]} of the protocol, this node ${version}`
-  return `belongs to network ${theirs[1]}, this node to ${network}: --network, --space, --successors, --replicas and --placement must be the same`
+  const ids = `overlay id ${theirs[1]}, here ${network}`
+  return `is of another network (${ids}): --network, --space, --successors, --replicas and --placement must be as chorale network show says there`
 }
 
 function tunedNoise(noise: ConnectionEncrypter): ConnectionEncrypter {

@@ -1,5 +1,6 @@
 /**
- * A network's id: the hash of its settings, part of every protocol name, so that two networks never mix (DESIGN 4).
+ * The overlay id of a network: the hash of its settings, part of every protocol name, so that two networks never mix
+ * (DESIGN 4). The ledger has an id of its own, the hash of its genesis; people are shown these two, and the name.
  */
 import { encode } from '../core/cbor.ts'
 import { hashKey } from '../core/ids.ts'

@@ -52,7 +52,7 @@ test('two nodes: each is granted 50 credits, once, and what is in the ledger out
   const { height, index } = history[1] as { height: number; index: number }
   await at('b', 'receipt', 'show', `${height}/${index}`, '-o', receipt)
   const verify = ['receipt', 'verify', receipt, '--home', home('elsewhere')]
-  expect(await bench.json(...verify, '--network', network as string)).toMatchObject({ good: true, vouched: 'option' })
+  expect(await bench.json(...verify, '--ledger', network as string)).toMatchObject({ good: true, vouched: 'option' })
   expect(await bench.run(...verify)).toMatchObject({
     code: 2,
     out: '',
@@ -61,7 +61,7 @@ test('two nodes: each is granted 50 credits, once, and what is in the ledger out
   const bytes = readFileSync(receipt)
   bytes[bytes.length - 40]! ^= 1
   writeFileSync(receipt, bytes)
-  expect(await bench.run(...verify, '--network', network as string)).toMatchObject({ code: 9, out: '' })
+  expect(await bench.run(...verify, '--ledger', network as string)).toMatchObject({ code: 9, out: '' })
 
   // What cannot be paid.
   const to = (await at('a', 'wallet', 'address')).address as string
@@ -111,11 +111,16 @@ test('a home stays with its ledger, and a wallet with its user', async () => {
     [
       ['up', ...home('a'), ...bootstrap],
       2,
-      /is for the ledger of network [0-9a-f]{16}, but the members of this network keep/,
+      /keeps ledger [0-9a-f]{16} of network lab, but the members of this network keep ledger/,
     ],
-    [['up', ...home('c'), ...bootstrap, '--genesis', file], 2, /is for the ledger/],
+    [['up', ...home('c'), ...bootstrap, '--genesis', file], 2, /keeps ledger/],
     [['up', ...home('a'), '--network', 'private'], 2, /is of another network: name is lab there and private here/],
     [['up', ...home('d'), '--genesis', join(bench.root, 'none')], 2, /none is no genesis/],
+    [
+      ['up', ...home('e'), '--bootstrap', other.address as string],
+      3,
+      /is of another network \(overlay id [0-9a-f]{16}, here [0-9a-f]{16}\): .* says there; here the name is private$/m,
+    ],
     [['wallet', 'address', ...home('b')], 4, /chmod 600/],
     [['wallet', 'restore', copy, ...home('b')], 2, /stop it first, with chorale down/],
   ]

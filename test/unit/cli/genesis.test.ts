@@ -67,7 +67,8 @@ describe('which genesis a host has', () => {
   test('another one than the home keeps is refused, whoever has it', async () => {
     const home = freshHome()
     keepGenesis(home, newGenesis(lab, [self], 1))
-    const line = /is for the ledger of network [0-9a-f]{16}, but .* [0-9a-f]{16}: choose another home with --home DIR$/
+    const line =
+      /keeps ledger [0-9a-f]{16} of network lab, but .* ledger [0-9a-f]{16} of network lab: choose another home with --home DIR$/
     await expect(choose(home, theirs, false)).rejects.toThrow(line)
     const file = fresh('genesis')
     writeFileSync(file, encodeGenesis(theirs))
@@ -136,7 +137,7 @@ describe('which genesis a host has', () => {
     ]) {
       expect(await chooseOf(home, ...told)).toEqual(ours)
     }
-    await expect(chooseOf(home, lie, lie)).rejects.toThrow(/the members of this network keep that of/)
+    await expect(chooseOf(home, lie, lie)).rejects.toThrow(/the members of this network keep ledger/)
   })
 
   test('a joiner takes the first genesis that fits its network, and passes over rubbish', async () => {

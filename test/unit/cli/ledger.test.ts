@@ -9,6 +9,7 @@ import { addressOf } from '../../../src/market/ledger/address.ts'
 import { decodeGenesis, encodeGenesis, networkOf } from '../../../src/market/ledger/genesis.ts'
 import { encodeReceiptFile } from '../../../src/market/ledger/receipt/receipt.ts'
 import { peerOfPublicKey, publicKeyOfPeer } from '../../../src/net/host-key.ts'
+import { networkId } from '../../../src/net/network-id.ts'
 import { networkSettings } from '../../../src/network-settings.ts'
 import { keysOf } from '../../fakes/host-ledger.ts'
 import { bench, runCli } from './fake-host.ts'
@@ -71,7 +72,14 @@ describe('chorale network', () => {
     const shown = await network(fresh(), 'show', file, '--json')
     expect(JSON.parse(shown.out)).toEqual({ ...facts, file: undefined })
     const people = await network(fresh(), 'show', file)
-    expect(people.out).toMatch(/^network {4}[0-9a-f]{64}\nname {7}lab, ring of 4 successors, 3 copies/)
+    const overlay = networkId(genesis.settings)
+    expect(facts.overlay).toBe(overlay)
+    expect(people.out.split('\n').slice(0, 4)).toEqual([
+      'network    lab',
+      `ledger id  ${networkOf(genesis)}`,
+      `overlay    ring of 4 successors, id ${overlay}`,
+      'kept       each block by 3 nodes (--replicas), records and jobs by 4',
+    ])
     const again = await network(home, 'create', '--out', fresh('genesis'), '--json')
     expect(JSON.parse(again.out).bankers).toEqual(facts.bankers) // the host's key is kept
     const told = await network(home, 'create', '--out', `${file}2`)
@@ -189,8 +197,8 @@ describe('chorale receipt', () => {
     await using _ = b
     const verify = async (...args: string[]) => runCli(['receipt', 'verify', file, ...args])
     const good = await verify('--home', home)
-    expect(good).toMatchObject({ code: 0, out: expect.stringMatching(/^good\nwhat {5}link host /), err: '' })
-    const facts = JSON.parse((await verify('--network', network, '--home', fresh(), '--json')).out)
+    expect(good).toMatchObject({ code: 0, out: expect.stringMatching(/^good\nwhat {7}link host /), err: '' })
+    const facts = JSON.parse((await verify('--ledger', network, '--home', fresh(), '--json')).out)
     expect(facts).toMatchObject({ v: 1, type: 'receipt', good: true, vouched: 'option', network, height: 2, index: 0 })
     expect(facts).toMatchObject({ address: addressOf(ben.account), action: { kind: 'link' }, result: 'applied' })
     expect(JSON.parse((await verify('--home', home, '--json')).out)).toMatchObject({ vouched: 'home' })
@@ -211,7 +219,7 @@ describe('chorale receipt', () => {
     await using _ = b
     const result = await runCli(['receipt', 'verify', file, '--home', fresh()])
     expect(result).toMatchObject({ code: 2, out: '' })
-    expect(result.err).toMatch(new RegExp(`which nobody here vouches for: add --network ${network} if you know it`))
+    expect(result.err).toMatch(new RegExp(`which nobody here vouches for: add --ledger ${network} if you know it`))
   })
 
   test('a bad one is named, with exit code 9', async () => {
@@ -229,7 +237,7 @@ describe('chorale receipt', () => {
     }
     const good = readFileSync(file)
     const receipt = (await ledger.receipt({ height: 2, index: 0 }))!
-    expect((await verify(undefined, '--network', 'ab'.repeat(32))).err).toMatch(/\(wrong-network\)/)
+    expect((await verify(undefined, '--ledger', 'ab'.repeat(32))).err).toMatch(/\(wrong-network\)/)
     expect((await verify(Buffer.from('hello'))).err).toMatch(/\(malformed\)/)
     expect((await verify(new Uint8Array())).err).toMatch(/\(malformed\)/)
     const change = (changes: object) => encodeReceiptFile({ ...receipt, receipt: { ...receipt.receipt, ...changes } })
@@ -251,7 +259,7 @@ describe('chorale receipt', () => {
   test.each([
     [['verify', 'none'], 2, /cannot read none/],
     [['verify', '.'], 2, /cannot read \./],
-    [['verify', 'none', '--network', 'abc'], 2, /--network must be 64 hex digits/],
+    [['verify', 'none', '--ledger', 'abc'], 2, /--ledger must be 64 hex digits/],
     [['verify'], 2, /missing required argument/],
     [['show', 'none'], 2, /cannot read none/],
     [['show', '9/9'], 2, /has no operation 9\/9/],
