@@ -23,7 +23,7 @@ test('three nodes of one genesis: a report, a file, and a node of the other plac
   const refused = await bench.run('up', '--home', home(4), '--network', 'open', ...join1, '--lend', '0')
   expect(refused).toMatchObject({ code: 3, out: '' })
   expect(refused.err).toMatch(
-    /belongs to network [0-9a-f]{16}, this node to [0-9a-f]{16}: .* and --placement must be the same/,
+    /is of another network \(overlay id [0-9a-f]{16}, here [0-9a-f]{16}\): .* and --placement must be as/,
   )
   const other = await bench.run('up', '--home', home(4), '--genesis', genesis, '--placement', 'ip-port', '--lend', '0')
   expect(other).toMatchObject({ code: 2 })

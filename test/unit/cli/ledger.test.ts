@@ -74,10 +74,11 @@ describe('chorale network', () => {
     const people = await network(fresh(), 'show', file)
     const overlay = networkId(genesis.settings)
     expect(facts.overlay).toBe(overlay)
-    expect(people.out.split('\n').slice(0, 4)).toEqual([
+    expect(people.out.split('\n').slice(0, 5)).toEqual([
       'network    lab',
       `ledger id  ${networkOf(genesis)}`,
       `overlay    ring of 4 successors, id ${overlay}`,
+      'placement  ip-port',
       'kept       each block by 3 nodes (--replicas), records and jobs by 4',
     ])
     const again = await network(home, 'create', '--out', fresh('genesis'), '--json')
@@ -137,11 +138,12 @@ describe('chorale network', () => {
     const [home, file] = [freshHome(), fresh('genesis')]
     const lab = networkSettings({ network: 'lab', space: 'ring', successors: 4 })
     const torus = networkSettings({ network: 'lab2', space: 'torus2', successors: 4, replicas: 2 })
+    const usual = { placement: 'ip-port', successors: 4 }
     expect(overlayOf(home, undefined)).toBeUndefined()
     keepGenesis(home, newGenesis(lab, [self], 1))
-    expect(overlayOf(home, undefined)).toEqual({ network: 'lab', space: 'ring', successors: 4, replicas: 3 })
+    expect(overlayOf(home, undefined)).toEqual({ ...usual, network: 'lab', space: 'ring', replicas: 3 })
     writeFileSync(file, encodeGenesis(newGenesis(torus, [self], 1)))
-    expect(overlayOf(home, file)).toEqual({ network: 'lab2', space: 'torus2', successors: 4, replicas: 2 })
+    expect(overlayOf(home, file)).toEqual({ ...usual, network: 'lab2', space: 'torus2', replicas: 2 })
   })
 
   test('bankers may be named', async () => {
