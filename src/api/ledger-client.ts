@@ -11,10 +11,20 @@ import type {
   ReceiptBody,
 } from './ledger-views.ts'
 
+export interface HereOptions extends CallOptions {
+  /** What this host's copy has, at once: no banker is asked. */
+  here?: boolean | undefined
+}
+
+export interface DecisionOptions extends CallOptions {
+  /** The node then answers what became of it. Default: as long as the signal lets it. */
+  timeoutMs?: number | undefined
+}
+
 export interface RemoteLedger {
-  status(options?: CallOptions): Promise<LedgerBody>
-  /** `mine`: that of the host's wallet. */
-  account(address: string | 'mine', options?: CallOptions): Promise<AccountBody>
+  status(options?: HereOptions): Promise<LedgerBody>
+  /** `mine`: that of the host's wallet. As of now, or that of the host's copy. Rejects `timeout`. */
+  account(address: string | 'mine', options?: HereOptions & DecisionOptions): Promise<AccountBody>
   /** Newest first. */
   history(
     address: string | 'mine',
@@ -22,11 +32,11 @@ export interface RemoteLedger {
     options?: CallOptions,
   ): Promise<EntryBody[]>
   /** From the host's wallet. */
-  send(payment: PaymentBody, options?: CallOptions): Promise<OutcomeBody>
+  send(payment: PaymentBody, options?: DecisionOptions): Promise<OutcomeBody>
   /** The host stands for the committee, with a bond. */
-  stand(options?: CallOptions): Promise<OutcomeBody>
+  stand(options?: DecisionOptions): Promise<OutcomeBody>
   /** It does not, and gives notice of its bond; or takes it back, when that is over. */
-  stepDown(options?: CallOptions): Promise<OutcomeBody>
+  stepDown(options?: DecisionOptions): Promise<OutcomeBody>
   /** For a job that was submitted through this host, by its full id. */
   payment(job: string, options?: CallOptions): Promise<JobPaymentBody>
   /** The file of a receipt. */
@@ -37,8 +47,8 @@ export function remoteLedger(socketPath: string): RemoteLedger {
   const call = caller(socketPath)
   const of = (address: string) => `/v1/accounts/${encodeURIComponent(address)}`
   return {
-    status: (options) => call('GET', '/v1/ledger', undefined, options),
-    account: (address, options) => call('GET', of(address), undefined, options),
+    status: (options) => call('GET', `/v1/ledger${asked(options)}`, undefined, options),
+    account: (address, options) => call('GET', `${of(address)}${asked(options)}`, undefined, options),
     history(address, { limit, before }, options) {
       const query = new URLSearchParams({
         limit: `${limit}`,
@@ -46,9 +56,9 @@ export function remoteLedger(socketPath: string): RemoteLedger {
       })
       return call('GET', `${of(address)}/history?${query}`, undefined, options)
     },
-    send: (payment, options) => call('POST', '/v1/payments', payment, options),
-    stand: (options) => call('POST', '/v1/ledger/stand', {}, options),
-    stepDown: (options) => call('POST', '/v1/ledger/step-down', {}, options),
+    send: (payment, options) => call('POST', `/v1/payments${asked(options)}`, payment, options),
+    stand: (options) => call('POST', `/v1/ledger/stand${asked(options)}`, {}, options),
+    stepDown: (options) => call('POST', `/v1/ledger/step-down${asked(options)}`, {}, options),
     payment: (job, options) => call('GET', `/v1/payments/${encodeURIComponent(job)}`, undefined, options),
     async receipt({ height, index }, options) {
       const path = `/v1/receipts/${height}/${index}`
@@ -56,4 +66,12 @@ export function remoteLedger(socketPath: string): RemoteLedger {
       return Buffer.from(receipt, 'base64')
     },
   }
+}
+
+function asked({ here, timeoutMs }: HereOptions & DecisionOptions = {}): string {
+  const query = new URLSearchParams({
+    ...(here && { here: '1' }),
+    ...(timeoutMs !== undefined && { timeoutMs: `${Math.ceil(timeoutMs)}` }),
+  })
+  return query.size > 0 ? `?${query}` : ''
 }

@@ -8,6 +8,7 @@ import { parseMillicredits } from '../market/ledger/credits.ts'
 import type { Place } from '../market/ledger/ledger.ts'
 import { encodeReceiptFile } from '../market/ledger/receipt/receipt.ts'
 import type { HostLedger } from '../node.ts'
+import { inTime, timeoutIn } from './ledger-time.ts'
 import { accountBody, entryBody, jobPaymentBody, ledgerBody, outcomeBody, type PaymentBody } from './ledger-views.ts'
 import { parse } from './parse.ts'
 import { readJson, sendJson } from './streams.ts'
@@ -40,17 +41,21 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
     return true
   }
   const account = () => (id === 'mine' ? wallet.account : parseAddress(id))
+  const here = query.get('here') === '1'
+  const asked = <T>(work: (options: { readonly signal: AbortSignal }) => Promise<T>) =>
+    inTime(timeoutIn(query), signal, work)
   switch (`${call.method} ${noun}/${segments.length}`) {
     case 'GET ledger/1':
-      await ledger.look()
+      if (!here) await ledger.look()
       return answer(ledgerBody(ledger, wallet.host))
     case 'POST ledger/2':
-      if (id === 'stand') return answer(outcomeBody(await wallet.stand({ signal })))
-      if (id === 'step-down') return answer(outcomeBody(await wallet.stepDown({ signal })))
+      if (id === 'stand') return answer(outcomeBody(await asked((options) => wallet.stand(options))))
+      if (id === 'step-down') return answer(outcomeBody(await asked((options) => wallet.stepDown(options))))
       return false
     case 'GET accounts/2': {
       const wanted = account()
-      return answer(accountBody(wanted, await ledger.account(wanted, { signal })))
+      if (here) return answer(accountBody(wanted, ledger.accountHere(wanted)))
+      return answer(accountBody(wanted, await asked((options) => ledger.account(wanted, options))))
     }
     case 'GET accounts/3': {
       if (verb !== 'history') return false

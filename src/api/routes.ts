@@ -38,14 +38,18 @@
  *   POST /v1/lend      SettingBody LendBody       what is said is different from now on; pausing is one of its fields
  *   POST /v1/lend/measure          LendBody       after the machine has been measured, which takes some seconds
  *
- *   GET  /v1/ledger                LedgerBody     as this host's copy has it
+ *   GET  /v1/ledger                LedgerBody     as this host's copy has it; ?here=1: at once, asking no banker whether it
+ *                                                 is there
  *   POST /v1/ledger/stand          OutcomeBody    this host stands for the committee; the last operation's outcome
  *   POST /v1/ledger/step-down      OutcomeBody    it does not any more
- *   GET  /v1/accounts/ADDRESS      AccountBody    as of now; ADDRESS may be `mine`, here and below
+ *   GET  /v1/accounts/ADDRESS      AccountBody    as of now; ?here=1: as this host's copy has it. ADDRESS may be `mine`,
+ *                                                 here and below
  *   GET  /v1/accounts/ADDRESS/history EntryBody[] newest first; ?limit=N, at most 1000; ?before=HEIGHT/INDEX
  *   POST /v1/payments  PaymentBody OutcomeBody    from this host's wallet; answers when it is final
  *   GET  /v1/payments/JOB          JobPaymentBody for a job that was submitted through this host
  *   GET  /v1/receipts/HEIGHT/INDEX ReceiptBody
+ *
+ * What needs the committee (stand, step-down, an account as of now, a payment) takes ?timeoutMs=N.
  *
  * What is added answers while it is read: a line of `{progress: AddProgress}` now and then, and the view as the last.
  *

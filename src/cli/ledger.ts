@@ -7,6 +7,7 @@ import type { Cli } from './cli.ts'
 import { EXIT } from './exit.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
+import { late, patiently, timeoutOption } from './ledger-patience.ts'
 import { credits, short } from './ledger-text.ts'
 
 export function ledgerCommand(cli: Cli): Command {
@@ -71,11 +72,12 @@ function verifyCommand(cli: Cli): Command {
 function standCommand(cli: Cli): Command {
   return new Command('stand')
     .description('have this node stand for the committee, with a bond; seats are given at the end of each epoch')
+    .addOption(timeoutOption('how long to wait until it is final'))
     .addHelpText('after', examples('chorale ledger stand', ''))
     .action(
-      cli.action(async () => {
+      cli.action(async ({ timeout }: { timeout: number }) => {
         const { ledger } = await cli.connect()
-        const outcome = await ledger.stand({ signal: cli.signal })
+        const outcome = await patiently(cli, ledger, timeout, (options) => ledger.stand(options)).catch(unfinished)
         requireApplied(outcome, 'the node does not stand')
         cli.print('outcome', outcome, 'this node stands for the committee')
         cli.note(`it must be up in each epoch, or it may stand no longer; chorale ledger step-down${cli.at} ends it`)
@@ -87,11 +89,12 @@ function standCommand(cli: Cli): Command {
 function stepDownCommand(cli: Cli): Command {
   return new Command('step-down')
     .description('stand no longer, and give notice of the bond; the same again, when that is over, takes the bond back')
+    .addOption(timeoutOption('how long to wait until it is final'))
     .addHelpText('after', examples('chorale ledger step-down', ''))
     .action(
-      cli.action(async () => {
+      cli.action(async ({ timeout }: { timeout: number }) => {
         const { ledger } = await cli.connect()
-        const outcome = await ledger.stepDown({ signal: cli.signal })
+        const outcome = await patiently(cli, ledger, timeout, (options) => ledger.stepDown(options)).catch(unfinished)
         requireApplied(outcome, 'nothing was done')
         const { banker } = await ledger.status({ signal: cli.signal })
         const text = banker ? `notice was given: ${credits(banker.leaving)} can be had back` : 'the bond is back'
@@ -101,6 +104,11 @@ function stepDownCommand(cli: Cli): Command {
         return 0
       }),
     )
+}
+
+/** What was done of it stays done, and is not done twice. */
+function unfinished(error: unknown): never {
+  throw late(error, 'the same command again goes on from there')
 }
 
 function requireApplied({ result, message }: OutcomeBody, what: string): void {

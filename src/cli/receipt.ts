@@ -46,12 +46,13 @@ function listCommand(cli: Cli): Command {
       cli.action(async ({ limit }: { limit: number }) => {
         const { ledger } = await cli.connect()
         const entries = await ledger.history('mine', { limit }, { signal: cli.signal })
-        const { address } = await ledger.account('mine', { signal: cli.signal })
+        const local = { here: true, signal: cli.signal } // also while the ledger stands still
+        const { address } = await ledger.account('mine', local)
         for (const { height, index, timeMs, by, action, result } of cli.flags.json ? entries : []) {
           cli.emit('receipt', { height, index, timeMs, by, kind: action.kind, result })
         }
         if (entries.length < limit) {
-          const missing = notKept((await ledger.status({ signal: cli.signal })).base)
+          const missing = notKept((await ledger.status(local)).base)
           if (missing) cli.note(missing)
         }
         if (entries.length === 0) return void cli.note('no receipts yet')

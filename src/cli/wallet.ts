@@ -9,6 +9,7 @@ import { parsePayment } from '../market/ledger/credits.ts'
 import type { Cli } from './cli.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
+import { late, patiently, timeoutOption } from './ledger-patience.ts'
 import { credits, entryRow, notKept } from './ledger-text.ts'
 import { duration, integer, place } from './values.ts'
 
@@ -54,29 +55,48 @@ function balanceCommand(cli: Cli): Command {
   return new Command('balance')
     .description('show what an account has now; the committee is asked, so it is never an old figure')
     .argument('[address]', 'of which account (default: that of the node)')
-    .addHelpText('after', examples('chorale wallet balance', '', 'chorale wallet balance -q', 'the figure alone'))
+    .option('--here', "what this node's copy has, at once, though it may lag")
+    .addOption(timeoutOption('how long to wait for the committee'))
+    .addHelpText(
+      'after',
+      examples(
+        'chorale wallet balance',
+        '',
+        'chorale wallet balance -q',
+        'the figure alone',
+        'chorale wallet balance --here',
+        'also while the ledger stands still',
+      ),
+    )
     .action(
-      cli.action(async (address: string | undefined) => {
+      cli.action(async (address: string | undefined, { here, timeout }: { here?: true; timeout: number }) => {
         if (address !== undefined) parseAddress(address)
         const { ledger } = await cli.connect()
-        const account = await ledger.account(address ?? 'mine', { signal: cli.signal })
+        const of = address ?? 'mine'
+        const account = here
+          ? await ledger.account(of, { here, signal: cli.signal })
+          : await patiently(cli, ledger, timeout, (options) => ledger.account(of, options)).catch((error) => {
+              throw late(error, `chorale wallet balance --here${cli.at} shows this node's copy`)
+            })
         const total = BigInt(account.free) + BigInt(account.granted)
-        const text = cli.flags.quiet ? credits(total).split(' ')[0]! : balance(account, total)
+        const text = cli.flags.quiet ? credits(total).split(' ')[0]! : balance(account, total, here)
         cli.print('balance', { ...account, total: `${total}` }, text)
-        if (!account.opened) cli.note(notOpened(address))
+        if (!account.opened) cli.note(here ? "in this node's copy the account is not open" : notOpened(address))
         return 0
       }),
     )
 }
 
-function balance({ address, free, granted, hosts, height }: AccountBody, total: bigint): string {
+function balance(account: AccountBody, total: bigint, here: true | undefined): string {
+  const { address, free, granted, hosts, height } = account
+  const copy = here ? " of this node's copy, which may lag" : ''
   return format.facts([
     ['balance', credits(total)],
     ['  free', `${credits(free)}, which may go anywhere`],
     ['  granted', `${credits(granted)}, for jobs and bonds; each credit that is earned frees one`],
     ['address', address],
     ['hosts', hosts.length > 0 ? hosts.map((host) => host.slice(0, 16)).join(', ') : 'none'],
-    ['as of', height === null ? undefined : `block ${format.count(height)}`],
+    ['as of', height === null ? undefined : `block ${format.count(height)}${copy}`],
   ])
 }
 
@@ -106,9 +126,9 @@ function historyCommand(cli: Cli): Command {
         ) => {
           if (address !== undefined) parseAddress(address)
           const { ledger } = await cli.connect()
-          const of = address ?? 'mine'
-          const entries = await ledger.history(of, options, { signal: cli.signal })
-          const mine = address?.toLowerCase() ?? (await ledger.account('mine', { signal: cli.signal })).address
+          const local = { here: true, signal: cli.signal } // also while the ledger stands still
+          const entries = await ledger.history(address ?? 'mine', options, { signal: cli.signal })
+          const mine = address?.toLowerCase() ?? (await ledger.account('mine', local)).address
           if (cli.flags.json) for (const entry of entries) cli.emit('entry', entry)
           else if (entries.length > 0)
             cli.terminal.out(`${format.columns(entries.map((entry) => entryRow(entry, mine)))}\n`)
@@ -117,7 +137,7 @@ function historyCommand(cli: Cli): Command {
           if (last && entries.length === options.limit) {
             cli.note(`older ones: --before ${last.height}/${last.index}`)
           } else {
-            const missing = notKept((await ledger.status({ signal: cli.signal })).base)
+            const missing = notKept((await ledger.status(local)).base)
             if (missing) cli.note(missing)
           }
           return 0

@@ -25,6 +25,13 @@ interface Entry {
   readonly after: State
 }
 
+function ended(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
 export class SoleLedger implements Ledger {
   readonly genesis: Genesis
   readonly network: Key
@@ -34,6 +41,12 @@ export class SoleLedger implements Ledger {
   /** What a call of `submit` is preceded by, once each. */
   readonly before: Array<() => Promise<unknown>> = []
   halted: string | undefined
+  /** Reads as of now wait for their signal. */
+  stalls = false
+  /** As of now. */
+  reads = 0
+  /** How often it looked who is there. */
+  looks = 0
   /** As it says itself. */
   base = 0
   /** The chain. */
@@ -55,7 +68,9 @@ export class SoleLedger implements Ledger {
     this.#parent = this.network
   }
 
-  async look(): Promise<void> {}
+  async look(): Promise<void> {
+    this.looks++
+  }
 
   status(): LedgerStatus {
     const { height, epoch, timeMs, committee, minted, burnt, accounts } = this.state
@@ -66,8 +81,14 @@ export class SoleLedger implements Ledger {
     }
   }
 
-  async account(account: PublicKey): Promise<AccountView | undefined> {
+  async account(account: PublicKey, options?: { readonly signal: AbortSignal }): Promise<AccountView | undefined> {
+    this.reads++
+    if (this.stalls) await ended(options!.signal)
     if (this.halted !== undefined) throw new ChoraleError('timeout', this.halted)
+    return this.accountHere(account)
+  }
+
+  accountHere(account: PublicKey): AccountView | undefined {
     const known = this.state.accounts.get(account)
     const hosts = [...this.state.hosts.entries()].filter(([, owner]) => owner === account).map(([host]) => host)
     return known && { ...known, hosts, height: this.state.height }

@@ -28,6 +28,9 @@ export interface Ledger {
    */
   account(account: PublicKey, options: { readonly signal: AbortSignal }): Promise<AccountView | undefined>
 
+  /** The same in this node's own copy, which may lag. */
+  accountHere(account: PublicKey): AccountView | undefined
+
   /** The account that a host is linked to, in this node's own copy, which may lag. */
   accountOf(host: PublicKey): PublicKey | undefined
 

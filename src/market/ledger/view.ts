@@ -62,6 +62,10 @@ export class LedgerView implements Ledger {
 
   async account(account: PublicKey, { signal }: { readonly signal: AbortSignal }): Promise<AccountView | undefined> {
     await this.#ports.rollCall.freshen(signal)
+    return this.accountHere(account)
+  }
+
+  accountHere(account: PublicKey): AccountView | undefined {
     const { state } = this.#ports.chain
     const known = state.accounts.get(account)
     return known && { ...known, hosts: hostsOf(state, account), height: state.height }
