@@ -31,7 +31,7 @@ export interface RemoteLedger {
     query: { readonly limit: number; readonly before?: Place | undefined },
     options?: CallOptions,
   ): Promise<EntryBody[]>
-  /** From the host's wallet. */
+  /** From the host's wallet. Rejects `wait-timeout`: it may still come in; `timeout`, `busy`, `unreachable`: it was not sent. */
   send(payment: PaymentBody, options?: DecisionOptions): Promise<OutcomeBody>
   /** The host stands for the committee, with a bond. */
   stand(options?: DecisionOptions): Promise<OutcomeBody>

@@ -5,7 +5,7 @@ import { type Checker, checker } from '../core/codec.ts'
 import { ChoraleError } from '../core/errors.ts'
 import { parseAddress } from '../market/ledger/address.ts'
 import { parseMillicredits } from '../market/ledger/credits.ts'
-import type { Place } from '../market/ledger/ledger.ts'
+import { InDoubt, type Place } from '../market/ledger/ledger.ts'
 import { encodeReceiptFile } from '../market/ledger/receipt/receipt.ts'
 import type { HostLedger } from '../node.ts'
 import { inTime, timeoutIn } from './ledger-time.ts'
@@ -43,7 +43,7 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
   const account = () => (id === 'mine' ? wallet.account : parseAddress(id))
   const here = query.get('here') === '1'
   const asked = <T>(work: (options: { readonly signal: AbortSignal }) => Promise<T>) =>
-    inTime(timeoutIn(query), signal, work)
+    inTime(timeoutIn(query), signal, work).catch(told)
   switch (`${call.method} ${noun}/${segments.length}`) {
     case 'GET ledger/1':
       if (!here) await ledger.look()
@@ -65,7 +65,8 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
     }
     case 'POST payments/1': {
       const { to, amount } = parse(paymentBody, await readJson(request))
-      return answer(outcomeBody(await wallet.send(parseAddress(to), parseMillicredits(amount), { signal })))
+      const [receiver, sum] = [parseAddress(to), parseMillicredits(amount)]
+      return answer(outcomeBody(await asked((options) => wallet.send(receiver, sum, options))))
     }
     case 'GET payments/2': {
       const payment = host.payments.of(id)
@@ -81,6 +82,11 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
     default:
       return false
   }
+}
+
+/** Only the code goes to the client, and it must tell what may still come in from what was never sent. */
+function told(error: unknown): never {
+  throw error instanceof InDoubt ? new ChoraleError('wait-timeout', error.message, { cause: error }) : error
 }
 
 function limitOf(text: string | null): number {

@@ -1,4 +1,5 @@
 /** How long a request that needs the committee may take: `?timeoutMs=N`, told by the client and kept by the node. */
+import type { Clock } from '../core/env.ts'
 import { ChoraleError } from '../core/errors.ts'
 import { systemClock } from '../core/system.ts'
 
@@ -24,14 +25,15 @@ export async function inTime<T>(
   timeoutMs: number | undefined,
   signal: AbortSignal,
   work: (options: { readonly signal: AbortSignal }) => Promise<T>,
+  clock: Clock = systemClock,
 ): Promise<T> {
   if (timeoutMs === undefined) return work({ signal })
-  using deadline = systemClock.deadline(timeoutMs, signal)
+  using deadline = clock.deadline(timeoutMs, signal)
   let cancel = () => {}
   const unbegun = new Promise<never>((_, reject) => {
     deadline.signal.addEventListener('abort', () => {
       const line = 'what the node has asked for before is not decided yet'
-      cancel = systemClock.timer(LAST_WORD_MS, () => reject(new ChoraleError('timeout', line)))
+      cancel = clock.timer(LAST_WORD_MS, () => reject(new ChoraleError('timeout', line)))
     })
   })
   try {

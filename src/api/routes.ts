@@ -49,7 +49,8 @@
  *   GET  /v1/payments/JOB          JobPaymentBody for a job that was submitted through this host
  *   GET  /v1/receipts/HEIGHT/INDEX ReceiptBody
  *
- * What needs the committee (stand, step-down, an account as of now, a payment) takes ?timeoutMs=N.
+ * What needs the committee (stand, step-down, an account as of now, a payment) takes ?timeoutMs=N. An operation that fails
+ * with `wait-timeout` may still come in; one that fails with `timeout`, `busy` or `unreachable` was not sent, and will not be.
  *
  * What is added answers while it is read: a line of `{progress: AddProgress}` now and then, and the view as the last.
  *

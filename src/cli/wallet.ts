@@ -2,8 +2,7 @@
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import type { AccountBody } from '../api/ledger-views.ts'
-import { ChoraleError, errorCode } from '../core/errors.ts'
-import { systemClock } from '../core/system.ts'
+import { ChoraleError, type ErrorCode, errorCode, errorMessage } from '../core/errors.ts'
 import { addressOf, parseAddress } from '../market/ledger/address.ts'
 import { parsePayment } from '../market/ledger/credits.ts'
 import type { Cli } from './cli.ts'
@@ -11,7 +10,7 @@ import * as format from './format.ts'
 import { examples } from './help.ts'
 import { late, patiently, timeoutOption } from './ledger-patience.ts'
 import { credits, entryRow, notKept } from './ledger-text.ts'
-import { duration, integer, place } from './values.ts'
+import { integer, place } from './values.ts'
 
 export function walletCommand(cli: Cli): Command {
   return new Command('wallet')
@@ -151,21 +150,23 @@ function sendCommand(cli: Cli): Command {
     .description('send credits to an account; done when that is final')
     .argument('<to>', 'address, as its owner sees it with chorale wallet address')
     .argument('<amount>', 'credits, with at most three decimals')
-    .addOption(
-      new Option('--timeout <time>', 'how long to wait until it is final')
-        .argParser(duration('--timeout'))
-        .default(60_000, '60s'),
+    .addOption(timeoutOption('how long to wait until it is final'))
+    .addHelpText(
+      'after',
+      `${examples('chorale wallet send ADDRESS 1.5', '')}
+
+Exit codes: 0 final, 2 or 7 refused, 3 not sent, 8 or 130 it may still come in: see chorale wallet history`,
     )
-    .addHelpText('after', examples('chorale wallet send ADDRESS 1.5', ''))
     .action(
       cli.action(async (to: string, text: string, { timeout }: { timeout: number }) => {
         const amount = parsePayment(text)
         parseAddress(to)
         const { ledger } = await cli.connect()
-        using deadline = systemClock.deadline(timeout, cli.signal)
-        const outcome = await ledger.send({ to, amount: `${amount}` }, deadline).catch((error: unknown) => {
-          const late = deadline.signal.aborted || errorCode(error) === 'timeout'
-          throw late && !cli.signal.aborted ? notFinal(error) : error
+        await ledger.status({ here: true, signal: cli.signal }) // without a node nothing is in doubt
+        const outcome = await patiently(cli, ledger, timeout, (options) =>
+          ledger.send({ to, amount: `${amount}` }, options),
+        ).catch((error) => {
+          throw unpaid(cli, error)
         })
         const { result, message, place } = outcome
         if (result !== 'applied') throw new ChoraleError(codeOf(result), `not sent: ${message}`)
@@ -179,10 +180,24 @@ function sendCommand(cli: Cli): Command {
     )
 }
 
-/** It must not be tried again without a look. */
-function notFinal(cause: unknown): ChoraleError {
-  const line = 'not final yet, and it may still come in: look at chorale wallet history before you send again'
-  return new ChoraleError('wait-timeout', line, { cause })
+/** What may have been paid must not be sent again without a look; what a node says it has not sent may. */
+function unpaid(cli: Cli, error: unknown): unknown {
+  const look = `look at chorale wallet history${cli.at} before you send again`
+  const wrap = (code: ErrorCode, line: string) => new ChoraleError(code, line, { cause: error })
+  if (cli.signal.aborted) return wrap('interrupted', `stopped, but it may have been sent: ${look}`)
+  const code = errorCode(error)
+  switch (code) {
+    case 'timeout':
+    case 'busy':
+    case 'unreachable':
+      return wrap(code, `not sent, and it will not be: ${errorMessage(error)}`)
+    case 'wait-timeout':
+      return wrap(code, `not final yet, and it may still come in: ${look}`)
+    case 'no-node':
+      return wrap('wait-timeout', `the node has not answered, and it may have been sent: ${look}`)
+    default:
+      return error
+  }
 }
 
 function codeOf(result: string): 'credits' | 'usage' {

@@ -25,7 +25,7 @@ interface Entry {
   readonly after: State
 }
 
-function ended(signal: AbortSignal): Promise<void> {
+export function ended(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve()
     signal.addEventListener('abort', () => resolve(), { once: true })
@@ -39,7 +39,7 @@ export class SoleLedger implements Ledger {
   /** Asked before each submission: what it throws is what the caller gets, before or after the operation is in. */
   readonly trouble: Array<{ readonly error: ChoraleError; readonly after: boolean }> = []
   /** What a call of `submit` is preceded by, once each. */
-  readonly before: Array<() => Promise<unknown>> = []
+  readonly before: Array<(options: { readonly signal: AbortSignal }) => Promise<unknown>> = []
   halted: string | undefined
   /** Reads as of now wait for their signal. */
   stalls = false
@@ -110,8 +110,8 @@ export class SoleLedger implements Ledger {
     return this.state.escrows.get(id)
   }
 
-  async submit(bytes: Uint8Array): Promise<Outcome> {
-    await this.before.shift()?.()
+  async submit(bytes: Uint8Array, options = { signal: new AbortController().signal }): Promise<Outcome> {
+    await this.before.shift()?.(options)
     const trouble = this.trouble.shift()
     if (trouble && !trouble.after) throw trouble.error
     const outcome = this.#submit(bytes)

@@ -2,6 +2,7 @@
  * The ledger as a node has it (DESIGN 9): what commands, the HTTP API and the market use, whether the node has a seat in the
  * committee or only follows. The driver implements it; tests have a ledger of one that decides at once.
  */
+import { ChoraleError } from '../../core/errors.ts'
 import type { Key } from '../../core/ids.ts'
 import type { Genesis } from './genesis.ts'
 import type { PublicKey } from './keys.ts'
@@ -46,8 +47,9 @@ export interface Ledger {
   /**
    * Brings an operation in, and resolves when it is final and this node's own copy has its block. Bytes that are in the
    * ledger already give the receipt that they have, if this node still keeps it: to submit the same bytes again is harmless.
-   * Rejects `timeout` (the operation may still come in: only the same bytes are safe to submit again), `busy` (the queue of
-   * operations is full) and `unreachable` (no banker can be reached: it was not sent).
+   * Rejects `InDoubt` (the operation may still come in: only the same bytes are safe to submit again), `timeout` (no answer
+   * as of now: it was not sent), `busy` (the queue of operations is full) and `unreachable` (no banker can be reached: it was
+   * not sent).
    */
   submit(operation: Uint8Array, options: { readonly signal: AbortSignal }): Promise<Outcome>
 
@@ -56,6 +58,14 @@ export interface Ledger {
 
   /** Undefined: there is no such operation. Rejects `not-found` when it is older than what this node's copy begins with. */
   receipt(place: Place): Promise<ReceiptFile | undefined>
+}
+
+/** Some banker may have the operation: it may still come in, or it never does. Code `timeout`. */
+export class InDoubt extends ChoraleError {
+  constructor() {
+    super('timeout', 'it is not final yet: it may still come in, so only the same bytes are safe to submit again')
+    this.name = 'InDoubt'
+  }
 }
 
 /** Where an operation is in the ledger: `index` counts the operations of a block from 0. */

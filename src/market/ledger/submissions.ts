@@ -11,7 +11,7 @@ import type { Chain, FinalBlock } from './chain.ts'
 import { quorumOf } from './committee.ts'
 import type { Courier } from './courier.ts'
 import type { PublicKey, Verify } from './keys.ts'
-import type { Outcome } from './ledger.ts'
+import { InDoubt, type Outcome } from './ledger.ts'
 import { expectedIn } from './mempool.ts'
 import { Hand, type Handed, MAX_HANDED, MAX_SMALL_BYTES } from './messages.ts'
 import { receiptOf } from './receipt/receipt.ts'
@@ -262,10 +262,7 @@ function hasAccount(chain: Chain, { account }: Operation): boolean {
 }
 
 function lateError({ handed, isBusy }: Pending): ChoraleError {
-  if (handed > 0) {
-    const what = 'it is not final yet: it may still come in, so only the same bytes are safe to submit again'
-    return new ChoraleError('timeout', what)
-  }
+  if (handed > 0) return new InDoubt()
   if (isBusy) return new ChoraleError('busy', 'the queues of the bankers are full: submit the same bytes again later')
   return new ChoraleError('unreachable', 'no banker can be reached: the operation was not sent')
 }

@@ -21,9 +21,11 @@ import { addressOf, parseAddress } from '../../../src/market/ledger/address.ts'
 import { formatCredits, parseCredits, parseMillicredits, parsePayment } from '../../../src/market/ledger/credits.ts'
 import { verifyEd25519 } from '../../../src/market/ledger/ed25519.ts'
 import type { KeyPair } from '../../../src/market/ledger/keys.ts'
+import { InDoubt } from '../../../src/market/ledger/ledger.ts'
 import { MAX_AMOUNT } from '../../../src/market/ledger/state/amount.ts'
 import { networkSettings } from '../../../src/network-settings.ts'
 import { keysOf } from '../../fakes/host-ledger.ts'
+import { ended } from '../../fakes/ledger.ts'
 import { bench, runCli } from './fake-host.ts'
 
 let root: string
@@ -417,14 +419,17 @@ describe('the commands', () => {
 
   test('a payment that is not final in time may still come in, and the line says so', async () => {
     await using b = await bench()
-    b.host.books.ledger.trouble.push({ error: new ChoraleError('timeout', 'no quorum'), after: true })
+    b.host.books.ledger.trouble.push({ error: new InDoubt(), after: true })
     const late = await b.chorale('wallet', 'send', addressOf(keysOf(2).publicKey), '1')
     expect(late).toMatchObject({
       code: 8,
       out: '',
       err: expect.stringMatching(/may still come in: look at chorale wallet history/),
     })
-    b.host.books.ledger.before.push(() => new Promise(() => {}))
+    b.host.books.ledger.before.push(async ({ signal }) => {
+      await ended(signal)
+      throw new InDoubt()
+    })
     const never = await b.chorale('wallet', 'send', addressOf(keysOf(2).publicKey), '1', '--timeout', '20ms')
     expect(never).toMatchObject({ code: 8, err: expect.stringMatching(/may still come in/) })
   })
