@@ -1,11 +1,15 @@
 /**
  * What the ledger says, as JSON: amounts are millicredits as decimal strings (DESIGN 1), accounts addresses with their
- * checksum, hosts their public keys.
+ * checksum, hosts their public keys. An action is as it was signed, where accounts are public keys, too; beside each stands
+ * its address, which is what people and commands take.
  */
 import { addressOf } from '../market/ledger/address.ts'
 import type { AccountView, HistoryEntry, Ledger, LedgerStatus, Outcome, Place } from '../market/ledger/ledger.ts'
 import { sentenceOf } from '../market/ledger/state/refusal.ts'
 import type { Payment } from '../market/payments.ts'
+
+type PublicKey = AccountView['hosts'][number]
+type Action = HistoryEntry['operation']['action']
 
 export interface LedgerBody extends Omit<LedgerStatus, 'minted' | 'burnt' | 'seat' | 'halted'> {
   readonly network: string
@@ -41,11 +45,17 @@ export interface AccountBody {
   readonly height: number | null
 }
 
+/** As it was signed, with `toAddress`, `arbiterAddress` and `payeeAddresses` beside the accounts that it names. */
+export interface ActionBody {
+  readonly kind: string
+  readonly [field: string]: unknown
+}
+
 export interface EntryBody extends Place {
   readonly timeMs: number
   /** Who asked for it. */
   readonly by: string
-  readonly action: { readonly kind: string; readonly [field: string]: unknown }
+  readonly action: ActionBody
   readonly result: string
   /** What the account has more, or less. */
   readonly free: string
@@ -85,7 +95,7 @@ export interface ReceiptBody {
   readonly receipt: string
 }
 
-export function ledgerBody(ledger: Ledger, host: AccountView['hosts'][number]): LedgerBody {
+export function ledgerBody(ledger: Ledger, host: PublicKey): LedgerBody {
   const { network } = ledger
   const { minted, burnt, seat, halted, ...rest } = ledger.status()
   const known = ledger.banker(host)
@@ -100,24 +110,35 @@ export function ledgerBody(ledger: Ledger, host: AccountView['hosts'][number]): 
   return { network, ...rest, seat: seat ?? null, halted: halted ?? null, ...totals, banker: banker ?? null }
 }
 
-export function accountBody(account: AccountView['hosts'][number], view: AccountView | undefined): AccountBody {
+export function accountBody(account: PublicKey, view: AccountView | undefined): AccountBody {
   const { free = 0n, granted = 0n, earned = 0n, nonce = 0, hosts = [], height = null } = view ?? {}
   const purse = { free: `${free}`, granted: `${granted}`, earned: `${earned}` }
   return { account, address: addressOf(account), opened: view !== undefined, ...purse, nonce, hosts, height }
 }
 
 export function entryBody({ height, index, timeMs, operation, result, effect }: HistoryEntry): EntryBody {
-  const action = plainly(operation.action) as EntryBody['action']
   const purse = { free: `${effect.free}`, granted: `${effect.granted}` }
-  return { height, index, timeMs, by: addressOf(operation.account), action, result, ...purse }
+  const by = addressOf(operation.account)
+  return { height, index, timeMs, by, action: actionBody(operation.action), result, ...purse }
 }
 
-/** Amounts as strings. */
+export function actionBody(action: Action): ActionBody {
+  return plainly(action) as ActionBody
+}
+
+/** Amounts and bytes as text, and an address beside each account. */
 function plainly(value: unknown): unknown {
   if (typeof value === 'bigint') return `${value}`
   if (Array.isArray(value)) return value.map(plainly)
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, plainly(part)]))
+  const { to, arbiter, payees } = value as { to?: PublicKey; arbiter?: PublicKey | null; payees?: PublicKey[] }
+  return {
+    ...Object.fromEntries(Object.entries(value).map(([name, part]) => [name, plainly(part)])),
+    ...(to && { toAddress: addressOf(to) }),
+    ...(arbiter && { arbiterAddress: addressOf(arbiter) }),
+    ...(payees && { payeeAddresses: payees.map(addressOf) }),
+  }
 }
 
 export function jobPaymentBody({ job, state, reason, price, wages }: Payment): JobPaymentBody {

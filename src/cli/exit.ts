@@ -13,6 +13,8 @@ export const EXIT = {
   credits: 7,
   waitTimeout: 8,
   mismatch: 9,
+  /** A good receipt, of something that the ledger has refused. */
+  refused: 10,
   interrupted: 130,
 } as const
 

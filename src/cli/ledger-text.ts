@@ -87,6 +87,34 @@ function sentence(by: string, action: Told['action'], mine: string | undefined):
   }
 }
 
+/** Whom and what an operation names, in full, as rows for `format.facts`. */
+export function named(action: EntryBody['action']): Array<readonly [string, string]> {
+  const { toAddress, payeeAddresses = [], arbiterAddress, shares = [] } = action as Partial<Names>
+  const { escrow, allocation, offer, host } = action as Partial<Names>
+  const rows: Array<readonly [string, string | undefined]> = [
+    ['to', toAddress],
+    ...payeeAddresses.map((address) => ['payee', address] as const),
+    ...shares.map((share) => ['to', `${share.toAddress}, ${credits(share.amount)}`] as const),
+    ['arbiter', arbiterAddress],
+    ['escrow', escrow],
+    ['allocation', allocation],
+    ['offer', offer],
+    ['host', host],
+  ]
+  return rows.filter((row): row is [string, string] => row[1] !== undefined)
+}
+
+interface Names {
+  readonly toAddress: string
+  readonly payeeAddresses: readonly string[]
+  readonly arbiterAddress: string
+  readonly shares: ReadonlyArray<{ readonly toAddress: string; readonly amount: string }>
+  readonly escrow: string
+  readonly allocation: string
+  readonly offer: string
+  readonly host: string
+}
+
 /** `2026-01-31 17:05:09 UTC  12/0  +1.5  ...`, a row for `format.columns`. */
 export function entryRow(entry: EntryBody, mine: string): readonly string[] {
   const { height, index, timeMs } = entry

@@ -74,7 +74,7 @@ function createProgram(cli: Cli): Command {
   program
     .description('A peer-to-peer compute overlay: a ring of nodes that run jobs and keep files for each other.')
     .version(version(), '-V, --version', 'print the version')
-    .option('--json', 'print JSON: one object, or one per line')
+    .option('--json', 'print JSON: one object, or one per line; amounts in millicredits, as strings')
     .option('-q, --quiet', 'data only: no progress, no hints')
     .option('-v, --verbose', 'log more; twice for everything', (_, before: number) => before + 1, 0)
     .option('--no-color', 'no colours (also: NO_COLOR)')
@@ -88,7 +88,7 @@ function createProgram(cli: Cli): Command {
     .addHelpText(
       'after',
       examples('chorale demo', 'four nodes compute pi on this machine', 'chorale up -d', 'start a node') +
-        '\n\nExit codes: 0 ok, 1 internal, 2 usage, 3 no node, 4 not allowed, 5 job failed, 6 not placed, 7 credits, 8 wait timed out, 9 results differ or a receipt is bad, 130 interrupted',
+        '\n\nExit codes: 0 ok, 1 internal, 2 usage, 3 no node, 4 not allowed, 5 job failed, 6 not placed, 7 credits, 8 wait timed out, 9 results differ or a receipt is bad, 10 a good receipt of a refusal, 130 interrupted',
     )
   const commands = [
     demoCommand,

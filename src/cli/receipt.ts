@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
+import { actionBody } from '../api/ledger-views.ts'
 import { ChoraleError, errorMessage } from '../core/errors.ts'
 import type { Key } from '../core/ids.ts'
 import type { ReceiptFacts } from '../ledger-receipts.ts'
@@ -13,6 +14,8 @@ import * as format from './format.ts'
 import { examples } from './help.ts'
 import { notKept, told } from './ledger-text.ts'
 import { integer, ledgerId, place } from './values.ts'
+import { named, notKept, told } from './ledger-text.ts'
+import { integer, networkKey, place } from './values.ts'
 
 export function receiptCommand(cli: Cli): Command {
   return new Command('receipt')
@@ -98,7 +101,9 @@ function showCommand(cli: Cli): Command {
 
 function verifyCommand(cli: Cli): Command {
   return new Command('verify')
-    .description('is it a good receipt? Needs no node and no network; exit code 9 if it is bad')
+    .description(
+      'is it a good receipt? Needs no node and no network; exit code 9 if it is bad, 10 if it proves a refusal',
+    )
     .argument('<file>', 'as chorale receipt show -o has written it')
     .addOption(
       new Option('--ledger <id>', 'the ledger id of its network (default: that of this home)').argParser(
@@ -122,8 +127,11 @@ function verifyCommand(cli: Cli): Command {
           )
         }
         const vouched = given ? 'option' : 'home'
-        cli.print('receipt', { file, good: true, vouched, ...fields(facts) }, `good\n${describe(facts)}`)
-        return 0
+        const { result } = facts
+        const isApplied = result === 'applied'
+        const verdict = `good: a receipt that it was ${isApplied ? result : `refused (${result})`}`
+        cli.print('receipt', { file, good: true, vouched, ...fields(facts) }, `${verdict}\n${describe(facts)}`)
+        return isApplied ? EXIT.ok : EXIT.refused
       }),
     )
 }
@@ -156,20 +164,17 @@ function bad(cli: Cli, file: string, fault: { readonly code: string; readonly me
 
 function fields({ operation, ...facts }: ReceiptFacts) {
   const { account, nonce, action } = operation
-  return { ...facts, account, address: addressOf(account), nonce, action: plainly(action) }
-}
-
-/** Amounts as strings. */
-function plainly(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? `${part}` : part)))
+  return { ...facts, account, address: addressOf(account), nonce, action: actionBody(action) }
 }
 
 function describe(facts: ReceiptFacts): string {
   const { network, height, index, epoch, blockTimeMs, operation, result, signatures } = facts
-  const action = plainly(operation.action) as { kind: string }
+  const { account } = operation
+  const action = actionBody(operation.action)
   return format.facts([
-    ['what', told({ by: addressOf(operation.account), action, result })],
-    ['account', addressOf(operation.account)],
+    ['what', told({ by: addressOf(account), action, result })],
+    ['account', addressOf(account)],
+    ...named(action),
     ['place', `${height}/${index}, in epoch ${epoch}, signed by ${format.some(signatures, 'banker')}`],
     ['time', format.instant(blockTimeMs)],
     ['ledger id', network],
