@@ -9,6 +9,7 @@ import type {
   OutcomeBody,
   PaymentBody,
   ReceiptBody,
+  SteppedBody,
 } from './ledger-views.ts'
 
 export interface HereOptions extends CallOptions {
@@ -36,7 +37,7 @@ export interface RemoteLedger {
   /** The host stands for the committee, with a bond. */
   stand(options?: DecisionOptions): Promise<OutcomeBody>
   /** It does not, and gives notice of its bond; or takes it back, when that is over. */
-  stepDown(options?: DecisionOptions): Promise<OutcomeBody>
+  stepDown(options?: DecisionOptions): Promise<SteppedBody>
   /** For a job that was submitted through this host, by its full id. */
   payment(job: string, options?: CallOptions): Promise<JobPaymentBody>
   /** The file of a receipt. */

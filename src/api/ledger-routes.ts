@@ -3,18 +3,30 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Type } from 'typebox'
 import { type Checker, checker } from '../core/codec.ts'
 import { ChoraleError } from '../core/errors.ts'
+import { systemClock } from '../core/system.ts'
 import { parseAddress } from '../market/ledger/address.ts'
 import { parseMillicredits } from '../market/ledger/credits.ts'
 import { InDoubt, type Place } from '../market/ledger/ledger.ts'
 import { encodeReceiptFile } from '../market/ledger/receipt/receipt.ts'
 import type { HostLedger } from '../node.ts'
 import { inTime, timeoutIn } from './ledger-time.ts'
-import { accountBody, entryBody, jobPaymentBody, ledgerBody, outcomeBody, type PaymentBody } from './ledger-views.ts'
+import {
+  accountBody,
+  entryBody,
+  jobPaymentBody,
+  ledgerBody,
+  outcomeBody,
+  type PaymentBody,
+  steppedBody,
+} from './ledger-views.ts'
 import { parse } from './parse.ts'
 import { readJson, sendJson } from './streams.ts'
 
 /** Entries of a history in one answer. */
 export const MAX_ENTRIES = 1000
+
+const LINK_PATIENCE_MS = 10_000
+const LINK_LOOK_MS = 100
 
 const Text = Type.String({ minLength: 1, maxLength: 256 })
 const paymentBody: Checker<PaymentBody> = checker(
@@ -49,9 +61,15 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
       if (!here) await ledger.look()
       return answer(ledgerBody(ledger, wallet.host))
     case 'POST ledger/2':
-      if (id === 'stand') return answer(outcomeBody(await asked((options) => wallet.stand(options))))
-      if (id === 'step-down') return answer(outcomeBody(await asked((options) => wallet.stepDown(options))))
-      return false
+      if (id === 'stand') {
+        const stand = async (options: { readonly signal: AbortSignal }) => {
+          await linked(host, options.signal)
+          return wallet.stand(options)
+        }
+        return answer(outcomeBody(await asked(stand)))
+      }
+      if (id !== 'step-down') return false
+      return answer(steppedBody(await asked((options) => wallet.stepDown(options)), ledger, wallet.host))
     case 'GET accounts/2': {
       const wanted = account()
       if (here) return answer(accountBody(wanted, ledger.accountHere(wanted)))
@@ -81,6 +99,19 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
     }
     default:
       return false
+  }
+}
+
+/**
+ * A node links its host by itself, soon after its start; whoever is faster waits for it. Rejects `timeout` at the signal's end;
+ * resolves when it takes long all the same, and then the ledger says what is missing.
+ */
+async function linked({ ledger, wallet }: HostLedger, signal: AbortSignal): Promise<void> {
+  const untilMs = systemClock.now() + LINK_PATIENCE_MS
+  while (ledger.accountOf(wallet.host) === undefined && systemClock.now() < untilMs) {
+    await systemClock.sleep(LINK_LOOK_MS, { signal }).catch((cause) => {
+      throw new ChoraleError('timeout', 'this host is not linked to its account yet', { cause })
+    })
   }
 }
 

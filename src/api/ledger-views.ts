@@ -78,6 +78,19 @@ export interface OutcomeBody {
   readonly place: Place | null
 }
 
+export interface SteppedBody extends OutcomeBody {
+  /**
+   * Of what was applied. `notice`: the bond can be had back later; `returned`: it is back; `dropped`: the host stands no longer,
+   * and had no bond. Null: nothing was applied.
+   */
+  readonly did: 'notice' | 'returned' | 'dropped' | null
+  /** After it. */
+  readonly banker: LedgerBody['banker']
+  readonly seat: number | null
+  /** Of the last block: notice is over when that of a later one is `leavingAtMs` or more. */
+  readonly blockTimeMs: number
+}
+
 /** What was paid for a job, or is to be. */
 export interface JobPaymentBody {
   readonly job: string
@@ -98,16 +111,25 @@ export interface ReceiptBody {
 export function ledgerBody(ledger: Ledger, host: PublicKey): LedgerBody {
   const { network } = ledger
   const { minted, burnt, seat, halted, ...rest } = ledger.status()
-  const known = ledger.banker(host)
-  const sum = ({ free, granted }: Pick<AccountView, 'free' | 'granted'>) => `${free + granted}`
-  const banker = known && {
-    stands: known.candidate,
-    bond: sum(known),
-    leaving: sum(known.leaving),
-    leavingAtMs: known.leavingAtMs,
-  }
   const totals = { minted: `${minted}`, burnt: `${burnt}`, supply: `${minted - burnt}` }
-  return { network, ...rest, seat: seat ?? null, halted: halted ?? null, ...totals, banker: banker ?? null }
+  const banker = bankerBody(ledger, host)
+  return { network, ...rest, seat: seat ?? null, halted: halted ?? null, ...totals, banker }
+}
+
+function bankerBody(ledger: Ledger, host: PublicKey): LedgerBody['banker'] {
+  const known = ledger.banker(host)
+  if (!known) return null
+  const sum = ({ free, granted }: Pick<AccountView, 'free' | 'granted'>) => `${free + granted}`
+  const { candidate: stands, leaving, leavingAtMs } = known
+  return { stands, bond: sum(known), leaving: sum(leaving), leavingAtMs }
+}
+
+export function steppedBody(outcome: Outcome, ledger: Ledger, host: PublicKey): SteppedBody {
+  const { seat = null, blockTimeMs } = ledger.status()
+  const banker = bankerBody(ledger, host)
+  const done = !banker ? 'returned' : banker.leaving === '0' ? 'dropped' : 'notice'
+  const did = outcome.result === 'applied' ? done : null
+  return { ...outcomeBody(outcome), did, banker, seat, blockTimeMs }
 }
 
 export function accountBody(account: PublicKey, view: AccountView | undefined): AccountBody {

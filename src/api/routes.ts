@@ -41,7 +41,7 @@
  *   GET  /v1/ledger                LedgerBody     as this host's copy has it; ?here=1: at once, asking no banker whether it
  *                                                 is there
  *   POST /v1/ledger/stand          OutcomeBody    this host stands for the committee; the last operation's outcome
- *   POST /v1/ledger/step-down      OutcomeBody    it does not any more
+ *   POST /v1/ledger/step-down      SteppedBody    it does not any more; later, its bond comes back
  *   GET  /v1/accounts/ADDRESS      AccountBody    as of now; ?here=1: as this host's copy has it. ADDRESS may be `mine`,
  *                                                 here and below
  *   GET  /v1/accounts/ADDRESS/history EntryBody[] newest first; ?limit=N, at most 1000; ?before=HEIGHT/INDEX

@@ -1,6 +1,6 @@
 /** `chorale ledger status|verify`: how the ledger is, and an audit of all that this node has of it. */
 import { Command } from 'commander'
-import type { LedgerBody, OutcomeBody } from '../api/ledger-views.ts'
+import type { LedgerBody, OutcomeBody, SteppedBody } from '../api/ledger-views.ts'
 import { ChoraleError } from '../core/errors.ts'
 import type { Audit } from '../ledger-audit.ts'
 import type { Cli } from './cli.ts'
@@ -78,8 +78,9 @@ function standCommand(cli: Cli): Command {
       cli.action(async ({ timeout }: { timeout: number }) => {
         const { ledger } = await cli.connect()
         const outcome = await patiently(cli, ledger, timeout, (options) => ledger.stand(options)).catch(unfinished)
-        requireApplied(outcome, 'the node does not stand')
-        cli.print('outcome', outcome, 'this node stands for the committee')
+        const isOld = outcome.result === 'is-candidate'
+        if (!isOld) requireApplied(outcome, 'the node does not stand')
+        cli.print('outcome', outcome, `this node stands for the committee${isOld ? ' already' : ''}`)
         cli.note(`it must be up in each epoch, or it may stand no longer; chorale ledger step-down${cli.at} ends it`)
         return 0
       }),
@@ -95,15 +96,35 @@ function stepDownCommand(cli: Cli): Command {
       cli.action(async ({ timeout }: { timeout: number }) => {
         const { ledger } = await cli.connect()
         const outcome = await patiently(cli, ledger, timeout, (options) => ledger.stepDown(options)).catch(unfinished)
+        const { banker, did, result } = outcome
+        if (result === 'still-bonded' && banker) throw new ChoraleError('usage', stillBonded(outcome, banker))
         requireApplied(outcome, 'nothing was done')
-        const { banker } = await ledger.status({ signal: cli.signal })
-        const text = banker ? `notice was given: ${credits(banker.leaving)} can be had back` : 'the bond is back'
-        cli.print('outcome', outcome, text)
-        if (banker)
-          cli.note(`from ${format.instant(banker.leavingAtMs)} on, when the node has no seat, by the same command`)
+        const notice = banker && `notice was given: ${credits(banker.leaving)} can be had back`
+        const text = did === 'notice' ? notice : did === 'returned' ? 'the bond is back' : undefined
+        cli.print('outcome', outcome, text ?? 'this node stands no longer; it has no bond')
+        if (banker && did === 'notice')
+          cli.note(`after ${over(banker)}, when the node has no seat, by chorale ledger step-down${cli.at}`)
         return 0
       }),
     )
+}
+
+/** When notice is over. Told to the second, and never too early. */
+function over({ leavingAtMs }: { readonly leavingAtMs: number }): string {
+  return format.instant(Math.ceil(leavingAtMs / 1000) * 1000)
+}
+
+/** Which of the conditions for having the bond back is not met. */
+function stillBonded({ seat, blockTimeMs }: SteppedBody, banker: NonNullable<SteppedBody['banker']>): string {
+  const sum = credits(banker.leaving)
+  const then = over(banker)
+  if (blockTimeMs < banker.leavingAtMs) {
+    const last = `the ledger's time, which is that of its last block, is ${format.instant(blockTimeMs)}`
+    return `nothing was done yet: ${sum} can be had back after ${then}, and ${last}: try again a little later`
+  }
+  if (seat !== null)
+    return `nothing was done yet: the node has a seat until the epoch ends; then ${sum} can be had back`
+  return `nothing was done yet: ${sum} can be had back since ${then}: the same command again gets it`
 }
 
 /** What was done of it stays done, and is not done twice. */
@@ -164,6 +185,6 @@ function describe(cli: Cli, status: LedgerBody): string {
 }
 
 function bondLine({ stands, bond, leaving, leavingAtMs }: NonNullable<LedgerBody['banker']>): string {
-  const notice = leaving === '0' ? '' : `; ${credits(leaving)} until ${format.instant(leavingAtMs)}`
+  const notice = leaving === '0' ? '' : `; ${credits(leaving)} until ${over({ leavingAtMs })}`
   return `${credits(bond)}, ${stands ? 'stands for the committee' : 'does not stand'}${notice}`
 }

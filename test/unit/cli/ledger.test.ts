@@ -318,42 +318,6 @@ describe('chorale ledger', () => {
     expect(halted.out).toMatch(/^state {6}stands still: too few bankers answer: 4 of 7 are\ufffd\[2J needed\n/)
   })
 
-  test('a node stands for the committee with a bond, and steps down again', async () => {
-    await using b = await bench()
-    const { books } = b.host
-    const first = await b.chorale('ledger', 'stand')
-    expect(first).toMatchObject({
-      code: 2,
-      err: 'chorale: the node does not stand: the host stands for the committee already\n',
-    })
-    const ben = books.walletOf(keysOf(3), keysOf(4))
-    books.wallet = ben
-    expect(await b.chorale('ledger', 'stand')).toMatchObject({
-      code: 2,
-      err: expect.stringMatching(/account has not been opened/),
-    })
-    await ben.settleIn({ signal: new AbortController().signal })
-    expect(await b.chorale('ledger', 'step-down')).toMatchObject({
-      code: 2,
-      err: expect.stringMatching(/the host has no bond/),
-    })
-    expect(await b.chorale('ledger', 'stand')).toMatchObject({ code: 0, out: 'this node stands for the committee\n' })
-    const status = async () => JSON.parse((await b.chorale('ledger', 'status', '--json')).out).banker
-    expect(await status()).toMatchObject({ stands: true, bond: '10000', leaving: '0' })
-    expect((await b.chorale('ledger', 'status')).out).toMatch(/your bond {2}10 credits, stands for the committee\n/)
-    const down = await b.chorale('ledger', 'step-down')
-    expect(down).toMatchObject({ code: 0, out: 'notice was given: 10 credits can be had back\n' })
-    expect(await status()).toMatchObject({ stands: false, bond: '0', leaving: '10000' })
-    expect(await b.chorale('ledger', 'step-down')).toMatchObject({
-      code: 2,
-      err: expect.stringMatching(/the time for it is not over/),
-    })
-    books.ledger.nowMs += 25 * 3_600_000
-    expect(await b.chorale('ledger', 'step-down', '--json')).toMatchObject({ code: 0 })
-    expect(await status()).toBeNull()
-    expect(books.ledger.state.accounts.get(ben.account)).toMatchObject({ granted: 50_000n })
-  })
-
   test('without a node it says how to start one', async () => {
     mkdirSync(fresh())
     const result = await runCli(['ledger', 'status', '--home', fresh()])

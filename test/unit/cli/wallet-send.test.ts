@@ -57,7 +57,10 @@ test('a node that dies meanwhile leaves it in doubt; none at all does not', asyn
   b.host.books.ledger.before.push(async () => b[Symbol.asyncDispose]())
   const result = await b.chorale('wallet', 'send', receiver, '1')
   expect(result).toMatchObject({ code: 8, err: expect.stringMatching(/it may have been sent/) })
-  expect(await b.chorale('wallet', 'send', receiver, '1')).toMatchObject({ code: 3, err: /no node is running/ })
+  expect(await b.chorale('wallet', 'send', receiver, '1')).toMatchObject({
+    code: 3,
+    err: expect.stringMatching(/no node is running/),
+  })
 })
 
 test('one whose turn does not come in time is not sent then, nor later', async () => {
