@@ -12,10 +12,8 @@ import type { Cli } from './cli.ts'
 import { EXIT } from './exit.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
-import { notKept, told } from './ledger-text.ts'
-import { integer, ledgerId, place } from './values.ts'
 import { named, notKept, told } from './ledger-text.ts'
-import { integer, networkKey, place } from './values.ts'
+import { integer, ledgerId, place } from './values.ts'
 
 export function receiptCommand(cli: Cli): Command {
   return new Command('receipt')

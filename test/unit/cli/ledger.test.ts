@@ -199,14 +199,12 @@ describe('chorale receipt', () => {
     await using _ = b
     const verify = async (...args: string[]) => runCli(['receipt', 'verify', file, ...args])
     const good = await verify('--home', home)
-    expect(good).toMatchObject({ code: 0, out: expect.stringMatching(/^good\nwhat {7}link host /), err: '' })
-    const facts = JSON.parse((await verify('--ledger', network, '--home', fresh(), '--json')).out)
     expect(good).toMatchObject({
       code: 0,
-      out: expect.stringMatching(/^good: a receipt that it was applied\nwhat {5}link host /),
+      out: expect.stringMatching(/^good: a receipt that it was applied\nwhat {7}link host /),
       err: '',
     })
-    const facts = JSON.parse((await verify('--network', network, '--home', fresh(), '--json')).out)
+    const facts = JSON.parse((await verify('--ledger', network, '--home', fresh(), '--json')).out)
     expect(facts).toMatchObject({ v: 1, type: 'receipt', good: true, vouched: 'option', network, height: 2, index: 0 })
     expect(facts).toMatchObject({ address: addressOf(ben.account), action: { kind: 'link' }, result: 'applied' })
     expect(JSON.parse((await verify('--home', home, '--json')).out)).toMatchObject({ vouched: 'home' })

@@ -31,7 +31,7 @@ async function setUp() {
     const place = `${ledger.state.height}/0`
     rmSync(file, { force: true })
     await b.chorale('receipt', 'show', place, '-o', file)
-    return b.chorale('receipt', ...verb, file, ...(verb[0] === 'verify' ? ['--network', ledger.network] : []))
+    return b.chorale('receipt', ...verb, file, ...(verb[0] === 'verify' ? ['--ledger', ledger.network] : []))
   }
   return { b, wallet, arbiter, receipt }
 }
@@ -56,7 +56,7 @@ test('it names in full who was paid, from what and by whose word', async () => {
   const shown = async () => (await receipt('show')).out
   expect(await b.chorale('wallet', 'send', toAddress, '1.5')).toMatchObject({ code: 0 })
   expect(await shown()).toMatch(
-    new RegExp(`^what {5}1\\.5 credits to .*\naccount {2}${addressOf(anna.publicKey)}\nto {7}${toAddress}\nplace `),
+    new RegExp(`^what {7}1\\.5 credits to .*\naccount {4}${addressOf(anna.publicKey)}\nto {9}${toAddress}\nplace `),
   )
   const act = async (action: Action, by = wallet) => {
     const outcome = await by.act(action, options)
@@ -66,13 +66,13 @@ test('it names in full who was paid, from what and by whose word', async () => {
   const sum = { amount: amount(5000n) }
   const terms = { payees: [to], arbiter: cleo.publicKey, ...sum, deadlineMs: Date.UTC(2026, 0, 2, 4) }
   const opened = decodeOperation((await act({ kind: 'open-escrow', ...terms })).operation)
-  expect(await shown()).toMatch(new RegExp(`\npayee {4}${toAddress}\narbiter {2}${addressOf(cleo.publicKey)}\nplace `))
+  expect(await shown()).toMatch(new RegExp(`\npayee {6}${toAddress}\narbiter {4}${addressOf(cleo.publicKey)}\nplace `))
   const escrow = escrowId(opened as Exclude<typeof opened, string>)
   await act({ kind: 'fund', escrow, ...sum })
   await act({ kind: 'release', escrow, step: 0, to, amount: amount(1000n) })
-  expect(await shown()).toMatch(new RegExp(`\nto {7}${toAddress}\nescrow {3}${escrow}\nplace `))
+  expect(await shown()).toMatch(new RegExp(`\nto {9}${toAddress}\nescrow {5}${escrow}\nplace `))
   await act({ kind: 'split', escrow, shares: [{ to, amount: amount(2500n) }] }, arbiter)
-  expect(await shown()).toMatch(new RegExp(`\nto {7}${toAddress}, 2\\.5 credits\nescrow `))
+  expect(await shown()).toMatch(new RegExp(`\nto {9}${toAddress}, 2\\.5 credits\nescrow `))
 })
 
 test('what JSON names can be paid as it is: addresses stand beside accounts', async () => {
