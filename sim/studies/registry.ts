@@ -16,4 +16,6 @@ export const STUDIES: Registry = {
   urdht: () => import('./urdht.ts'),
   balance: () => import('./balance.ts'),
   sybil: () => import('./sybil.ts'),
+  strategies: () => import('./strategies.ts'),
+  verification: () => import('./verification.ts'),
 }

@@ -43,6 +43,8 @@ export interface Report {
   /** Written as CSV: everything that the figures show. */
   readonly tables: readonly Table[]
   readonly figures: readonly Figure[]
+  /** A few values by name, for programs: they stand in the JSON line beside the rows. */
+  readonly summary?: Readonly<Record<string, number>> | undefined
   /** What a reader should know of how it was measured; plain sentences. */
   readonly notes?: readonly string[] | undefined
 }

@@ -231,12 +231,12 @@ class Run {
     return drawings
   }
 
-  #tell({ name, title, command, report: { rows, notes = [] } }: PageStudy): void {
+  #tell({ name, title, command, report: { rows, summary, notes = [] } }: PageStudy): void {
     const { out } = this.#terminal
     if (this.#flags.json) {
       const type = this.#name === ALL ? 'study' : 'result'
       const { differs } = countVerdicts(rows)
-      out(`${JSON.stringify({ v: 1, type, study: name, rows, differs })}\n`)
+      out(`${JSON.stringify({ v: 1, type, study: name, rows, differs, ...summary })}\n`)
       return
     }
     const { reproduced, corrected, differs } = countVerdicts(rows)

@@ -5,7 +5,7 @@ import type { Report, Row, Verdict } from '../study.ts'
 export const VERDICTS = ['reproduced', 'corrected', 'differs'] as const satisfies readonly Verdict[]
 
 /** @throws ChoraleError `internal`: the report is not what `Report` says. */
-export function checkReport(study: string, { rows, tables, figures }: Report): void {
+export function checkReport(study: string, { rows, tables, figures, summary = {} }: Report): void {
   const broken = (what: string) => new ChoraleError('internal', `study ${study}: ${what}`)
   for (const kind of [rows, tables, figures]) {
     const names = new Set<string>()
@@ -27,7 +27,14 @@ export function checkReport(study: string, { rows, tables, figures }: Report): v
     if (published === null && verdict !== null) throw broken(`${name}: a verdict on nothing published`)
     if ((verdict === 'corrected' || verdict === 'differs') && !why) throw broken(`${name}: ${verdict}, and no word why`)
   }
+  for (const [name, value] of Object.entries(summary)) {
+    if (JSON_FIELDS.includes(name)) throw broken(`a value of the summary is named ${name}, which the line of JSON has`)
+    if (!Number.isFinite(value)) throw broken(`${name} of the summary is ${value}`)
+  }
 }
+
+/** What the line of JSON says of every study; a summary has other names. */
+const JSON_FIELDS = ['v', 'type', 'study', 'rows', 'differs']
 
 /** The table of rows, beside those of the report. */
 export const ROWS_FILE = 'rows'

@@ -46,6 +46,23 @@ test('with friends: what they save, what they let pass, what they are paid', () 
   expect(expectedValue(friends, { kind: 'time-out' })).toBeCloseTo(-0.5 + (0.3 * 3) / 20, 12)
 })
 
+test('one task, one test, nothing done: by going through all panels', () => {
+  const one: Game = { ...game, tasks: 1, tests: 1, guess: 0, colluders: 0.3, deposit: 2 }
+  const choose = (k: number): number => (k === 0 ? 1 : (choose(k - 1) * (12 - k)) / k) // of 11
+  const of = (dispute: 'captured' | 'always') => {
+    let value = 0.3 * 2 // a friend checks: it is paid, and the window, too
+    for (let friends = 0; friends <= 11; friends++) {
+      const chance = 0.7 * choose(friends) * 0.3 ** friends * 0.7 ** (11 - friends)
+      if (friends >= 6) value += chance * (1 + friends)
+      else value += chance * (dispute === 'always' ? friends - 11 - 2 : -2)
+    }
+    return value
+  }
+  for (const dispute of ['captured', 'always'] as const) {
+    expect(expectedValue(one, { kind: 'skip', skipped: 1, dispute })).toBeCloseTo(of(dispute), 12)
+  }
+})
+
 test('where nothing is tested, cheating is best, and the search finds it', () => {
   expect(bestCheat({ ...game, tests: 0 })).toMatchObject({ strategy: { kind: 'skip', skipped: 20 }, value: 1 })
   const kinds = strategies(1).map((each) => (each.kind === 'skip' ? `${each.skipped} ${each.dispute}` : each.kind))

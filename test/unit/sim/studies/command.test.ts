@@ -62,7 +62,7 @@ test('JSON: the rows on the last line, with the seeds that were asked for', asyn
   const { code, lines } = await study('squares --json -q --seeds 3,5')
   expect(code).toBe(0)
   const last = JSON.parse(lines.at(-1)!)
-  expect(last).toMatchObject({ v: 1, type: 'result', study: 'squares', differs: 1 })
+  expect(last).toMatchObject({ v: 1, type: 'result', study: 'squares', differs: 1, largest: 25 })
   expect(last.rows[0]).toEqual({
     name: 'mean',
     published: 17,

@@ -70,6 +70,8 @@ test.each<[string, Partial<Report>]>([
   ['ours is NaN', { rows: [{ ...row, ours: Number.NaN }] }],
   ['the confidence interval is NaN', { rows: [{ ...row, ci95: Number.NaN }] }],
   ['a verdict on nothing', { rows: [{ ...row, published: null }] }],
+  ['a value of the summary is named rows', { summary: { rows: 1 } }],
+  ['best of the summary is NaN', { summary: { best: Number.NaN } }],
   ['no word why', { rows: [{ ...row, verdict: 'corrected' }] }],
 ])('a report is refused: %s', (said, report) => {
   const whole = { rows: [row], tables: [], figures: [figure], ...report }

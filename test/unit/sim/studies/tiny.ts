@@ -51,6 +51,7 @@ const squares: Study<Toss, { value: number }> = {
         },
         { name: 'one', title: 'One series', caption: 'No legend.', plot: { marks: [barY([1, 2], { x: [1, 2] })] } },
       ],
+      summary: { largest: Math.max(...of(1)) },
       notes: ['Tossed by hand.'],
     }
   },
