@@ -60,7 +60,7 @@ function units({ seeds, quick }: StudyOptions): Unit[] {
     SHARES.flatMap((share) => CELLS.map((_, cell): Unit => ({ kind: 'game', cell, share, windows, seed }))),
   )
   const others = seeds.flatMap((seed): Unit[] => [
-    ...PROBABILITIES.map((probability): Unit => ({ kind: 'sample', probability, trials: quick ? 500 : 4000, seed })),
+    ...PROBABILITIES.map((probability): Unit => ({ kind: 'sample', probability, trials: quick ? 500 : 10_000, seed })),
     { kind: 'career', suppliers: quick ? 20 : 200, seed },
     ...[
       { skipped: 0, honest: 0 },
