@@ -18,4 +18,5 @@ export const STUDIES: Registry = {
   sybil: () => import('./sybil.ts'),
   strategies: () => import('./strategies.ts'),
   verification: () => import('./verification.ts'),
+  market: () => import('./market.ts'),
 }

@@ -85,8 +85,12 @@ export function entriesAt({ sells, buys }: Book, nowMs: number): Entries {
     const leastMs = terms.kind === 'buy' ? terms.minServiceMs : MIN_SERVICE_MS
     return expiresMs > nowMs && terms.untilMs - Math.max(nowMs, terms.fromMs) >= leastMs
   }
-  const live = <E extends SellEntry | BuyEntry>(tree: Tree<E>) => [...tree.entries()].map(([, e]) => e).filter(isLive)
-  return { sells: live(sells).sort(byAge), buys: live(buys).sort(byAge) }
+  const live = <E extends SellEntry | BuyEntry>(tree: Tree<E>): E[] => {
+    const entries: E[] = []
+    for (const [, entry] of tree.entries()) if (isLive(entry)) entries.push(entry)
+    return entries.sort(byAge)
+  }
+  return { sells: live(sells), buys: live(buys) }
 }
 
 const byAge = (a: SellEntry | BuyEntry, b: SellEntry | BuyEntry) => a.sequence - b.sequence
@@ -95,17 +99,22 @@ const byAge = (a: SellEntry | BuyEntry, b: SellEntry | BuyEntry) => a.sequence -
 export function clearBook(book: Book, round: Round, nowMs: number): { readonly book: Book; readonly cleared: Cleared } {
   const entries = entriesAt(book, nowMs)
   const cleared = clearRound(entries, { ...round, fromMs: Math.max(nowMs, round.fromMs) })
-  const left = new Map([...cleared.rest.sells, ...cleared.rest.buys].map((entry) => [entry.id, entry]))
-  let { sells, buys, counts } = book
-  for (const tree of [sells, buys] as const) {
-    for (const [id, { account }] of tree.entries()) if (!left.has(id)) counts = withCount(counts, account, -1)
-  }
-  for (const [id, entry] of sells.entries()) sells = updated(sells, id, entry, left.get(id) as SellEntry | undefined)
-  for (const [id, entry] of buys.entries()) buys = updated(buys, id, entry, left.get(id) as BuyEntry | undefined)
-  return { book: { ...book, sells, buys, counts }, cleared }
+  const sells = updated(book.sells, cleared.rest.sells)
+  const buys = updated(book.buys, cleared.rest.buys)
+  let { counts } = book
+  for (const { account } of [...sells.gone, ...buys.gone]) counts = withCount(counts, account, -1)
+  return { book: { ...book, sells: sells.tree, buys: buys.tree, counts }, cleared }
 }
 
-function updated<E>(tree: Tree<E>, id: Key, before: E, after: E | undefined): Tree<E> {
-  if (after === before) return tree
-  return after ? tree.set(id, after) : tree.delete(id)
+/** The tree with these entries and no others, and those that are gone. */
+function updated<E extends SellEntry | BuyEntry>(before: Tree<E>, rest: readonly E[]): { tree: Tree<E>; gone: E[] } {
+  const left = new Map(rest.map((entry) => [entry.id, entry]))
+  const gone: E[] = []
+  let tree = before
+  for (const [id, entry] of before.entries()) {
+    const now = left.get(id)
+    if (!now) gone.push(entry)
+    if (now !== entry) tree = now ? tree.set(id, now) : tree.delete(id)
+  }
+  return { tree, gone }
 }

@@ -148,18 +148,49 @@ export function decodeOffer(bytes: Uint8Array): Offer | OfferFault {
   if (bytes.length > MAX_OFFER_BYTES) return 'malformed'
   const value = decodeCanonical(bytes)
   if (!envelopeChecker.check(value)) return 'malformed'
-  const { terms: raw } = value
-  if (sellChecker.check(raw)) {
-    const minPrice = priceFromWire(raw.minPrice)
-    if (minPrice === undefined) return 'bad-price'
-    const terms: Sell = { ...raw, minPrice }
-    return sellFault(terms) ?? { ...value, terms }
+  const { network, account, number, expiresMs, terms: raw, signature } = value
+  const terms = sellChecker.check(raw) ? readSell(raw) : buyChecker.check(raw) ? readBuy(raw) : 'malformed'
+  return typeof terms === 'string' ? terms : { network, account, number, expiresMs, terms, signature }
+}
+
+// Field by field: objects that a decoder has built take more memory, and a book holds many.
+
+function readSell(raw: Sell): Sell | OfferFault {
+  const minPrice = priceFromWire(raw.minPrice)
+  if (minPrice === undefined) return 'bad-price'
+  const terms: Sell = {
+    kind: 'sell',
+    host: raw.host,
+    coresMilli: raw.coresMilli,
+    speedMips: raw.speedMips,
+    memoryBytes: raw.memoryBytes,
+    storeBytes: raw.storeBytes,
+    level: raw.level === 'os' ? 'os' : 'process',
+    fromMs: raw.fromMs,
+    untilMs: raw.untilMs,
+    minPrice,
   }
-  if (!buyChecker.check(raw)) return 'malformed'
+  return sellFault(terms) ?? terms
+}
+
+function readBuy(raw: Buy): Buy | OfferFault {
   const maxPrice = priceFromWire(raw.maxPrice)
   if (maxPrice === undefined) return 'bad-price'
-  const terms: Buy = { ...raw, maxPrice }
-  return buyFault(terms) ?? { ...value, terms }
+  const terms: Buy = {
+    kind: 'buy',
+    job: raw.job,
+    tasks: raw.tasks,
+    taskWorkMi: raw.taskWorkMi,
+    memoryBytes: raw.memoryBytes,
+    replicas: raw.replicas,
+    maxPrice,
+    deadlineMs: raw.deadlineMs,
+    minServiceMs: raw.minServiceMs,
+    level: raw.level === 'os' ? 'os' : 'process',
+    fromMs: raw.fromMs,
+    untilMs: raw.untilMs,
+  }
+  return buyFault(terms) ?? terms
 }
 
 function priceFromWire(value: unknown): Amount | undefined {
