@@ -11,7 +11,7 @@ import { MAX_BOOK_OFFERS, MAX_OFFERS_PER_ACCOUNT } from '../../core/limits.ts'
 import type { PublicKey } from '../ledger/keys.ts'
 import { withCount } from '../ledger/state/by-account.ts'
 import { Tree } from '../ledger/state/tree.ts'
-import { type Buy, MIN_SERVICE_MS, offerId, type Sell, type UnsignedOffer } from '../offers/offer.ts'
+import { type Buy, offerId, type Sell, timeFault, type UnsignedOffer } from '../offers/offer.ts'
 import type { BuyEntry, Entries, SellEntry } from './entries.ts'
 import { type Cleared, clearRound, type Round } from './round.ts'
 
@@ -81,13 +81,9 @@ export function offersOf({ counts }: Book, account: PublicKey): number {
 
 /** The offers that can still be traded at this time, in the order in which they came. */
 export function entriesAt({ sells, buys }: Book, nowMs: number): Entries {
-  const isLive = ({ expiresMs, terms }: SellEntry | BuyEntry) => {
-    const leastMs = terms.kind === 'buy' ? terms.minServiceMs : MIN_SERVICE_MS
-    return expiresMs > nowMs && terms.untilMs - Math.max(nowMs, terms.fromMs) >= leastMs
-  }
   const live = <E extends SellEntry | BuyEntry>(tree: Tree<E>): E[] => {
     const entries: E[] = []
-    for (const [, entry] of tree.entries()) if (isLive(entry)) entries.push(entry)
+    for (const [, entry] of tree.entries()) if (!timeFault(entry, nowMs)) entries.push(entry)
     return entries.sort(byAge)
   }
   return { sells: live(sells), buys: live(buys) }

@@ -2,6 +2,11 @@
  * The sellers of a round, in the order in which they are asked, and the first of them that can do something for a need: a
  * tournament tree over that order, as in first-fit bin packing (Johnson 1974). A branch knows the best of what is below it (the
  * lowest price, the most memory, ...), so whole branches without a host that would do are passed over.
+ *
+ * What this does not do: a book that is made for it (each branch has one host with the level and another with the time)
+ * hides from the branches that nobody below them will do. Then every host is looked at for every need, and a round takes time
+ * by the square of its offers: half a second of a processor for 8,000, more than a minute for 100,000. Whoever puts rounds into
+ * blocks must bound them by that.
  */
 import type { PublicKey } from '../ledger/keys.ts'
 import type { Level } from '../offers/offer.ts'

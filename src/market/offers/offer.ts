@@ -238,7 +238,10 @@ export function offerFault(
 }
 
 /** Of an offer whose signature was found good before: is it still one? */
-export function timeFault({ expiresMs, terms }: UnsignedOffer, nowMs: number): OfferFault | undefined {
+export function timeFault(
+  { expiresMs, terms }: Pick<UnsignedOffer, 'expiresMs' | 'terms'>,
+  nowMs: number,
+): OfferFault | undefined {
   if (expiresMs <= nowMs) return 'expired'
   const least = terms.kind === 'buy' ? terms.minServiceMs : MIN_SERVICE_MS
   if (terms.untilMs - Math.max(nowMs, terms.fromMs) < least) return 'past-window'

@@ -20,12 +20,12 @@ const window = fc
 export function sellEntry(terms: Sell, entry: Pick<SellEntry, 'account' | 'sequence'>): SellEntry {
   const { fromMs, untilMs, coresMilli, memoryBytes } = terms
   const pieces = [{ fromMs, untilMs, coresMilli, memoryBytes }]
-  return { ...entry, id: hashKey(`sell ${entry.sequence}`), expiresMs: T0 * 2, terms, pieces }
+  return { ...entry, id: hashKey(`sell ${entry.sequence}`), expiresMs: T0 + 86_400_000, terms, pieces }
 }
 
 export function buyEntry(terms: Buy, entry: Pick<BuyEntry, 'account' | 'sequence'>): BuyEntry {
   const left = terms.tasks * terms.replicas
-  return { ...entry, id: hashKey(`buy ${entry.sequence}`), expiresMs: T0 * 2, terms, left, placed: [] }
+  return { ...entry, id: hashKey(`buy ${entry.sequence}`), expiresMs: T0 + 86_400_000, terms, left, placed: [] }
 }
 
 const sell = fc
