@@ -6,9 +6,16 @@
  */
 import type { Key } from '../../core/ids.ts'
 import type { KeyPair, PublicKey } from '../ledger/keys.ts'
-import { ALLOCATION_WINDOWS, type Allocation, type Finding, sealOf } from '../ledger/state/allocations/allocation.ts'
-import { countOf, type Range, type Ranges, tasksIn } from '../ledger/state/allocations/ranges.ts'
+import {
+  ALLOCATION_WINDOWS,
+  type Allocation,
+  claimId,
+  type Finding,
+  sealOf,
+} from '../ledger/state/allocations/allocation.ts'
+import { countOf, type Range, type Ranges, tasksIn, without } from '../ledger/state/allocations/ranges.ts'
 import type { Action } from '../ledger/state/operation.ts'
+import type { State } from '../ledger/state/state.ts'
 import { commitTo } from '../verification/commitment.ts'
 import { Draws, drawPositions, drawTests } from '../verification/draws.ts'
 import { anchorOf, nonceOf, sampleSeed, type WindowName } from '../verification/nonces.ts'
@@ -20,12 +27,17 @@ const LINKS = ALLOCATION_WINDOWS + 1
 const MARGIN_MS = 30_000
 /** A window that is not full waits so long for more work, in ms. */
 const WINDOW_MS = 60_000
+/** Both sides say at once that a deadline is over, and others so much later: one of them is enough. In ms. */
+const GRACE_MS = 30_000
 
 interface Situation {
   readonly id: Key
   readonly allocation: Allocation
   readonly keys: KeyPair
-  /** The ledger's. */
+  /**
+   * Of the next block, as far as this host knows: the last one's, or its own clock when that is later. A ledger on which nobody
+   * does anything makes no blocks, and in its last one no deadline is ever over.
+   */
   readonly blockTimeMs: number
 }
 
@@ -33,7 +45,7 @@ interface Situation {
 export interface Work {
   /** Digest of the result of a task that this host has done; undefined: it has not, or has forgotten. */
   digest(task: number): Key | undefined
-  /** Tasks that are done and that nobody is known to have claimed, in ascending order. */
+  /** Of the tasks that it has done those that it may still commit to (`claimableOf`), in ascending order. */
   readonly unclaimed: Ranges
   /** How long the oldest of them has waited, in ms. */
   readonly waitedMs: number
@@ -45,15 +57,22 @@ export function windowName(id: Key, { supplier, windows }: Allocation): WindowNa
   return { contract: id, supplier, window: windows - 1 }
 }
 
+/** Of these tasks those that were not claimed as often as the job wants each done, and not by this supplier. */
+export function claimableOf({ claims }: Pick<State, 'claims'>, allocation: Allocation, done: Ranges): Ranges {
+  const byAll = claims.get(claimId(allocation))?.layers[allocation.replicas - 1] ?? []
+  const own = claims.get(claimId(allocation, allocation.supplier))?.layers[0] ?? []
+  return without(without(done, byAll), own)
+}
+
 export function supplierStep({ id, allocation, keys, blockTimeMs }: Situation, work: Work): Action | undefined {
   const { phase } = allocation
+  if (blockTimeMs > phase.deadlineMs) return { kind: 'expire', allocation: id }
   switch (phase.name) {
-    case 'signing': {
-      if (allocation.secretAnchor !== null) return expiry(id, allocation, blockTimeMs)
+    case 'signing':
+      if (allocation.secretAnchor !== null) return undefined
       return { kind: 'sign', allocation: id, anchor: anchorOf(secretOf(keys, id, 'draw'), 1) }
-    }
     case 'running':
-      return nextWindow({ id, allocation, keys, blockTimeMs }, work) ?? expiry(id, allocation, blockTimeMs)
+      return nextWindow({ id, allocation, keys, blockTimeMs }, work)
     case 'challenged': {
       const digests = digestsOf(phase.window.tasks, work)
       if (!digests) return undefined // it cannot show what it has forgotten
@@ -63,25 +82,27 @@ export function supplierStep({ id, allocation, keys, blockTimeMs }: Situation, w
       return { kind: 'show', allocation: id, digest, salt, path: [...path] }
     }
     case 'drawing':
-      if (phase.ofSupplier !== undefined) return expiry(id, allocation, blockTimeMs)
+      if (phase.ofSupplier !== undefined) return undefined
       return { kind: 'draw', allocation: id, secret: secretOf(keys, id, 'draw') }
     default:
-      return expiry(id, allocation, blockTimeMs)
+      return undefined
   }
 }
 
 function nextWindow({ id, allocation, keys, blockTimeMs }: Situation, work: Work): Action | undefined {
   const { windows, windowTasks, tasks, paid, untilMs } = allocation
-  const tasksLeft = first(work.unclaimed, Math.min(windowTasks, tasks - paid))
-  const count = countOf(tasksLeft)
+  const most = Math.min(windowTasks, tasks - paid)
+  const taken = first(work.unclaimed, most)
+  const count = countOf(taken)
+  const isFull = count === most || taken.length === MAX_PIECES
   const isLate = blockTimeMs > untilMs - MARGIN_MS
-  const isDue = count === Math.min(windowTasks, tasks - paid) || work.isOver || work.waitedMs >= WINDOW_MS || isLate
-  if (count === 0 || !isDue || blockTimeMs > untilMs || windows >= ALLOCATION_WINDOWS) return undefined
-  const digests = digestsOf(tasksLeft, work)
+  const isDue = isFull || work.isOver || work.waitedMs >= WINDOW_MS || isLate
+  if (count === 0 || !isDue || windows >= ALLOCATION_WINDOWS) return undefined
+  const digests = digestsOf(taken, work)
   if (!digests) return undefined
   const name = { ...windowName(id, allocation), window: windows }
   const { root } = commitTo(name, digests, secretOf(keys, id, 'salts'))
-  return { kind: 'commit', allocation: id, window: windows, tasks: tasksLeft.map(([from, to]) => [from, to]), root }
+  return { kind: 'commit', allocation: id, window: windows, tasks: taken.map(([from, to]) => [from, to]), root }
 }
 
 /** The lowest tasks, so many at most, in as many pieces as one window may have. */
@@ -127,10 +148,11 @@ export interface Knowledge {
 
 export function customerStep({ id, allocation, keys, blockTimeMs }: Situation, known: Knowledge): Action | undefined {
   const { phase, windows } = allocation
+  if (blockTimeMs > phase.deadlineMs) return { kind: 'expire', allocation: id }
   const secret = () => secretOf(keys, id, 'nonces')
   switch (phase.name) {
     case 'signing':
-      if (allocation.shownNonce !== null) return expiry(id, allocation, blockTimeMs)
+      if (allocation.shownNonce !== null) return undefined
       return { kind: 'sign', allocation: id, anchor: anchorOf(secret(), LINKS) }
     case 'committed':
       if (known.isTrusting) return { kind: 'approve', allocation: id, tests: 0 }
@@ -147,10 +169,10 @@ export function customerStep({ id, allocation, keys, blockTimeMs }: Situation, k
       return own === phase.digest ? { kind: 'approve', allocation: id, tests: 1 } : { kind: 'dispute', allocation: id }
     }
     case 'drawing':
-      if (phase.ofCustomer !== undefined) return expiry(id, allocation, blockTimeMs)
+      if (phase.ofCustomer !== undefined) return undefined
       return { kind: 'draw', allocation: id, secret: nonceOf(secret(), LINKS, windows) }
     default:
-      return expiry(id, allocation, blockTimeMs)
+      return undefined
   }
 }
 
@@ -164,16 +186,21 @@ export function testedPositions(id: Key, allocation: Allocation): readonly numbe
   return drawPositions(draws, drawTests(draws, rate, count), count)
 }
 
-/** `finding`: what this mediator found for the task in question; undefined: not yet. */
+/**
+ * `finding`: what this mediator found for the task in question; undefined: not yet. It has a fee to lose, so it says that a
+ * deadline is over when neither side does.
+ */
 export function mediatorStep(
-  { id, allocation, keys }: Omit<Situation, 'blockTimeMs'>,
+  { id, allocation, keys, blockTimeMs }: Situation,
   host: PublicKey,
   finding: Finding | undefined,
 ): Action | undefined {
   const { phase } = allocation
   if (phase.name !== 'sealing' && phase.name !== 'unsealing') return undefined
   const seat = (phase.mediators as readonly PublicKey[]).indexOf(host)
-  if (seat < 0 || finding === undefined) return undefined
+  if (seat < 0) return undefined
+  if (blockTimeMs > phase.deadlineMs) return lateStep({ id, allocation, blockTimeMs })
+  if (finding === undefined) return undefined
   const salt = secretOf(keys, id, 'finding')
   if (phase.name === 'sealing') {
     if (phase.seals[seat] !== null) return undefined
@@ -183,7 +210,7 @@ export function mediatorStep(
   return { kind: 'verdict', allocation: id, host, finding, salt }
 }
 
-/** Says that a deadline is over, if it is. */
-function expiry(id: Key, { phase }: Allocation, blockTimeMs: number): Action | undefined {
-  return blockTimeMs > phase.deadlineMs ? { kind: 'expire', allocation: id } : undefined
+/** Of anybody, for an allocation whose sides are both gone. */
+export function lateStep({ id, allocation, blockTimeMs }: Omit<Situation, 'keys'>): Action | undefined {
+  return blockTimeMs > allocation.phase.deadlineMs + GRACE_MS ? { kind: 'expire', allocation: id } : undefined
 }
