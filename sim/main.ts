@@ -9,6 +9,7 @@ import { UNPRIVILEGED_PORTS } from '../src/market/sybil.ts'
 import { PLACEMENTS } from '../src/net/placement.ts'
 import { spaceNamed } from '../src/vhash/spaces.ts'
 import { CONSENSUS_FAULTS } from './ledger/consensus-model.ts'
+import { MARKET_FAULTS } from './market/faults.ts'
 import { FAULTS } from './model.ts'
 import { BALANCE_DEFAULTS, type BalanceOptions, runBalance } from './scenarios/balance.ts'
 import { runConsensusModel } from './scenarios/consensus.ts'
@@ -17,6 +18,7 @@ import { LEDGER_DEFAULTS, type LedgerOptions, runLedger } from './scenarios/ledg
 import { LEDGER_LATENCY_DEFAULTS, type LedgerLatencyOptions, runLedgerLatency } from './scenarios/ledger-latency.ts'
 import { runLedgerSeeds } from './scenarios/ledger-seeds.ts'
 import { LOCALITY_DEFAULTS, runLocality } from './scenarios/locality.ts'
+import { MARKET_DEFAULTS, type MarketOptions, runMarket } from './scenarios/market.ts'
 import { runModel } from './scenarios/model.ts'
 import { RING_DEFAULTS, type RingOptions, runRing } from './scenarios/ring.ts'
 import { runStore, STORE_DEFAULTS, type StoreOptions } from './scenarios/store.ts'
@@ -45,8 +47,6 @@ function list(min: number, max: number, whole: boolean): (text: string) => numbe
   const one = number(min, max, whole)
   return (text) => text.split(',').map(one)
 }
-
-const PLANT = 'plant-quorum.ts'
 
 const count = (max: number) => number(0, max, true)
 const share = number(0, 1, false)
@@ -249,12 +249,7 @@ program
   .option('-q, --quiet', 'no progress')
   .action(async (options: LedgerOptions & { seeds?: string; fault?: string; json?: boolean; quiet?: boolean }) => {
     const { seeds, fault, json, quiet, ...run } = options
-    if (fault !== undefined && !process.execArgv.some((arg) => arg.endsWith(PLANT))) {
-      const plant = new URL(`ledger/${PLANT}`, import.meta.url).href
-      const args = [...process.execArgv, '--import', plant, ...process.argv.slice(1)]
-      process.exitCode = spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1
-      return
-    }
+    if (fault !== undefined && runPlanted('ledger/plant-quorum.ts')) return
     const result =
       seeds === undefined
         ? await runLedger(run, progress(options))
@@ -263,6 +258,38 @@ program
     const isBad = 'failed' in result ? result.failed.length > 0 : result.violations.length > 0
     if (isBad && fault === undefined) fail('what must hold did not hold')
     if (!isBad && fault !== undefined) fail('the planted fault was not caught')
+  })
+
+program
+  .command('market')
+  .description('jobs are bought and sold, done, tested and paid on a ledger with liars, while nodes come, go and cheat')
+  .option('--nodes <n>', 'suppliers, customers and mediators', number(8, 100_000, true), MARKET_DEFAULTS.nodes)
+  .option('--jobs <n>', 'jobs of 20 to 119 tasks', number(1, 1e6, true), MARKET_DEFAULTS.jobs)
+  .option('--cheaters <share>', 'share of the nodes that cheat', share, MARKET_DEFAULTS.cheaters)
+  .option('--churn <share>', 'share of the nodes that go down per second', share, MARKET_DEFAULTS.churn)
+  .option(
+    '--downtime <s>',
+    'how long, half as long to one and a half times',
+    number(0, 1e5, false),
+    MARKET_DEFAULTS.downtime,
+  )
+  .option('--members <n>', 'bankers, apart from the nodes', number(1, 31, true), MARKET_DEFAULTS.members)
+  .option('--faulty <n>', 'of these, liars', count(10), MARKET_DEFAULTS.faulty)
+  .option('--seed <n>', 'all randomness derives from it', count(2 ** 32), MARKET_DEFAULTS.seed)
+  .addOption(
+    new Option('--fault <name>', 'plant a fault, to see that it is caught').choices(Object.keys(MARKET_FAULTS)),
+  )
+  .option('--json', 'one JSON object on stdout')
+  .option('-q, --quiet', 'no progress')
+  .action(async (options: MarketOptions & { fault?: string; json?: boolean; quiet?: boolean }) => {
+    const { fault, json, quiet, ...run } = options
+    if (fault !== undefined && runPlanted(`market/plant-market.ts?${fault}`)) return
+    const result = await runMarket(run, progress(options))
+    report(options, 'market', result)
+    const isBad = result.violations.length > 0
+    if (isBad && fault === undefined) fail('what must hold did not hold')
+    if (!isBad && fault !== undefined) fail('the planted fault was not caught')
+    if (!result.cheatersLose.suppliers && fault === undefined) fail('some suppliers gain more by cheating')
   })
 
 program
@@ -312,6 +339,14 @@ program
     if (result.idealAfterPeriods === null) fail('the ring did not become ideal after the attacker had joined')
     if (result.groupsWrong > 0) fail(`${result.groupsWrong} replica groups at rest are not what they should be`)
   })
+
+/** Runs this command again, with a fault in what is loaded. False: it runs with it. */
+function runPlanted(plant: string): boolean {
+  if (process.execArgv.some((arg) => arg.endsWith(plant))) return false
+  const args = [...process.execArgv, '--import', new URL(plant, import.meta.url).href, ...process.argv.slice(1)]
+  process.exitCode = spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1
+  return true
+}
 
 interface WatchOptions {
   watch?: string | true

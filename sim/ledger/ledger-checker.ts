@@ -13,7 +13,7 @@ import { decodePayload } from '../../src/market/ledger/payload.ts'
 import type { EpochHeader } from '../../src/market/ledger/receipt/epochs.ts'
 import { sealedIn, sealFault } from '../../src/market/ledger/receipt/header.ts'
 import { type Receipt, receiptFault } from '../../src/market/ledger/receipt/receipt.ts'
-import { apply } from '../../src/market/ledger/state/apply.ts'
+import { apply, type Watch } from '../../src/market/ledger/state/apply.ts'
 import { decodeOperation, ownHostOf } from '../../src/market/ledger/state/operation.ts'
 import {
   type Account,
@@ -38,6 +38,12 @@ interface Story {
   readonly accesses: Access[]
 }
 
+/** Sees the one chain once, as it grows. */
+export interface ChainWatch {
+  readonly tried: Watch
+  readonly block: (after: State) => void
+}
+
 const KEPT_VIOLATIONS = 20
 
 export class LedgerChecker {
@@ -58,8 +64,11 @@ export class LedgerChecker {
   readonly #used = new Set<string>()
   readonly #stories = new Map<PublicKey, Story>()
 
-  constructor(genesis: Genesis) {
+  readonly #watch: ChainWatch | undefined
+
+  constructor(genesis: Genesis, watch?: ChainWatch) {
     this.#genesis = genesis
+    this.#watch = watch
     this.#state = genesisState(genesis)
   }
 
@@ -113,7 +122,8 @@ export class LedgerChecker {
       return false
     }
     const { operations, epoch } = said
-    const { state, results } = apply(this.#state, { height, epoch, blockTimeMs: timeMs, operations }, fakeVerify)
+    const tried = { height, epoch, blockTimeMs: timeMs, operations }
+    const { state, results } = apply(this.#state, tried, fakeVerify, this.#watch?.tried)
     if (stateRoot(state) !== said.stateRoot || results.join() !== said.results.join()) {
       this.wrong(`block ${height} has another outcome than it says`)
     }
@@ -124,6 +134,7 @@ export class LedgerChecker {
     this.#chain.push(block)
     this.#state = state
     this.#view = view
+    this.#watch?.block(state)
     for (const [index, bytes] of operations.entries())
       this.#touch(bytes, results[index] === 'applied', { height, index })
     return true
