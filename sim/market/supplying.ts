@@ -1,7 +1,7 @@
 /** What a simulated supplier does: its work, and what it makes the ledger believe of it. */
 import type { Key } from '../../src/core/ids.ts'
 import { secretOf } from '../../src/market/allocation/secrets.ts'
-import { claimableOf, supplierStep, windowName } from '../../src/market/allocation/steps.ts'
+import { claimableOf, supplierStep, windowName, workableTasks } from '../../src/market/allocation/steps.ts'
 import type { KeyPair } from '../../src/market/ledger/keys.ts'
 import type { Allocation } from '../../src/market/ledger/state/allocations/allocation.ts'
 import { type Range, type Ranges, tasksIn } from '../../src/market/ledger/state/allocations/ranges.ts'
@@ -10,9 +10,6 @@ import type { State } from '../../src/market/ledger/state/state.ts'
 import { commitTo, type Opening } from '../../src/market/verification/commitment.ts'
 import type { Conduct } from './cast.ts'
 import { type Dispatch, rightDigest, wrongDigest } from './dispatch.ts'
-
-/** Windows that a supplier works ahead of its pay: a customer that does not pay gets no more for nothing. */
-const WINDOWS_AHEAD = 2
 
 export class Supplying {
   readonly #keys: KeyPair
@@ -51,7 +48,7 @@ export class Supplying {
       const taskMs = this.#dispatch.taskMs(allocation)
       const done = this.#done.get(id) ?? { atMs: [], begunMs: 0 }
       this.#done.set(id, done)
-      const most = Math.min(this.#dispatch.tasksOf(id).length, allocation.paid + WINDOWS_AHEAD * allocation.windowTasks)
+      const most = Math.min(this.#dispatch.tasksOf(id).length, workableTasks(allocation))
       while (done.atMs.length < most && leftMs > 0) {
         const stepMs = Math.min(leftMs, taskMs - done.begunMs)
         done.begunMs += stepMs

@@ -27,6 +27,8 @@ const LINKS = ALLOCATION_WINDOWS + 1
 const MARGIN_MS = 30_000
 /** A window that is not full waits so long for more work, in ms. */
 const WINDOW_MS = 60_000
+/** Of a supplier, ahead of what is paid: one that is being settled, and one that is being filled. */
+const WINDOWS_AHEAD = 2
 /** Both sides say at once that a deadline is over, and others so much later: one of them is enough. In ms. */
 const GRACE_MS = 30_000
 
@@ -62,6 +64,14 @@ export function claimableOf({ claims }: Pick<State, 'claims'>, allocation: Alloc
   const byAll = claims.get(claimId(allocation))?.layers[allocation.replicas - 1] ?? []
   const own = claims.get(claimId(allocation, allocation.supplier))?.layers[0] ?? []
   return without(without(done, byAll), own)
+}
+
+/**
+ * How many tasks of an allocation a supplier should do at most before more of them are paid. Time runs on while a customer
+ * keeps silent, and what was not committed to at the end of it is never paid.
+ */
+export function workableTasks({ paid, windowTasks, tasks }: Allocation): number {
+  return Math.min(tasks, paid + WINDOWS_AHEAD * windowTasks)
 }
 
 export function supplierStep({ id, allocation, keys, blockTimeMs }: Situation, work: Work): Action | undefined {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { hashKey, type Key } from '../../../../src/core/ids.ts'
-import { claimableOf, supplierStep, type Work } from '../../../../src/market/allocation/steps.ts'
+import { claimableOf, supplierStep, type Work, workableTasks } from '../../../../src/market/allocation/steps.ts'
 import {
   type Allocation,
   LEAST_BOND,
@@ -253,6 +253,12 @@ test('a supplier that has done less than was agreed is paid for that, and the re
   expect(one.kinds.filter((kind) => kind === 'commit')).toHaveLength(3)
   expect(one.books.wealth('ben') - ben).toBe((WAGE * 25n) / 80n)
   expect(anna - one.books.wealth('anna')).toBe((WAGE * 25n) / 80n + FEE)
+})
+
+test('a supplier works two windows ahead of its pay, and a customer that pays nothing in time gets no more', () => {
+  const { play: one, id } = play()
+  const allocation = one.books.allocation(id)
+  expect([0, 10, 60, 70, 75].map((paid) => workableTasks({ ...allocation, paid }))).toEqual([20, 30, 80, 80, 80])
 })
 
 test('what others have claimed is not claimed again: replicas leave room for as many', () => {
