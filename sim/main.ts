@@ -3,7 +3,7 @@
  * to stdout. Exit code 1 when what must hold did not hold, with the command that replays it.
  */
 import { spawnSync } from 'node:child_process'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { ChoraleError } from '../src/core/errors.ts'
 import { UNPRIVILEGED_PORTS } from '../src/market/sybil.ts'
 import { PLACEMENTS } from '../src/net/placement.ts'
@@ -11,6 +11,7 @@ import { spaceNamed } from '../src/vhash/spaces.ts'
 import { CONSENSUS_FAULTS } from './ledger/consensus-model.ts'
 import { MARKET_FAULTS } from './market/faults.ts'
 import { FAULTS } from './model.ts'
+import { count, list, number, share } from './option-values.ts'
 import { BALANCE_DEFAULTS, type BalanceOptions, runBalance } from './scenarios/balance.ts'
 import { runConsensusModel } from './scenarios/consensus.ts'
 import { JOBS_DEFAULTS, type JobsOptions, runJobs } from './scenarios/jobs.ts'
@@ -31,25 +32,6 @@ import { openWatch } from './watch/watch.ts'
 
 // Time-outs are everyday events here; their stacks would cost more than the rest.
 Error.stackTraceLimit = process.env.CHORALE_SIM_STACKS ? 10 : 0
-
-function number(min: number, max: number, whole: boolean): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (text.trim() === '' || !(value >= min && value <= max) || (whole && !Number.isInteger(value))) {
-      throw new InvalidArgumentError(`${whole ? 'a whole number' : 'a number'} from ${min} to ${max}, please.`)
-    }
-    return value
-  }
-}
-
-/** Several of them, with commas. */
-function list(min: number, max: number, whole: boolean): (text: string) => number[] {
-  const one = number(min, max, whole)
-  return (text) => text.split(',').map(one)
-}
-
-const count = (max: number) => number(0, max, true)
-const share = number(0, 1, false)
 
 const program = new Command('npm run sim --')
   .description('Run the real overlay over a simulated network in virtual time, judged from outside.')

@@ -16,8 +16,8 @@ import { type Actors, Play, rightDigest, wrongDigest } from './play.ts'
 
 const THREE = ['judge 0', 'judge 1', 'judge 2']
 const ELEVEN = Array.from({ length: 11 }, (_, i) => `judge ${i}`)
-const WAGE = 1200n
-const FEE = 12n
+const WAGE = 800n
+const FEE = 8n
 const WINDOWS = 8
 
 /** One allocation of 80 tasks, not signed yet. */
