@@ -111,7 +111,9 @@ export class Cli {
     const message = line.replace(/: start one with chorale up -d$/, (remedy) => `${remedy}${this.at}`)
     this.terminal.err(`${this.paint('red', 'chorale:')} ${message}\n`)
     if (this.flags.json) this.emit('error', { code: errorCode(error), message })
-    if (this.flags.verbose > 0) this.terminal.err(`${inspect(error)}\n`) // with its causes
+    // With its causes, for who mends chorale: elsewhere the line says what to do.
+    const dumpFrom = errorCode(error) === 'internal' ? 1 : 2
+    if (this.flags.verbose >= dumpFrom) this.terminal.err(`${inspect(error)}\n`)
   }
 
   paint(style: 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan', text: string): string {

@@ -10,7 +10,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { decode, encode } from '../../core/cbor.ts'
-import { invariant } from '../../core/errors.ts'
+import { ChoraleError, invariant } from '../../core/errors.ts'
 import { diskError } from '../../dht/store/disk/fs.ts'
 import type { ChainStore, KeptEvidence, Posting, Snapshot, StoredRun } from './chain-store.ts'
 import type { Evidence } from './consensus/messages.ts'
@@ -39,14 +39,17 @@ interface RunRow {
   readonly bytes: Uint8Array
 }
 
-/** Opens or makes it. Rejects `io`, with what to do about it. */
+/** SQLITE_CORRUPT and SQLITE_NOTADB, https://sqlite.org/rescode.html; the low byte, for there are kinds of the first. */
+const DAMAGED: readonly unknown[] = [11, 26]
+
+/** Opens or makes it. Throws `io`, or `config` when it is damaged, with what to do about it; so does all that reads it. */
 export function openChainDb(file: string): ChainStore {
   try {
     const database = new DatabaseSync(file)
     database.exec(SCHEMA)
     return new ChainDb(database, file)
   } catch (error) {
-    throw diskError(error, file)
+    throw chainError(error, file)
   }
 }
 
@@ -105,7 +108,11 @@ class ChainDb implements ChainStore {
     this.base = Math.min(this.base, left)
   }
 
-  runs(height: number, { maxRuns, maxBytes }: { maxRuns: number; maxBytes: number }): StoredRun[] {
+  runs(height: number, limit: { maxRuns: number; maxBytes: number }): StoredRun[] {
+    return this.#guarded(() => this.#runs(height, limit))
+  }
+
+  #runs(height: number, { maxRuns, maxBytes }: { maxRuns: number; maxBytes: number }): StoredRun[] {
     const found: StoredRun[] = []
     if (height <= this.base) return found
     let bytesLeft = maxBytes
@@ -248,7 +255,16 @@ class ChainDb implements ChainStore {
     try {
       return work()
     } catch (error) {
-      throw diskError(error, this.#file)
+      throw chainError(error, this.#file)
     }
   }
+}
+
+function chainError(error: unknown, file: string): ChoraleError {
+  const code = (error as { readonly errcode?: unknown }).errcode
+  if (typeof code !== 'number' || !DAMAGED.includes(code & 0xff)) return diskError(error, file)
+  const anew = `move ${file} away, and -wal and -shm beside it, and a node without a seat fetches the chain again`
+  const seated = "with a seat, read 'When the chain is damaged' in docs/ledger.md first"
+  const what = `the copy of the ledger in ${file} is damaged, the wallet is not: ${anew}; ${seated}`
+  return new ChoraleError('config', what, { cause: error })
 }

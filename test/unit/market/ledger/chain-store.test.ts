@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -170,6 +170,26 @@ test('a chain on disk is there after a restart, up to what is rotten', () => {
   const rotten = openChainDb(file)
   expect(rotten.runs(1, all).map(({ lastHeight }) => lastHeight)).toEqual([1, 3, 4, 6])
   rotten.close()
+})
+
+test.each([
+  ['at its beginning', 0],
+  ['further on', 8192],
+])('a file that is damaged %s says what is lost and what is not, and what to do', (_, from) => {
+  const file = temporaryFile()
+  filled(openChainDb(file), 200).close()
+  const bytes = readFileSync(file)
+  expect(bytes.length).toBeGreaterThan(2 * from)
+  writeFileSync(file, bytes.fill(0xa5, from))
+  const line =
+    /is damaged, the wallet is not: move .* away, .* fetches the chain again; with a seat, read .*docs\/ledger\.md/
+  expect(() => openChainDb(file).runs(1, all)).toThrow(
+    expect.objectContaining({ code: 'config', message: expect.stringMatching(line) }),
+  )
+})
+
+test('a disk that fails is no damage', () => {
+  expect(() => openChainDb(join(temporaryFile(), 'nowhere'))).toThrow(expect.objectContaining({ code: 'io' }))
 })
 
 test('a chain that is being read says that it is not synced to its end', () => {
