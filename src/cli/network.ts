@@ -11,6 +11,12 @@ import { examples } from './help.ts'
 import { credits } from './ledger-text.ts'
 import { duration, integer, liveSpace, networkName, PLACEMENTS, type Placement } from './values.ts'
 
+/**
+ * In an epoch each banker has to show that it lives, or it may lose its seat: time for a few views that fail (1.5 s each,
+ * longer on a slow network), and for the committee to take turns at the end of it (2 s each).
+ */
+const MIN_EPOCH_MS = 60_000
+
 interface Options {
   readonly out: string
   readonly network: string
@@ -48,9 +54,9 @@ export function networkCommand(cli: Cli): Command {
 function createCommand(cli: Cli): Command {
   const amount = (flags: string, description: string, usual: bigint) =>
     new Option(flags, description).argParser(parseCredits).default(usual, credits(usual))
-  const time = (flags: string, description: string, usualMs: number, usual: string) =>
+  const time = (flags: string, description: string, minMs: number, usualMs: number, usual: string) =>
     new Option(flags, description)
-      .argParser(duration(flags.split(' ')[0]!, { minMs: 1000, maxDays: 3660, example: usual }))
+      .argParser(duration(flags.split(' ')[0]!, { minMs, maxDays: 3660, example: usual }))
       .default(usualMs, usual)
   return new Command('create')
     .description('write the genesis of a new network; without one, the first chorale up makes it')
@@ -84,14 +90,14 @@ function createCommand(cli: Cli): Command {
         .argParser((text: string, before: string[]) => [...before, text])
         .default([], 'this home'),
     )
-    .addOption(time('--epoch <time>', 'from one choice of the committee to the next', 3_600_000, '1h'))
+    .addOption(time('--epoch <time>', 'from one choice of the committee to the next', MIN_EPOCH_MS, 3_600_000, '1h'))
     .addOption(
       new Option('--committee <n>', 'seats of the committee at most: 1, 4, 7, ... 64')
         .argParser(integer('--committee', { min: 1, max: 64, example: '31' }))
         .default(31),
     )
     .addOption(amount('--bond <credits>', 'what a banker has at stake', 10_000n))
-    .addOption(time('--unbonding <time>', 'how long a bond stays after notice was given', 86_400_000, '1d'))
+    .addOption(time('--unbonding <time>', 'how long a bond stays after notice was given', 1000, 86_400_000, '1d'))
     .addOption(amount('--grant <credits>', 'what each new account is granted', 50_000n))
     .addOption(
       new Option(
@@ -135,6 +141,10 @@ function createCommand(cli: Cli): Command {
         cli.note(
           `and every other node at the address that it prints, with\n  chorale up --genesis ${out} --bootstrap ADDR`,
         )
+        if (grant < bond) {
+          const lacking = `an account is granted ${credits(grant)} and a bond is ${credits(bond)}`
+          cli.note(`${lacking}: nobody can stand for the committee before earning the rest`)
+        }
         return 0
       }),
     )

@@ -146,6 +146,15 @@ describe('chorale network', () => {
     expect(overlayOf(home, file)).toEqual({ ...usual, network: 'lab2', space: 'torus2', replicas: 2 })
   })
 
+  test('rules by which nobody could stand for the committee at once are told', async () => {
+    const create = (...rules: string[]) => network(fresh(), 'create', '--out', fresh('genesis'), ...rules)
+    const line =
+      'granted 5 credits and a bond is 10 credits: nobody can stand for the committee before earning the rest\n'
+    expect(await create('--grant', '5', '--epoch', '1m')).toMatchObject({ code: 0, err: expect.stringContaining(line) })
+    expect((await create('--grant', '10')).err).not.toContain('nobody can stand')
+    expect((await network(fresh(), 'create', '--help')).out.match(/this home/g)).toHaveLength(1)
+  })
+
   test('bankers may be named', async () => {
     const banker = (number: number) =>
       `${peerOfPublicKey(keysOf(number).publicKey)}=${addressOf(keysOf(number + 1).publicKey)}`
@@ -162,7 +171,7 @@ describe('chorale network', () => {
 
   test.each([
     [['create'], /required option '-o, --out <file>'/],
-    [['create', '--out', 'x', '--epoch', '0'], /--epoch must be a time/],
+    [['create', '--out', 'x', '--epoch', '59s'], /--epoch must be a time of 60 s to 3660 days/],
     [['create', '--out', 'x', '--committee', '5'], /committee cap that is not 1, 4, 7/],
     [['create', '--out', 'x', '--bond', '0'], /asks no bond/],
     [['create', '--out', 'x', '--bond', 'abc'], /'abc' is no amount/],
