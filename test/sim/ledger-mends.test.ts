@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { CrashDisk } from '../../sim/crash-disk.ts'
 import { LedgerCluster, type LedgerClusterOptions } from '../../sim/ledger/ledger-cluster.ts'
 import { ChoraleError } from '../../src/core/errors.ts'
-import { decodeRun, decodeSaid, Runs, Say } from '../../src/market/ledger/messages.ts'
+import { decodeRun, decodeSaid, Runs, type Said, Say } from '../../src/market/ledger/messages.ts'
 import { decodePayload } from '../../src/market/ledger/payload.ts'
 import type { Action } from '../../src/market/ledger/state/operation.ts'
 
@@ -64,9 +64,10 @@ test.each([1, 2, 3])('a seat whose disk fails as it is taken leaves nobody behin
   const honest = host.handlers.get(Say.name)!
   host.handlers.set(Say.name, (message, delivery) => {
     if (delivery.from.peer === machine.node.host.peer) {
-      for (const bytes of (message as { messages: Uint8Array[] }).messages) {
+      const { epoch, messages } = message as Said
+      for (const bytes of messages) {
         const vote = decodeSaid(bytes)
-        if (vote?.type === 'vote') said.add(`${vote.kind} ${vote.view}`)
+        if (vote?.type === 'vote') said.add(`${vote.kind} ${vote.view} of epoch ${epoch}`)
       }
     }
     return honest(message, delivery)
