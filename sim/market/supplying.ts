@@ -48,7 +48,8 @@ export class Supplying {
       const taskMs = this.#dispatch.taskMs(allocation)
       const done = this.#done.get(id) ?? { atMs: [], begunMs: 0 }
       this.#done.set(id, done)
-      const most = Math.min(this.#dispatch.tasksOf(id).length, workableTasks(allocation))
+      const workable = this.#conduct === 'abandon' ? allocation.windowTasks : workableTasks(allocation)
+      const most = Math.min(this.#dispatch.tasksOf(id).length, workable)
       while (done.atMs.length < most && leftMs > 0) {
         const stepMs = Math.min(leftMs, taskMs - done.begunMs)
         done.begunMs += stepMs
