@@ -40,7 +40,7 @@ export const REFUSALS = {
   // Offers.
   'no-offer': 'there is no such offer, or none of these is new and good',
   'round-not-over': 'the last round of this price slot was only a moment ago',
-  'nothing-to-match': 'no offers agree with each other',
+  'nothing-to-match': 'there are no offers',
 
   // Allocations.
   'no-allocation': 'there is no such allocation: it was never made, or it is closed',

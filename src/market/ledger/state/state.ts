@@ -97,7 +97,7 @@ export interface Trade {
   /** Millions of instructions, and millicredits for them, at most what an amount can be. */
   readonly workMi: Amount
   readonly wages: Amount
-  /** Of its last round, for a core-hour of reference speed. */
+  /** Of its last round in which anything was traded, for a core-hour of reference speed; 0: there was none. */
   readonly price: Amount
 }
 
@@ -127,8 +127,9 @@ export interface State extends Holdings, ByAccount {
   readonly mediators: Tree<number>
   /** Of accounts that have supplied. */
   readonly records: Tree<SupplierRecord>
-  /** Offers, by `offerId`; and the number that the next one gets. */
+  /** Offers, by `offerId`. */
   readonly book: Tree<Booked>
+  /** Of the next offer or allocation. */
   readonly sequence: number
   /** Of late price slots, by `tradeKey`. */
   readonly trades: Tree<Trade>

@@ -77,26 +77,47 @@ test('both allocators have half of the fee, and who hands in its own pays itself
   expect(granted, 'nothing of its grant is freed').toBe(had - 4n - mine.price - mine.bond)
 })
 
-test('a round clears when there is something to clear, and not at once again', () => {
+test('a round clears a slot, and not at once again, also if nothing came of it', () => {
   const books = market()
   const match = (slot = books.slot, afterMs = 0) => books.do('ally', { kind: 'match', slot }, afterMs)
-  expect(match()).toBe('nothing-to-match')
+  const traded = (slot = books.slot) => books.state.trades.get(tradeKey(slot))
+  expect(match(), 'the book is empty').toBe('nothing-to-match')
   expect(handIn(books, books.sell('ben'))).toBe('applied')
-  expect(match(), 'nobody buys').toBe('nothing-to-match')
+  expect(match(), 'nobody buys').toBe('applied')
+  expect(match()).toBe('round-not-over')
+  expect(traded()).toMatchObject({ workMi: 0n, price: 0n })
   expect(handIn(books, books.buy('anna', { maxPrice: 1009n as Amount }))).toBe('applied')
-  expect(match(), 'too little, with the fee').toBe('nothing-to-match')
+  expect(match(books.slot, ROUND_MS), 'too little, with the fee').toBe('applied')
+  expect(books.state.allocations.size).toBe(0)
   expect(handIn(books, books.buy('anna', { tasks: 2 }))).toBe('applied')
   expect(match(books.slot - 1)).toBe('bad-deadline')
-  expect(match(books.slot + 1), 'the offers are of this slot').toBe('nothing-to-match')
-  expect(match()).toBe('applied')
-  expect(handIn(books, books.buy('anna', { tasks: 3 }))).toBe('applied')
-  expect(match()).toBe('round-not-over')
+  expect(match(books.slot + 9), 'in more than two days').toBe('bad-deadline')
+  expect(match(books.slot + 1), 'the offers are of this slot').toBe('applied')
+  expect(books.state.allocations.size).toBe(0)
   expect(match(books.slot, ROUND_MS)).toBe('applied')
-  expect(books.state.trades.get(tradeKey(books.slot))).toMatchObject({
-    slot: books.slot,
-    workMi: 5n * 36_000n,
-    price: 1000n,
-  })
+  expect(handIn(books, books.buy('anna', { tasks: 3 }))).toBe('applied')
+  expect(match(books.slot, ROUND_MS)).toBe('applied')
+  expect(traded()).toMatchObject({ slot: books.slot, workMi: 5n * 36_000n, price: 1000n })
+  expect(match(books.slot, ROUND_MS), 'nothing more').toBe('applied')
+  expect(traded(), 'the price is that of the last trade').toMatchObject({ workMi: 5n * 36_000n, price: 1000n })
+})
+
+test('two slots that are cleared in one block have allocations of their own', () => {
+  const books = market().supplier('cleo')
+  const { timeMs } = books.state
+  const later = { fromMs: timeMs + 6 * HOUR_MS, untilMs: timeMs + 7 * HOUR_MS }
+  const offers = [
+    ...[books.sell('ben'), books.buy('anna')],
+    ...[books.sell('cleo', later), books.buy('anna', { ...later, deadlineMs: later.untilMs, job: hashKey('later') })],
+  ]
+  for (const offer of offers) expect(handIn(books, offer)).toBe('applied')
+  const { slot } = books
+  const both = [
+    books.operation('ally', { kind: 'match', slot }),
+    books.operation('ben', { kind: 'match', slot: slot + 1 }),
+  ]
+  expect(books.block(both).applied.results).toEqual(['applied', 'applied'])
+  expect(books.state.allocations.size).toBe(2)
 })
 
 test('who cannot pay or stake what it offers is out of the book, and the others trade', () => {

@@ -179,9 +179,9 @@ export function worthOf({ price, tasks }: Pick<Terms, 'price' | 'tasks'>, n: num
   return ((price * BigInt(n)) / BigInt(tasks)) as Amount
 }
 
-/** Names what was matched in a block, by its place in the match. */
-export function allocationId(network: Key, height: number, index: number): Key {
-  return hashKey(encode(['chorale allocation', network, height, index]))
+/** Names what was matched, by its number among all that came into the book or out of it. */
+export function allocationId(network: Key, sequence: number): Key {
+  return hashKey(encode(['chorale allocation', network, sequence]))
 }
 
 /** Tasks that were claimed of a customer's job by all suppliers, or by one of them. */

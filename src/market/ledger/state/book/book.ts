@@ -5,12 +5,7 @@
  * comes out of it is an allocation (`allocations/`), for which both sides pay in at once.
  */
 import { hashKey, type Key } from '../../../../core/ids.ts'
-import {
-  MAX_BOOK_OFFERS,
-  MAX_OFFER_LIFE_MS,
-  MAX_OFFERS_PER_ACCOUNT,
-  MAX_ROUND_OFFERS,
-} from '../../../../core/limits.ts'
+import { MAX_BOOK_OFFERS, MAX_OFFERS_PER_ACCOUNT, MAX_ROUND_OFFERS } from '../../../../core/limits.ts'
 import type { BuyEntry, Entries, SellEntry } from '../../../auction/entries.ts'
 import { type Cleared, clearRound, type Allocation as Matched } from '../../../auction/round.ts'
 import { offerId, type Sell, timeFault } from '../../../offers/offer.ts'
@@ -39,8 +34,12 @@ import { offerIn } from './offers.ts'
 export const FEE_PPM = 10_000
 /** In so many windows the work of an allocation is committed to, so that less is at stake at once. */
 export const WINDOWS = 8
-/** From one round of a slot to the next, in block time. */
+/**
+ * From one round of a slot to the next, in block time, and how far ahead a slot may begin: what rounds cost is bounded, also
+ * that of rounds of which nothing comes.
+ */
 export const ROUND_MS = 2000
+const AHEAD_MS = 2 * 24 * 3_600_000
 /** Millicredits of one window: deposits are up to some hundred times as much, and must be amounts. */
 const MAX_STAKE = 2n ** 50n
 /** How often a round begins anew without the offers that turned out not to be covered. */
@@ -81,10 +80,14 @@ export const withdrawOffer: Rule<'withdraw-offer'> = (state, { account, action: 
   return offerIn(known.bytes)!.account === account ? withOffer(state, id, undefined) : 'not-allowed'
 }
 
-/** By anybody: clears what trades in this price slot, if its last round was some time ago and anything comes of it. */
+/**
+ * By anybody: clears what trades in this price slot, if its last round was some time ago. It applies also when nothing comes of
+ * it, so that the next one has to wait, and sweeps the book.
+ */
 export const match: Rule<'match'> = (state, { action: { slot } }) => {
   const window = { fromMs: Math.max(slotStartMs(slot), state.timeMs), untilMs: slotStartMs(slot) + SLOT_MS }
-  if (window.untilMs <= state.timeMs || window.fromMs > state.timeMs + MAX_OFFER_LIFE_MS) return 'bad-deadline'
+  if (window.untilMs <= state.timeMs || window.fromMs > state.timeMs + AHEAD_MS) return 'bad-deadline'
+  if (state.book.size === 0) return 'nothing-to-match'
   const last = state.trades.get(tradeKey(slot))
   if (last && state.timeMs < last.atMs + ROUND_MS) return 'round-not-over'
   let book = withoutDead(state)
@@ -93,9 +96,8 @@ export const match: Rule<'match'> = (state, { action: { slot } }) => {
     const cleared = clearRound(entries, { ...window, feePpm: FEE_PPM })
     const { next, traded, uncovered } = settledRound(book, entries, cleared)
     if (uncovered.size === 0 || attempt === ATTEMPTS) {
-      if (traded.length === 0) return 'nothing-to-match'
-      const without = [...uncovered].reduce((left, id) => withOffer(left, id, undefined), next)
-      return withTrade(without, tradeKey(slot), tradeOf(slot, state.timeMs, last, cleared.price!, traded))
+      const left = [...uncovered].reduce((rest, id) => withOffer(rest, id, undefined), traded.length > 0 ? next : book)
+      return withTrade(left, tradeKey(slot), tradeOf(slot, state.timeMs, last, cleared.price, traded))
     }
     for (const id of uncovered) book = withOffer(book, id, undefined)
   }
@@ -106,10 +108,10 @@ function settledRound(book: State, entries: Entries, { allocations, rest }: Clea
   const uncovered = new Set<Key>()
   const traded: Matched[] = []
   let next = withRest(book, entries, rest)
-  for (const [index, matched] of allocations.entries()) {
+  for (const matched of allocations) {
     const { buy, sell } = matched
     if (uncovered.has(buy.id) || uncovered.has(sell.id)) continue
-    const made = placed(withFee(next, book, matched), matched, index)
+    const made = placed(withFee(next, book, matched), matched)
     if (typeof made === 'object') {
       next = made
       traded.push(matched)
@@ -119,7 +121,7 @@ function settledRound(book: State, entries: Entries, { allocations, rest }: Clea
 }
 
 /** With one more allocation; or which side is not good for it. `paid`: undefined when the buyer is not even good for the fee. */
-function placed(paid: State | undefined, matched: Matched, index: number): State | 'customer' | 'supplier' {
+function placed(paid: State | undefined, matched: Matched): State | 'customer' | 'supplier' {
   if (!paid) return 'customer'
   const { sell, buy, taken, price, workMi } = matched
   const { tasks, untilMs } = taken
@@ -130,7 +132,8 @@ function placed(paid: State | undefined, matched: Matched, index: number): State
   if (atStake > MAX_STAKE) return 'supplier'
   const deposit = depositFor(rate, { tasks: windowTasks, payment: atStake })
   if (deposit === undefined) return 'supplier'
-  return allocate(paid, allocationId(paid.network, paid.height, index), {
+  const { sequence } = paid
+  return allocate({ ...paid, sequence: sequence + 1 }, allocationId(paid.network, sequence), {
     customer: buy.account,
     supplier: sell.account,
     host: sell.terms.host,
@@ -225,7 +228,7 @@ function tradeOf(
   slot: number,
   atMs: number,
   last: Trade | undefined,
-  price: Amount,
+  price: Amount | undefined,
   traded: readonly Matched[],
 ): Trade {
   let { workMi, wages } = last ?? { workMi: ZERO, wages: ZERO }
@@ -233,5 +236,5 @@ function tradeOf(
     workMi = least((workMi + work) as Amount, MAX_AMOUNT)
     wages = least((wages + paymentFor(price, work, FEE_PPM).wage) as Amount, MAX_AMOUNT)
   }
-  return { slot, atMs, workMi, wages, price }
+  return { slot, atMs, workMi, wages, price: price ?? last?.price ?? ZERO }
 }
