@@ -1,9 +1,10 @@
 /** Joining a long chain by a snapshot in the store of blocks, on real overlays in the simulator. */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { fakeVerify } from '../../sim/fake-keys.ts'
 import { LedgerCluster, type LedgerClusterOptions } from '../../sim/ledger/ledger-cluster.ts'
+import { ChoraleError } from '../../src/core/errors.ts'
 import { Chain } from '../../src/market/ledger/chain.ts'
-import { Follow, Runs } from '../../src/market/ledger/messages.ts'
+import { Ask, Follow, Runs, Say } from '../../src/market/ledger/messages.ts'
 import { receiptFault } from '../../src/market/ledger/receipt/receipt.ts'
 import { stateRoot } from '../../src/market/ledger/state/state.ts'
 import { seeds } from '../nightly.ts'
@@ -138,6 +139,30 @@ test.each([5, 3])('host %i, whose chain ends before that of all others begins, b
   expect(status).toMatchObject({ height: height(), lag: 0, halted: undefined })
   expect(status.base).toBeGreaterThan(1)
   for (const { chain: one } of cluster.machines) expect(one.evidence()).toEqual([])
+})
+
+test('who is told that its chain is of no use, and has all of it, keeps its seat and its chain', async () => {
+  const cluster = await aged({ hosts: 6 })
+  const liar = cluster.machines[5]!.node.host
+  const network = cluster.ledger(0).network
+  liar.handlers.set(Runs.name, async () => {
+    throw new ChoraleError('not-found', 'ask another')
+  })
+  const { base } = cluster.ledger(1).status()
+  const quiet = vi.spyOn(cluster.machines[1]!.chain, 'cut')
+  const to = cluster.machines[1]!.node.host.contact()
+  let absent = 0
+  for (let i = 0; i < 40; i++) {
+    void liar.request(to, Say, { network, epoch: 1000 + i, messages: [new Uint8Array(3)] })
+    for (let wait = 0; wait < 5; wait++) {
+      const { atWork } = await cluster.schedule.until(cluster.machines[2]!.node.host.request(to, Ask, { network }))
+      if (!atWork) absent++
+    }
+  }
+  await opens(cluster, 1, 'after all')
+  expect(quiet).not.toHaveBeenCalled()
+  expect(cluster.ledger(1).status()).toMatchObject({ base, halted: undefined, seat: expect.any(Number) })
+  expect(absent).toBe(0)
 })
 
 test('who joins a chain that is short, or whose snapshot nobody has any more, has all of it', async () => {

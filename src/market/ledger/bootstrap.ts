@@ -29,7 +29,7 @@ const ANSWER_MS = 3000
 
 export interface BootstrapPorts {
   readonly env: Env
-  /** At the genesis. */
+  /** At the genesis, or below all that others keep. */
   readonly chain: Chain
   readonly courier: Pick<Courier, 'ask' | 'request'>
   readonly blocks: SnapshotBlocks
@@ -39,6 +39,8 @@ export interface BootstrapPorts {
   /** Does somebody wait for an operation here? In what is passed over nobody would see what became of it. */
   isHurried(): boolean
   neighbours(): readonly Contact[]
+  /** The chain is about to begin anew: nobody may vote on the old one any more. */
+  leave(): Promise<void>
 }
 
 interface Offer {
@@ -76,12 +78,15 @@ export async function bootstrap(ports: BootstrapPorts, first: Contact, signal: A
 
 /** False: it is of no use. */
 async function take(ports: BootstrapPorts, road: Road, { epoch, root }: Offer, signal: AbortSignal): Promise<boolean> {
-  const { env, chain, blocks, shortChain, isHurried } = ports
+  const { env, chain, blocks, shortChain, isHurried, leave } = ports
   const headers = road.headers.slice(0, epoch)
   const { height } = headers.at(-1)?.header ?? {}
   if (height === undefined || headers.length < epoch || height < shortChain) return false
+  if (height <= chain.tip.height) return false
   const chunks = await getSnapshot(blocks, parseCid(root), { signal })
-  if (isHurried() || !(await chain.begin(headers, chunks))) return true
+  if (isHurried()) return true
+  if (chain.tip.height > 0) await leave()
+  if (!(await chain.begin(headers, chunks))) return true
   env.log.info('the ledger begins with a snapshot', { epoch, height, chunks: chunks.length })
   return true
 }

@@ -15,8 +15,9 @@ import type { PublicKey, Verify } from './keys.ts'
 import { decodeRun, Follow, Runs } from './messages.ts'
 import { decodePayload } from './payload.ts'
 
-/** So many hosts in a row must have no use for the end of the chain here before it begins anew. */
+/** So many hosts in a row must have no use for the end of the chain here before a new beginning is looked for, and how often. */
 const TOO_LOW = 3
+const BEGIN_AGAIN_MS = 60_000
 /** How long a host that has nothing new may keep us waiting, and how long we wait for its answer. */
 const WAIT_MS = 20_000
 const ANSWER_MS = 10_000
@@ -50,6 +51,8 @@ export class Follower {
   #waiting: AbortController | undefined
   /** Hosts in a row that keep the chain only from a later block on. */
   #higher = 0
+  /** When a new beginning was looked for last. */
+  #begunAtMs = Number.NEGATIVE_INFINITY
   /** Of the highest block that anybody has told of. */
   heardHeight = 0
   /** Requests in a row that brought no answer. */
@@ -170,10 +173,11 @@ export class Follower {
 
   /** With nothing here and much to come, or nothing that leads on from here; not before who waits here for an operation knows what became of it. */
   #begin(from: Contact): Promise<void> {
-    const { chain, shortChain, begin, isHurried } = this.#ports
-    const isOfUse = chain.tip.height > 0 && this.#higher < TOO_LOW
-    if (isOfUse || this.heardHeight < shortChain || isHurried()) return Promise.resolve()
+    const { env, chain, shortChain, begin, isHurried } = this.#ports
+    const isLate = this.#higher >= TOO_LOW && env.clock.now() >= this.#begunAtMs + BEGIN_AGAIN_MS
+    if ((chain.tip.height > 0 && !isLate) || this.heardHeight < shortChain || isHurried()) return Promise.resolve()
     this.#higher = 0
+    if (chain.tip.height > 0) this.#begunAtMs = env.clock.now()
     this.#beginning ??= begin(from).finally(() => {
       this.#beginning = undefined
     })

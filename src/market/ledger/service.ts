@@ -132,11 +132,11 @@ class Service implements LedgerService {
     const isHurried = () => this.#submissions.size > 0
     const { signal } = this.#stopped
     const begin = async (from: Contact) => {
-      const { tip } = chain
+      let hasLeft = false
       const neighbours = () => directory.neighbours()
-      if (blocks && tip.height > 0) await this.#seat.leave()
-      if (blocks) await bootstrap({ ...shared, blocks, shortChain, isHurried, neighbours }, from, signal)
-      if (blocks && tip.height > 0 && chain.tip === tip) this.#onEpoch()
+      const leave = () => this.#seat.leave().finally(() => (hasLeft = true))
+      if (blocks) await bootstrap({ ...shared, blocks, shortChain, isHurried, neighbours, leave }, from, signal)
+      if (hasLeft) this.#onEpoch()
     }
     this.#snapshots = blocks && new SnapshotKeeper({ ...shared, blocks, shortChain })
     this.#rollCall = new RollCall({ ...shared, own: () => this.#asked(), fetchFrom })

@@ -129,7 +129,7 @@ async function joined({ blocks, headers = [long.headers], offer, hurried = false
     },
   } as never
   const env = systemEnv(silentLogger)
-  const parts = { verify: fakeVerify, shortChain: SHORT_CHAIN, isHurried: () => hurried }
+  const parts = { verify: fakeVerify, shortChain: SHORT_CHAIN, isHurried: () => hurried, leave: async () => {} }
   const neighbours = () => headers.map((_, number) => placeOf(number))
   await bootstrap({ env, chain, courier, blocks, neighbours, ...parts }, placeOf(0), new AbortController().signal)
   return chain
