@@ -88,7 +88,7 @@ export class JobsHost {
   readonly errands: Errands
   readonly loads: Loads
   readonly counters = Object.fromEntries(NAMES.map((name) => [name, 0])) as Record<JobCounter, number>
-  readonly #admission: Admission | undefined
+  readonly admission: Admission | undefined
   readonly #stopped = new AbortController()
   /** Under way: sixteen children ask for one parent at the same time. */
   readonly #lookups = new Map<Key, Promise<Contact>>()
@@ -103,7 +103,7 @@ export class JobsHost {
     this.store = ports.store
     this.work = new Work(ports.executor, ports.store)
     this.signer = ports.signer
-    this.#admission = ports.admission
+    this.admission = ports.admission
     this.log = ports.env.log.child('jobs')
     this.table = new JobTable(() => this.now())
     this.errands = new Errands(this)
@@ -221,7 +221,7 @@ export class JobsHost {
 
   /** May the host with this peer id do tasks of the job? */
   admits({ spec: { contract } }: LiveJob, peer: string): boolean {
-    return contract === undefined || this.#admission?.admits(contract, peer) === true
+    return contract === undefined || this.admission?.admits(contract, peer) === true
   }
 
   /** Does this host do tasks of the job? It may well fold its segments and not. */

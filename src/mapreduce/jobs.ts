@@ -19,7 +19,7 @@ import {
   newRecord,
   terminalState,
 } from './record.ts'
-import { encodeSpec, type JobSpec, jobIdOf, jobKey, parseSpec, specOf } from './spec.ts'
+import { encodeSpec, type JobSpec, jobIdOf, jobKey, jobKeyOf, parseSpec, specOf } from './spec.ts'
 import type { JobLogLine, JobPlacement, JobRequest, Jobs, JobView, PlannedJob } from './types.ts'
 import { viewOf, views } from './view.ts'
 
@@ -61,7 +61,21 @@ export class JobsFacade implements Jobs {
     const { executor, store } = this.#host
     const input = sizeOf(request.input === undefined ? undefined : await store.file(request.input))
     const plan = await executor.plan(request.module, request.params, input)
-    return this.#register(specOf(request, plan, input, this.#stamp(request.module)), options)
+    const spec = specOf(request, plan, input, this.#stamp(request.module))
+    return this.#register(request.paid ? this.#contracted(spec) : spec, options)
+  }
+
+  /** Of one pass: a task is paid once, by its number. */
+  #contracted(spec: JobSpec): JobSpec {
+    const { admission } = this.#host
+    if (!admission) throw new ChoraleError('unsupported', 'this host has no market: submit the job without a cap')
+    if (spec.rounds || spec.partitions) {
+      throw new ChoraleError(
+        'usage',
+        'a job of several passes cannot be paid for through the market: submit it without a cap',
+      )
+    }
+    return { ...spec, contract: admission.contractOf(jobKeyOf(spec)) }
   }
 
   /** What tells a submission from every other one. */
@@ -100,6 +114,8 @@ export class JobsFacade implements Jobs {
     if (!state) throw new ChoraleError('usage', `the job has not ended: cancel it first, or wait for it`)
     if (state === 'succeeded') throw new ChoraleError('usage', `the job has succeeded: see "chorale job result"`)
     const spec = parseSpec(id, record.spec)
+    if (spec.contract)
+      throw new ChoraleError('usage', 'the job was paid for: submit it once more, with a cap on its cost')
     const stamp = this.#stamp(spec.module)
     // To sign the code of others as one's own would have them in wherever one's own code runs.
     const own = options.asOwn || isOwnJob(this.#host.signer, spec)

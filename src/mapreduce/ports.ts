@@ -21,6 +21,23 @@ export interface Signer {
 export interface Admission {
   /** May the host with this peer id? It may change at any time; `JobsService.capacityChanged` says so. */
   admits(contract: Key, peer: string): boolean
+  /** What the contracts of a job that this host submits are known by. `job`: `jobKeyOf` its spec. */
+  contractOf(job: Key): Key
+}
+
+/** Does tasks again, apart from any job, as every host does them. */
+export interface Redo {
+  /**
+   * The hash of the partial of one task, of the first pass of a job. Rejects as `Executor.run` and the store do, and with
+   * `usage` when the job has no such task.
+   */
+  digest(spec: JobSpec, task: number, options: { readonly signal: AbortSignal }): Promise<Redone>
+}
+
+export interface Redone {
+  readonly digest: Key
+  /** On its core. */
+  readonly tookMs: number
 }
 
 /** Some tasks of one level-1 segment, for one core. */

@@ -150,7 +150,7 @@ export function isStageOf(
 
 /** The first pass of a job. */
 export function specOf(
-  { module, seed, contract }: JobRequest,
+  { module, seed }: JobRequest,
   plan: JobPlan,
   input: FileSize | undefined,
   { submitter, nonce, submittedAtMs }: Pick<JobSpec, 'submitter' | 'nonce' | 'submittedAtMs'>,
@@ -172,8 +172,12 @@ export function specOf(
     submitter,
     nonce,
     submittedAtMs,
-    ...(contract !== undefined && { contract }),
   }
+}
+
+/** Names a job that is paid for in offers and contracts: the hash of its spec without what its contracts are known by. */
+export function jobKeyOf({ contract, stage, ...spec }: JobSpec): Key {
+  return hashKey(encode(spec))
 }
 
 /** Of a job that runs without an overlay. `run`: other runs of the same have processes of their own. */

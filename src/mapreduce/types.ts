@@ -2,7 +2,6 @@
  * What a job is, as users and other layers see it. Shapes that travel have their schemas beside the messages.
  */
 
-import type { Key } from '../core/ids.ts'
 import type { JobPlan } from './ports.ts'
 import type { JobSpec } from './spec.ts'
 
@@ -22,8 +21,8 @@ export interface JobRequest {
   readonly seed: number
   /** CID of a file in the store whose blocks are the tasks, for jobs that want one. */
   readonly input?: string | undefined
-  /** Of a job that is paid for (`Admission`). */
-  readonly contract?: Key | undefined
+  /** Its tasks are done by contracted hosts only (`Admission`). */
+  readonly paid?: true | undefined
 }
 
 /** A job as one node knows it. */

@@ -55,6 +55,7 @@ export class SoleLedger implements Ledger {
   readonly #banker: KeyPair
   readonly #verify: Verify
   readonly #entries: Entry[] = []
+  readonly #listeners = new Set<() => void>()
   #parent: Key
   #view = 0
 
@@ -66,6 +67,11 @@ export class SoleLedger implements Ledger {
     this.#banker = banker
     this.#verify = verify
     this.#parent = this.network
+  }
+
+  onBlock(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   async look(): Promise<void> {
@@ -147,6 +153,7 @@ export class SoleLedger implements Ledger {
     const operation = decodeOperation(bytes) as Operation
     const place = { height: block.height, index: 0 }
     this.#entries.push({ place, timeMs, operation, receipt, before, after: this.state })
+    for (const listener of this.#listeners) listener()
     return { result: receipt.result, receipt }
   }
 

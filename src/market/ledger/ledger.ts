@@ -10,12 +10,18 @@ import type { Receipt, ReceiptFile } from './receipt/receipt.ts'
 import type { Amount } from './state/amount.ts'
 import type { Operation } from './state/operation.ts'
 import type { Result } from './state/refusal.ts'
-import type { Account, Banker, Escrow } from './state/state.ts'
+import type { Account, Banker, Escrow, State } from './state/state.ts'
 
 export interface Ledger {
   readonly genesis: Genesis
   /** The network's id: the hash of the genesis. */
   readonly network: Key
+
+  /** After the last block of this node's own copy, which may lag. A value: it never changes, the next block makes another. */
+  readonly state: State
+
+  /** Calls after every block of this node's own copy, until what it gives is called. */
+  onBlock(listener: () => void): () => void
 
   /** As this node knows it: one without a seat hears late that nothing is decided, unless it looks. */
   status(): LedgerStatus

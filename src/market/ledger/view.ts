@@ -8,7 +8,7 @@ import type { PublicKey } from './keys.ts'
 import type { AccountView, HistoryEntry, Ledger, LedgerStatus, Outcome, Place } from './ledger.ts'
 import type { ReceiptFile } from './receipt/receipt.ts'
 import type { RollCall } from './roll-call.ts'
-import { type Banker, type Escrow, hostsOf } from './state/state.ts'
+import { type Banker, type Escrow, hostsOf, type State } from './state/state.ts'
 import type { Submissions } from './submissions.ts'
 
 export interface LedgerViewPorts {
@@ -32,6 +32,18 @@ export class LedgerView implements Ledger {
     this.#ports = ports
     this.genesis = ports.chain.genesis
     this.network = ports.chain.network
+  }
+
+  get state(): State {
+    return this.#ports.chain.state
+  }
+
+  onBlock(listener: () => void): () => void {
+    const { events } = this.#ports.chain
+    const ends = [events.on('block', listener), events.on('epoch', listener)] // a copy may begin anew with a snapshot
+    return () => {
+      for (const end of ends) end()
+    }
   }
 
   status(): LedgerStatus {

@@ -12,13 +12,16 @@ const contract = hashKey('contract')
 /** Hosts that all know who is admitted, by number. */
 function hired(count: number, seed: number, admitted: Set<number>) {
   const network = new FakeNetwork({ seed })
-  const admission = { admits: (of: Key, peer: string) => of === contract && admitted.has(Number(peer.slice(5)) - 1) }
+  const admission = {
+    admits: (of: Key, peer: string) => of === contract && admitted.has(Number(peer.slice(5)) - 1),
+    contractOf: () => contract,
+  }
   const hosts = Array.from({ length: count }, () =>
     network.add(fakeExecutor({ module, taskMs: someTime, lent: { cores: 2 } }), { admission }),
   )
   const done = () => hosts.map(({ service }) => service.lend().tasksDone)
   const submit = async (tasks: number, paid = true) => {
-    const request = { module: 'builtin:waves', params: { tasks }, seed: 7, ...(paid && { contract }) }
+    const request = { module: 'builtin:waves', params: { tasks }, seed: 7, ...(paid && { paid: true as const }) }
     return (await network.time.until(hosts[0]!.service.jobs.submit(request), 10_000)).id
   }
   return { network, hosts, done, submit, wait: (ms: number) => network.time.until(network.time.sleep(ms), ms + 1) }
