@@ -59,6 +59,10 @@ export class MarketChecker {
     this.#ports = ports
   }
 
+  get isAnyOpen(): boolean {
+    return this.stories.values().some(({ endedMs }) => endedMs === undefined)
+  }
+
   paidCopies(job: Key): number {
     return this.#paidOfJob.get(job) ?? 0
   }
@@ -67,7 +71,7 @@ export class MarketChecker {
     this.operations++
     if (!operation || before.allocations === after.allocations) return
     for (const id of after.allocations.changedSince(before.allocations)) {
-      const [was, is] = [before.allocations.get(id), after.allocations.get(id)]
+      const [was, is] = [openIn(before, id), openIn(after, id)]
       if (was) this.#changed(this.stories.get(id)!, was, is, { before, after, kind: operation.action.kind })
       else if (is) this.#began(id, is, after)
     }
@@ -164,6 +168,12 @@ export class MarketChecker {
       this.#paidOfJob.set(job, (this.#paidOfJob.get(job) ?? 0) + 1)
     }
   }
+}
+
+/** Undefined: there is none, or it is closed. */
+function openIn({ allocations }: State, id: Key): Allocation | undefined {
+  const allocation = allocations.get(id)
+  return allocation?.phase.name === 'closed' ? undefined : allocation
 }
 
 interface At {

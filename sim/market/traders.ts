@@ -84,6 +84,7 @@ function buy(crowd: Crowd, random: Random, meanWork: number): Buy {
     maxPrice: amount(BigInt(logNormal(random, MEDIAN_VALUE, PRICE_SPREAD))),
     deadlineMs: window.untilMs,
     minServiceMs: 60_000 * (alike ? 1 : pick(random, [1, 5, 10, 30])),
+    rate: 'auto',
     level: alike || random.next() < 0.7 ? 'process' : 'os',
     ...window,
   }

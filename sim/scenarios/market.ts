@@ -212,7 +212,7 @@ class Run {
   /** Is nothing open, and nothing left to be matched? */
   #isQuiet(): boolean {
     const { nowMs } = this.#net
-    if (this.#ledger.state.allocations.size > 0) return false
+    if (this.#market.isAnyOpen) return false
     const isLive = ({ id, tasks, replicas, expiresMs }: Job) => nowMs < expiresMs && this.#placed(id) < tasks * replicas
     return ![...this.#dispatch.jobs.values()].some(isLive)
   }
@@ -241,6 +241,7 @@ class Run {
       maxPrice: BigInt(40_000 + random.int(40_000)) as Amount,
       deadlineMs: expiresMs,
       minServiceMs: 60_000,
+      rate: 'auto',
       level: 'process',
       fromMs: nowMs,
       untilMs: expiresMs,

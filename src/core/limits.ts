@@ -235,6 +235,8 @@ export const MAX_WINDOW_RANGES = 256
 export const MAX_CLAIMED_RANGES = 4096
 /** Offers of each side that one round of the auction looks at: a fifth of a second of each banker's. */
 export const MAX_ROUND_OFFERS = 1024
+/** Allocations that are over and still in the ledger's state: 20 MB of it. */
+export const MAX_CLOSED_ALLOCATIONS = 20_000
 /** Price slots whose trades the ledger's state remembers: 28 days. */
 export const MAX_TRADE_SLOTS = 112
 /** Parts of an offer's host that are not sold yet: each sale leaves up to two more. */

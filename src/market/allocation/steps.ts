@@ -76,6 +76,7 @@ export function workableTasks({ paid, windowTasks, tasks }: Allocation): number 
 
 export function supplierStep({ id, allocation, keys, blockTimeMs }: Situation, work: Work): Action | undefined {
   const { phase } = allocation
+  if (phase.name === 'closed') return undefined
   if (blockTimeMs > phase.deadlineMs) return { kind: 'expire', allocation: id }
   switch (phase.name) {
     case 'signing':
@@ -158,6 +159,7 @@ export interface Knowledge {
 
 export function customerStep({ id, allocation, keys, blockTimeMs }: Situation, known: Knowledge): Action | undefined {
   const { phase, windows } = allocation
+  if (phase.name === 'closed') return undefined
   if (blockTimeMs > phase.deadlineMs) return { kind: 'expire', allocation: id }
   const secret = () => secretOf(keys, id, 'nonces')
   switch (phase.name) {

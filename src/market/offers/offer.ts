@@ -28,6 +28,7 @@ import { decodeCanonical } from '../ledger/canonical.ts'
 import { TimeSchema } from '../ledger/genesis.ts'
 import { type KeyPair, type PublicKey, SIGNATURE_BYTES, type Verify } from '../ledger/keys.ts'
 import { type Amount, AmountSchema, amountFromWire } from '../ledger/state/amount.ts'
+import { PPM } from '../verification/draws.ts'
 import { worth } from './work.ts'
 
 /** Nothing shorter is sold or asked for: a contract costs more than a minute of a core. */
@@ -73,6 +74,8 @@ const BuySchema = record({
   /** A host that cannot give as long is not worth a contract. */
   minServiceMs: Whole,
   level: LevelSchema,
+  /** Share of each supplier's tasks that the buyer does again, ppm; or as much as the supplier's record asks for. */
+  rate: Type.Union([Type.Literal('auto'), Whole]),
   /** The window in which tasks may run: from, and until before. */
   fromMs: TimeSchema,
   untilMs: TimeSchema,
@@ -116,6 +119,7 @@ export const OFFER_FAULTS = {
   'bad-memory': 'the memory or the store is none, or more than a host has',
   'bad-work': 'it has no tasks, too many, or tasks that are too long',
   'bad-replicas': `replicas are 1 to ${MAX_OFFER_REPLICAS}`,
+  'bad-rate': `the share of tasks to be tested is "auto" or a whole number from 0 to ${PPM} of a million`,
   'bad-window': 'the window ends before it begins, or is shorter than the least service, which is a minute or more',
   'bad-deadline': 'the deadline is before the end of the window, or too far ahead',
   'wrong-network': 'it was signed for another network',
@@ -187,6 +191,7 @@ function readBuy(raw: Buy): Buy | OfferFault {
     deadlineMs: raw.deadlineMs,
     minServiceMs: raw.minServiceMs,
     level: raw.level === 'os' ? 'os' : 'process',
+    rate: raw.rate,
     fromMs: raw.fromMs,
     untilMs: raw.untilMs,
   }
@@ -207,10 +212,11 @@ function sellFault({ coresMilli, speedMips, memoryBytes, storeBytes, fromMs, unt
 }
 
 function buyFault(terms: Buy): OfferFault | undefined {
-  const { tasks, taskWorkMi, memoryBytes, replicas, minServiceMs, fromMs, untilMs, deadlineMs, maxPrice } = terms
+  const { tasks, taskWorkMi, memoryBytes, replicas, rate, minServiceMs, fromMs, untilMs, deadlineMs, maxPrice } = terms
   if (!within(tasks, 1, MAX_JOB_TASKS) || !within(taskWorkMi, 1, MAX_TASK_WORK_MI)) return 'bad-work'
   if (!within(memoryBytes, 1, MAX_OFFER_MEMORY_BYTES)) return 'bad-memory'
   if (!within(replicas, 1, MAX_OFFER_REPLICAS)) return 'bad-replicas'
+  if (rate !== 'auto' && !within(rate, 0, PPM)) return 'bad-rate'
   if (minServiceMs < MIN_SERVICE_MS || untilMs - fromMs < minServiceMs) return 'bad-window'
   if (deadlineMs < untilMs || deadlineMs - untilMs > MAX_OFFER_LIFE_MS) return 'bad-deadline'
   return worth(maxPrice, workOf(terms)) === undefined ? 'bad-price' : undefined

@@ -170,6 +170,7 @@ const AMOUNTS: ReadonlySet<string> = new Set([
   'amount',
   'funded',
   'price',
+  'fee',
   'deposit',
   'bond',
   'workMi',

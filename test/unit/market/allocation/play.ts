@@ -74,7 +74,7 @@ export class Play {
   /** Until all allocations are over; false: they are not, whatever time passes. */
   end(): boolean {
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      if (this.books.state.allocations.size === 0) return true
+      if (this.books.running.length === 0) return true
       if (!this.round()) this.nowMs += IDLE_MS
     }
     return false
@@ -83,10 +83,10 @@ export class Play {
   /** Each side of each allocation decides once. False: nobody has anything to do. */
   round(): boolean {
     let acted = false
-    for (const [id] of [...this.books.state.allocations.entries()]) {
+    for (const id of this.books.running) {
       for (const ask of this.#sides()) {
         const allocation = this.books.state.allocations.get(id)
-        if (!allocation) break
+        if (!allocation || allocation.phase.name === 'closed') break
         const [who, action] = ask(id, allocation) ?? []
         if (who === undefined || action === undefined || this.actors.drops?.(who, action, allocation)) continue
         const result = this.books.do(who, action, this.nowMs - this.books.state.timeMs)

@@ -70,6 +70,7 @@ test('steps are pure: sides and ledger that begin anew before every operation pl
   expect(refusals(anew)).toEqual([])
   expect([...phases].sort()).toEqual([
     'challenged',
+    'closed',
     'committed',
     'drawing',
     'revealed',

@@ -34,6 +34,7 @@ const plainBuy: Buy = {
   maxPrice: amount(200n),
   deadlineMs: T0 + HOUR_MS,
   minServiceMs: 60_000,
+  rate: 'auto',
   level: 'process',
   ...window,
 }

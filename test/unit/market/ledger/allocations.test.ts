@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest'
 import { hashKey, type Key } from '../../../../src/core/ids.ts'
-import { LEAST_BOND, MEDIATOR_FEE, PATIENCE } from '../../../../src/market/ledger/state/allocations/allocation.ts'
+import {
+  CLOSED_MS,
+  LEAST_BOND,
+  MEDIATOR_FEE,
+  PATIENCE,
+} from '../../../../src/market/ledger/state/allocations/allocation.ts'
 import { digestOf, MarketBooks } from './market-books.ts'
 
 /** 80 tasks of 36,000 MI are 0.8 core-hours of reference speed, at 1,000 each: 10 a task. */
@@ -28,7 +33,7 @@ test('work is committed to, tested, approved and paid, window by window, and the
     expect(books.play(id, 'reveal', 'customer')).toBe('applied')
     expect(books.play(id, 'approve', 'customer')).toBe('applied')
   }
-  expect(books.state.allocations.size, 'all is paid, so it is over').toBe(0)
+  expect(books.outcome(id)).toBe('done')
   expect(books.state.claims.size).toBe(0)
   expect(books.wealth('ben') - before.ben).toBe(WAGE)
   const fee = 8n
@@ -74,7 +79,7 @@ test('a supplier that does not sign, gives up, or never commits loses a tenth of
     const id = books.contract('ben', 'anna')
     const { deposit } = books.allocation(id)
     way(books, id)
-    expect(books.state.allocations.size).toBe(0)
+    expect(books.outcome(id)).toBe('deserted')
     expect(before.ben - books.wealth('ben')).toBe(deposit / 10n)
     expect(before.anna - books.wealth('anna'), 'the fee for the match').toBe(8n)
     expect(books.state.records.get(books.id('ben'))).toMatchObject({ deserted: 1, failed: 0 })
@@ -129,7 +134,7 @@ test('mediators find for the supplier: the window is paid, the bond pays them, a
   expect(books.told(id, panel[0]!, hashKey('copied')), 'it has sealed something else').toBe('no-proof')
   const paid = books.wealth(panel[0]!)
   for (const judge of panel.slice(0, 10)) expect(books.told(id, judge, right)).toBe('applied')
-  expect(books.state.allocations.size).toBe(0)
+  expect(books.outcome(id)).toBe('wronged')
   expect(books.wealth('ben') - before.ben).toBe(deposit + 100n)
   expect(books.wealth('anna') - before.anna).toBe(WAGE - 100n)
   expect(books.wealth(panel[0]!) - paid).toBe(MEDIATOR_FEE)
@@ -146,7 +151,7 @@ test('mediators find for the customer: the deposit is burnt, the window is not p
   const findingOf = (at: number) => (at < liars ? digestOf(id, 0, 3) : right)
   for (const [at, judge] of panel.entries()) expect(books.sealed(id, judge, findingOf(at))).toBe('applied')
   for (const [at, judge] of panel.entries()) expect(books.told(id, judge, findingOf(at))).toBe('applied')
-  expect(books.state.allocations.size).toBe(0)
+  expect(books.outcome(id)).toBe('cheated')
   expect(before.ben - books.wealth('ben')).toBe(deposit)
   expect(before.anna - books.wealth('anna'), 'fees of the match and of eleven mediators').toBe(8n + LEAST_BOND)
   expect(books.state.records.get(books.id('ben'))).toMatchObject({ failed: 1 })
@@ -169,7 +174,7 @@ test('without mediators, or with too few that answer, nothing is paid and nobody
   const one = alone.contract('ben', 'anna')
   const before = alone.wealth('ben') + alone.allocation(one).deposit
   expect(alone.disputed(one)).toEqual([])
-  expect(alone.state.allocations.size).toBe(0)
+  expect(alone.outcome(one)).toBe('undecided')
   expect(alone.wealth('ben')).toBe(before)
 
   const books = market(...eleven)
@@ -180,7 +185,7 @@ test('without mediators, or with too few that answer, nothing is paid and nobody
   const { deposit } = books.allocation(id)
   const then = books.wealth('ben')
   expect(books.told(id, first!, hashKey('x'))).toBe('applied')
-  expect(books.state.allocations.size).toBe(0)
+  expect(books.outcome(id)).toBe('undecided')
   expect(books.wealth('ben') - then).toBe(deposit)
 })
 
@@ -285,4 +290,57 @@ test('a customer that needs no more leaves the supplier time for what it has don
   expect(books.do('anna', { kind: 'expire', allocation: id })).toBe('before-deadline')
   books.must('anna', { kind: 'expire', allocation: id }, PATIENCE.lastWindow + 1)
   expect(books.wealth('ben')).toBe(before + 100n)
+})
+
+test('what is over can be read for a day, holds nothing, and does nothing more', () => {
+  const books = market()
+  const id = books.contract('ben', 'anna', { tasks: 10 })
+  const { fee, offer } = books.allocation(id)
+  expect(fee).toBe(1n)
+  expect(offer).toMatch(/^[0-9a-f]{64}$/)
+  expect(books.play(id, 'commit', 'supplier', [[0, 2]])).toBe('applied')
+  const steps = (['sign', 'commit', 'reveal', 'approve', 'show', 'draw'] as const).flatMap((kind) =>
+    (['customer', 'supplier'] as const).map((side) => [side, books.step(id, kind, side)] as const),
+  )
+  books.must('ben', { kind: 'expire', allocation: id }, PATIENCE.reveal + 1)
+  books.must('ben', { kind: 'end', allocation: id })
+  const before = { anna: books.purse('anna'), ben: books.purse('ben') }
+  const { escrow, stake, paid, tested } = books.allocation(id)
+  expect([escrow, stake]).toEqual([
+    { free: 0n, granted: 0n },
+    { free: 0n, granted: 0n },
+  ])
+  expect([paid, tested]).toEqual([2, 0])
+  for (const [side, action] of steps) {
+    expect(['wrong-phase', 'not-allowed'], action.kind).toContain(books.do(books.sideOf(id, side), action))
+  }
+  for (const name of ['anna', 'ben']) expect(books.do(name, { kind: 'end', allocation: id })).toBe('wrong-phase')
+  expect(books.do('anna', { kind: 'challenge', allocation: id, position: 0 })).toBe('wrong-phase')
+  expect(books.do('anna', { kind: 'dispute', allocation: id })).toBe('wrong-phase')
+  expect(books.do('owner 1', { kind: 'expire', allocation: id }, CLOSED_MS)).toBe('before-deadline')
+  books.must('owner 1', { kind: 'expire', allocation: id }, 1)
+  expect(books.state.allocations.size).toBe(0)
+  expect({ anna: books.purse('anna'), ben: books.purse('ben') }).toEqual(before)
+})
+
+test('rounds of the auction forget what was over long ago', () => {
+  const books = market()
+  const id = books.contract('ben', 'anna', { tasks: 10 })
+  books.must('anna', { kind: 'end', allocation: id })
+  books.must('anna', { kind: 'expire', allocation: id }, PATIENCE.lastWindow + 1)
+  books.trade(books.buy('anna', { maxPrice: 1n as never }))
+  expect(books.outcome(id)).toBe('ended')
+  books.block([], CLOSED_MS)
+  books.trade(books.buy('anna', { maxPrice: 1n as never }))
+  expect(books.state.allocations.size, 'although nothing was traded').toBe(0)
+})
+
+test('a customer says how much it tests; what the supplier has at stake does not depend on it', () => {
+  const [usual, none, all] = (['auto', 0, 1_000_000] as const).map((rate) => {
+    const books = market()
+    return books.allocation(books.contract('ben', 'anna', { rate }))
+  })
+  expect([usual!.rate, none!.rate, all!.rate]).toEqual([98_000, 0, 1_000_000])
+  expect(usual!.deposit).toBeGreaterThan(0n)
+  expect([none!.deposit, all!.deposit]).toEqual([usual!.deposit, usual!.deposit])
 })

@@ -4,7 +4,7 @@
  */
 import { expect } from 'vitest'
 import { hashKey, type Key } from '../../../../src/core/ids.ts'
-import type { Allocation, Finding } from '../../../../src/market/ledger/state/allocations/allocation.ts'
+import type { Allocation, Finding, Outcome } from '../../../../src/market/ledger/state/allocations/allocation.ts'
 import { sealOf } from '../../../../src/market/ledger/state/allocations/allocation.ts'
 import { countOf, type Ranges } from '../../../../src/market/ledger/state/allocations/ranges.ts'
 import type { Amount } from '../../../../src/market/ledger/state/amount.ts'
@@ -35,6 +35,7 @@ export const BUY: Omit<Buy, 'kind' | 'job' | 'fromMs' | 'untilMs' | 'deadlineMs'
   // The price is the seller's: its host has something left for which this buyer would not pay more.
   maxPrice: 2020n as Amount,
   minServiceMs: 60_000,
+  rate: 'auto',
   level: 'process',
 }
 
@@ -101,6 +102,17 @@ export class MarketBooks extends Books {
     const found = this.state.allocations.get(id)
     expect(found, 'it is not over').toBeDefined()
     return found!
+  }
+
+  /** Allocations that are not closed. */
+  get running(): Key[] {
+    return [...this.state.allocations.entries()].flatMap(([id, { phase }]) => (phase.name === 'closed' ? [] : id))
+  }
+
+  /** How it was closed. */
+  outcome(id: Key): Outcome | undefined {
+    const { phase } = this.allocation(id)
+    return phase.name === 'closed' ? phase.outcome : undefined
   }
 
   /** Of a public key. */

@@ -62,6 +62,8 @@ function stepOf(books: MarketBooks, random: Random, id: Key): readonly [who: str
       const who = pick(random, ['customer', 'supplier'] as const)
       return [side(who), books.step(id, 'draw', who)]
     }
+    case 'closed':
+      return [pick(random, ALL), { kind: 'expire', ...common }]
     case 'sealing':
     case 'unsealing': {
       const judge = pick(random, JUDGES)
@@ -79,7 +81,7 @@ function stepOf(books: MarketBooks, random: Random, id: Key): readonly [who: str
 }
 
 function actOf(books: MarketBooks, random: Random): readonly [who: string, action: Action] {
-  const ids = [...books.state.allocations.entries()].map(([id]) => id)
+  const ids = random.int(40) === 0 ? [...books.state.allocations.entries()].map(([id]) => id) : books.running
   const offers = [...books.state.book.entries()]
   const draw = random.int(20)
   if (draw === 0 || (ids.length === 0 && draw < 8)) {
@@ -124,7 +126,7 @@ test.each(seeds(12))(
     expect(restored.offersOf.root).toBe(state.offersOf.root)
     expect(restored.held).toBe(state.held)
     // Nobody does anything any more: deadlines end all of it.
-    for (let round = 0; round < 8 && books.state.allocations.size > 0; round++) {
+    for (let round = 0; round < 9 && books.state.allocations.size > 0; round++) {
       const open = [...books.state.allocations.entries()].map(([id]) => id)
       for (const id of open)
         expect(books.do('owner 1', { kind: 'expire', allocation: id }, 40 * 24 * 3_600_000)).toBe('applied')
@@ -141,7 +143,18 @@ test('the plays above have come to everything', () => {
     new Set([
       ...['hand-in', 'match', 'withdraw-offer', 'mediate', 'end', 'expire'],
       ...['sign', 'commit', 'reveal', 'approve', 'challenge', 'show', 'dispute', 'draw', 'seal', 'verdict'],
-      ...['signing', 'running', 'committed', 'revealed', 'challenged', 'shown', 'drawing', 'sealing', 'unsealing'],
+      ...[
+        'signing',
+        'running',
+        'committed',
+        'revealed',
+        'challenged',
+        'shown',
+        'drawing',
+        'sealing',
+        'unsealing',
+        'closed',
+      ],
     ]),
   )
 })

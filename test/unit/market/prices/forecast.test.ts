@@ -97,7 +97,13 @@ test('rounds of a slot add up, by the level that was asked for, and four weeks a
           replicas: 1,
           level,
         },
-        ...{ maxPrice: amount(200n), deadlineMs: window.untilMs, minServiceMs: 60_000, ...window },
+        ...{
+          maxPrice: amount(200n),
+          deadlineMs: window.untilMs,
+          minServiceMs: 60_000,
+          rate: 'auto' as const,
+          ...window,
+        },
       },
       { account: hashKey(`buyer ${sequence}`), sequence },
     )

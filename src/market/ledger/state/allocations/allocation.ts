@@ -11,6 +11,7 @@
  *                                                          closed <-- verdicts <-- seals <-- mediating <--/
  * ```
  *
+ * What is closed holds nothing, and is kept for a day, so that whoever has to do with it can read what came of it.
  * Each wait has a deadline in block time. When it is over anybody may say so (`expire`), and the one who was waited for bears it.
  */
 import { type Static, Type } from 'typebox'
@@ -45,6 +46,9 @@ export const PATIENCE = {
   lastWindow: 120_000,
 } as const
 
+/** What is closed is kept for so long, in milliseconds of block time. */
+export const CLOSED_MS = 24 * 3_600_000
+
 /** Windows of one allocation: a chain of nonces has so many links, and one for a draw. */
 export const ALLOCATION_WINDOWS = 1024
 /** Millicredits to each of them that answers, whatever it finds: a fee that comes out of fines would reward false verdicts. */
@@ -68,6 +72,27 @@ export type Finding = Static<typeof FindingSchema>
 
 const Window = record({ tasks: RangesSchema, root: Digest })
 const deadline = { deadlineMs: TimeSchema }
+const OutcomeSchema = Type.Union([
+  /** All of its tasks were paid. */
+  Type.Literal('done'),
+  /** The customer has ended it, or its time was over; nobody is at fault. */
+  Type.Literal('ended'),
+  /** Not both have signed. */
+  Type.Literal('unsigned'),
+  /** The supplier has given up, or nothing came of it. */
+  Type.Literal('deserted'),
+  /** The supplier is guilty, or has not shown its work. */
+  Type.Literal('cheated'),
+  /** The customer has disputed what was right, or withheld its part of a draw. */
+  Type.Literal('wronged'),
+  /** The job is not deterministic. */
+  Type.Literal('unstable'),
+  /** Too few mediators have said what they found. */
+  Type.Literal('undecided'),
+])
+/** How an allocation was closed. */
+export type Outcome = Static<typeof OutcomeSchema>
+
 const examined = { ...deadline, window: Window, nonce: KeySchema }
 const shown = { ...examined, position: TaskNumber, digest: Digest }
 const drawn = { ...shown, mediators: Type.Array(KeySchema, { maxItems: PANEL_SEATS }) }
@@ -100,6 +125,8 @@ export const PhaseSchema = Type.Union([
     seals: Type.Array(Type.Union([KeySchema, Type.Null()]), { maxItems: PANEL_SEATS }),
     findings: Type.Array(Type.Union([FindingSchema, Type.Null()]), { maxItems: PANEL_SEATS }),
   }),
+  /** Over; forgotten after its deadline. */
+  record({ name: Type.Literal('closed'), ...deadline, outcome: OutcomeSchema }),
 ])
 export type Phase = Static<typeof PhaseSchema>
 export type PhaseNamed<N extends Phase['name']> = Phase & { readonly name: N }
@@ -110,6 +137,8 @@ export interface Terms {
   readonly supplier: PublicKey
   /** The supplier's host that works. */
   readonly host: PublicKey
+  /** The customer's, in the book. */
+  readonly offer: Key
   readonly job: Key
   /** Tasks of the job, and how often each is paid: to as many accounts. */
   readonly jobTasks: number
@@ -117,9 +146,11 @@ export interface Terms {
   /** What is paid at most: n tasks are worth floor(price * n / tasks) together. */
   readonly tasks: number
   readonly price: Amount
+  /** What the customer has paid to allocators for it. */
+  readonly fee: Amount
   /** Of one window at most: more would be at stake than the deposit answers for. */
   readonly windowTasks: number
-  /** Share of its tasks that is to be tested, ppm: what its record and deposit ask for (verification/auto.ts). */
+  /** Share of its tasks that is to be tested, ppm: what the customer wants, or what the supplier's record asks for. */
   readonly rate: number
   /** Of the supplier, burnt when it cheats. */
   readonly deposit: Amount
@@ -142,6 +173,10 @@ export interface Allocation extends Terms {
   /** Windows that were committed to, and tasks that were paid. */
   readonly windows: number
   readonly paid: number
+  /** Tasks that the customer has done again, of windows that it approved. */
+  readonly tested: number
+  /** The customer needs no more; what was done by then is still paid. */
+  readonly isEnding: boolean
   /** The anchor of the supplier's part of a draw; null until it has signed. */
   readonly secretAnchor: Key | null
   readonly phase: Phase
@@ -154,11 +189,13 @@ export const AllocationSchema = record({
   customer: KeySchema,
   supplier: KeySchema,
   host: KeySchema,
+  offer: KeySchema,
   job: KeySchema,
   jobTasks: Tasks,
   replicas: Type.Integer({ minimum: 1, maximum: 255 }),
   tasks: Tasks,
   price: AmountSchema,
+  fee: AmountSchema,
   windowTasks: Tasks,
   rate: Type.Integer({ minimum: 0, maximum: PPM }),
   deposit: AmountSchema,
@@ -170,6 +207,8 @@ export const AllocationSchema = record({
   shownWindow: Type.Integer({ minimum: -1, maximum: ALLOCATION_WINDOWS }),
   windows: Type.Integer({ minimum: 0, maximum: ALLOCATION_WINDOWS }),
   paid: TaskNumber,
+  tested: TaskNumber,
+  isEnding: Type.Boolean(),
   secretAnchor: Type.Union([KeySchema, Type.Null()]),
   phase: PhaseSchema,
 })

@@ -174,7 +174,7 @@ export function conclude(state: State, named: Named, phase: PhaseNamed<'unsealin
     case 'convicted':
       return convictSupplier(paid, rest, window.tasks)
     case 'not-deterministic':
-      return endPaid(paid, rest, window.tasks)
+      return endPaid(paid, rest, window.tasks, 'unstable')
     case 'undecided':
       return endUnpaid(paid, rest, window.tasks)
   }

@@ -1,5 +1,5 @@
 /** The end of a wait: whoever was waited for bears it. */
-import type { Rule, State } from '../state.ts'
+import { type Rule, type State, withAllocation } from '../state.ts'
 import { conclude, unsealing } from './disputes.ts'
 import {
   close,
@@ -12,7 +12,7 @@ import {
   unsigned,
 } from './settle.ts'
 
-/** By anybody, when the deadline of an allocation's phase is over. */
+/** By anybody, when the deadline of an allocation's phase is over. One that is closed is forgotten then. */
 export const expire: Rule<'expire'> = (state, { action: { allocation: id } }) => {
   const allocation = state.allocations.get(id)
   if (!allocation) return 'no-allocation'
@@ -20,12 +20,12 @@ export const expire: Rule<'expire'> = (state, { action: { allocation: id } }) =>
 }
 
 function expired(state: State, named: Named): State {
-  const { phase, windows } = named.allocation
+  const { phase, windows, isEnding } = named.allocation
   switch (phase.name) {
     case 'signing':
       return unsigned(state, named)
     case 'running':
-      return windows === 0 ? desert(state, named) : close(state, named)
+      return windows === 0 && !isEnding ? desert(state, named) : close(state, named, 'ended')
     case 'committed':
     case 'revealed':
     case 'shown':
@@ -39,5 +39,7 @@ function expired(state: State, named: Named): State {
       return unsealing(state, named, phase)
     case 'unsealing':
       return conclude(state, named, phase)
+    case 'closed':
+      return withAllocation(state, named.id, undefined)
   }
 }

@@ -14,8 +14,9 @@ import { close, desert, type Named, payWindow, putIn } from './settle.ts'
  */
 export function allocate(state: State, id: Key, terms: Terms): State | 'customer' | 'supplier' {
   const phase = { name: 'signing', deadlineMs: state.timeMs + PATIENCE.sign } as const
-  const fresh = { ...terms, windows: 0, paid: 0, secretAnchor: null, shownNonce: null, shownWindow: -1, phase }
-  const made = putIn(fresh, state)
+  const counts = { windows: 0, paid: 0, tested: 0 }
+  const anchors = { secretAnchor: null, shownNonce: null, shownWindow: -1 }
+  const made = putIn({ ...terms, ...counts, ...anchors, isEnding: false, phase }, state)
   if (typeof made === 'string') return made
   const [taken, allocation] = made
   return withAllocation(contracted(taken, allocation), id, allocation)
@@ -94,10 +95,12 @@ export const end: Rule<'end'> = (state, { account, action }) => {
   const { customer, supplier, phase, untilMs } = allocation
   if (account !== customer && account !== supplier) return 'not-allowed'
   if (phase.name !== 'signing' && phase.name !== 'running') return 'wrong-phase'
-  if (account === supplier) return desert(state, { id, allocation })
-  if (phase.name === 'signing') return close(state, { id, allocation })
+  if (account === supplier)
+    return allocation.isEnding ? close(state, { id, allocation }, 'ended') : desert(state, { id, allocation })
+  if (phase.name === 'signing') return close(state, { id, allocation }, 'ended')
   const endMs = Math.min(untilMs, state.timeMs + PATIENCE.lastWindow)
-  return withAllocation(state, id, { ...allocation, untilMs: endMs, phase: { name: 'running', deadlineMs: endMs } })
+  const running = { name: 'running', deadlineMs: endMs } as const
+  return withAllocation(state, id, { ...allocation, untilMs: endMs, isEnding: true, phase: running })
 }
 
 /** Of the customer's chain. */

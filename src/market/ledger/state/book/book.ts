@@ -5,7 +5,12 @@
  * comes out of it is an allocation (`allocations/`), for which both sides pay in at once.
  */
 import { hashKey, type Key } from '../../../../core/ids.ts'
-import { MAX_BOOK_OFFERS, MAX_OFFERS_PER_ACCOUNT, MAX_ROUND_OFFERS } from '../../../../core/limits.ts'
+import {
+  MAX_BOOK_OFFERS,
+  MAX_CLOSED_ALLOCATIONS,
+  MAX_OFFERS_PER_ACCOUNT,
+  MAX_ROUND_OFFERS,
+} from '../../../../core/limits.ts'
 import type { BuyEntry, Entries, SellEntry } from '../../../auction/entries.ts'
 import { type Cleared, clearRound, type Allocation as Matched } from '../../../auction/round.ts'
 import { offerId, type Sell, timeFault } from '../../../offers/offer.ts'
@@ -16,7 +21,7 @@ import type { PublicKey } from '../../keys.ts'
 import { earn } from '../accounts.ts'
 import { allocationId, LEAST_BOND, PATIENCE } from '../allocations/allocation.ts'
 import { allocate } from '../allocations/work.ts'
-import { type Amount, least, MAX_AMOUNT, minus, ZERO } from '../amount.ts'
+import { type Amount, least, MAX_AMOUNT, minus, plus, ZERO } from '../amount.ts'
 import { take } from '../purse.ts'
 import {
   type Booked,
@@ -25,6 +30,7 @@ import {
   type State,
   type Trade,
   withAccount,
+  withAllocation,
   withOffer,
   withTrade,
 } from '../state.ts'
@@ -90,7 +96,7 @@ export const match: Rule<'match'> = (state, { action: { slot } }) => {
   if (state.book.size === 0) return 'nothing-to-match'
   const last = state.trades.get(tradeKey(slot))
   if (last && state.timeMs < last.atMs + ROUND_MS) return 'round-not-over'
-  let book = withoutDead(state)
+  let book = withoutDead(withoutClosed(state))
   for (let attempt = 1; ; attempt++) {
     const entries = entriesIn(book, window)
     const cleared = clearRound(entries, { ...window, feePpm: FEE_PPM })
@@ -111,7 +117,7 @@ function settledRound(book: State, entries: Entries, { allocations, rest }: Clea
   for (const matched of allocations) {
     const { buy, sell } = matched
     if (uncovered.has(buy.id) || uncovered.has(sell.id)) continue
-    const made = placed(withFee(next, book, matched), matched)
+    const made = placed(next, book, matched)
     if (typeof made === 'object') {
       next = made
       traded.push(matched)
@@ -120,30 +126,35 @@ function settledRound(book: State, entries: Entries, { allocations, rest }: Clea
   return { next, traded, uncovered }
 }
 
-/** With one more allocation; or which side is not good for it. `paid`: undefined when the buyer is not even good for the fee. */
-function placed(paid: State | undefined, matched: Matched): State | 'customer' | 'supplier' {
-  if (!paid) return 'customer'
+/** With one more allocation; or which side is not good for it. */
+function placed(state: State, book: State, matched: Matched): State | 'customer' | 'supplier' {
+  const charged = withFee(state, book, matched)
+  if (!charged) return 'customer'
+  const [paid, fee] = charged
   const { sell, buy, taken, price, workMi } = matched
   const { tasks, untilMs } = taken
   const { wage } = paymentFor(price, workMi, FEE_PPM)
   const windowTasks = Math.ceil(tasks / WINDOWS)
-  const rate = rateOf(paid, sell.account)
+  const trust = rateOf(paid, sell.account)
   const atStake = ((wage * BigInt(windowTasks)) / BigInt(tasks)) as Amount
   if (atStake > MAX_STAKE) return 'supplier'
-  const deposit = depositFor(rate, { tasks: windowTasks, payment: atStake })
+  // Whatever the buyer wants to be tested: who tests little wants to find cheaters, not to deter them by what they put up.
+  const deposit = depositFor(trust, { tasks: windowTasks, payment: atStake })
   if (deposit === undefined) return 'supplier'
   const { sequence } = paid
   return allocate({ ...paid, sequence: sequence + 1 }, allocationId(paid.network, sequence), {
     customer: buy.account,
     supplier: sell.account,
     host: sell.terms.host,
+    offer: buy.id,
     job: buy.terms.job,
     jobTasks: buy.terms.tasks,
     replicas: buy.terms.replicas,
     tasks,
     price: wage,
+    fee,
     windowTasks,
-    rate,
+    rate: buy.terms.rate === 'auto' ? trust : buy.terms.rate,
     deposit,
     bond: LEAST_BOND,
     untilMs: untilMs + PATIENCE.lastWindow,
@@ -156,8 +167,11 @@ function rateOf({ records }: State, supplier: PublicKey): number {
   return trustRate({ verified, failed, timedOut: deserted })
 }
 
-/** Half to the allocator of each offer; who handed in its own pays itself nothing. Undefined: the buyer has not as much. */
-function withFee(state: State, book: State, { buy, sell, price, workMi }: Matched): State | undefined {
+/**
+ * Half to the allocator of each offer; who handed in its own pays itself nothing. With what the buyer has paid; undefined: it has
+ * not as much.
+ */
+function withFee(state: State, book: State, { buy, sell, price, workMi }: Matched): [State, Amount] | undefined {
   const { fee } = paymentFor(price, workMi, FEE_PPM)
   const half = (fee / 2n) as Amount
   const parts: readonly (readonly [Key, Amount])[] = [
@@ -165,6 +179,7 @@ function withFee(state: State, book: State, { buy, sell, price, workMi }: Matche
     [buy.id, minus(fee, half)],
   ]
   let paid = state
+  let charged = ZERO
   for (const [id, part] of parts) {
     const { allocator } = book.book.get(id)!
     if (allocator === buy.account) continue
@@ -173,8 +188,9 @@ function withFee(state: State, book: State, { buy, sell, price, workMi }: Matche
     if (!taken) return undefined
     paid = withAccount(paid, buy.account, { ...payer, ...taken.rest })
     paid = withAccount(paid, allocator, earn(paid.accounts.get(allocator)!, part))
+    charged = plus(charged, part)
   }
-  return paid
+  return [paid, charged]
 }
 
 // What the book has -------------------------------------------------------------------------------------------------
@@ -186,6 +202,19 @@ function withoutDead(state: State): State {
     if (timeFault(offerIn(bytes)!, state.timeMs) !== undefined) next = withOffer(next, id, undefined)
   }
   return next
+}
+
+/** Without allocations that were closed long ago, or a little earlier when there are very many. */
+function withoutClosed(state: State): State {
+  const closed: { readonly id: Key; readonly deadlineMs: number }[] = []
+  for (const [id, { phase }] of state.allocations.entries()) {
+    if (phase.name === 'closed') closed.push({ id, deadlineMs: phase.deadlineMs })
+  }
+  closed.sort((a, b) => b.deadlineMs - a.deadlineMs)
+  return closed.reduce((next, { id, deadlineMs }, at) => {
+    const isKept = deadlineMs >= state.timeMs && at < MAX_CLOSED_ALLOCATIONS
+    return isKept ? next : withAllocation(next, id, undefined)
+  }, state)
 }
 
 /** Offers for this time, the best-priced of each side as far as a round can look at them. */
