@@ -41,7 +41,7 @@ const GENESIS_RETRY_MS = 250
 
 export interface HostLedger {
   readonly ledger: Ledger
-  readonly wallet: Pick<Wallet, 'account' | 'host' | 'send' | 'stand' | 'stepDown'>
+  readonly wallet: Pick<Wallet, 'account' | 'host' | 'send' | 'stand' | 'stepDown' | 'volunteer'>
   /** For the jobs that were submitted here. */
   readonly payments: Pick<Payments, 'of'>
 }

@@ -33,6 +33,7 @@ import type { Jobs } from './mapreduce/types.ts'
 import { amount } from './market/ledger/state/amount.ts'
 import type { Decision } from './market/lending/decision.ts'
 import { paidJobs } from './market/payments.ts'
+import type { Market } from './market/trading/market.ts'
 import type { Contact } from './net/contact.ts'
 import { type HostKey, signerOf, verifySignature } from './net/host-key.ts'
 import { createLibp2pTransport, type Libp2pTransport } from './net/libp2p.ts'
@@ -167,6 +168,8 @@ export interface Host {
   /** The ledger, and what this host does for its account. */
   readonly books: HostLedger
   readonly lending: HostLending
+  /** Undefined: this host takes no part in it. */
+  readonly market?: Market
   /** What an attacker who makes up nodes could have, and whether it looks as if one does. */
   readonly sybil: SybilAnalysis
   /** What this host keeps alive beyond its lease of 7 days. */

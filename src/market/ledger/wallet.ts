@@ -77,15 +77,24 @@ export class Wallet {
 
   /** Puts up what this host lacks of a banker's bond, and has it stand for the committee. Resolves with the last outcome. */
   async stand(options: { readonly signal: AbortSignal }): Promise<Outcome> {
+    return (await this.#bondUp(options)) ?? this.act({ kind: 'admit', host: this.host }, options)
+  }
+
+  /** This host does tasks again when others quarrel, for which it has a bond, too; or does no more. Resolves with the last outcome. */
+  async volunteer(willing: boolean, options: { readonly signal: AbortSignal }): Promise<Outcome> {
+    const refused = willing ? await this.#bondUp(options) : undefined
+    return refused ?? this.act({ kind: 'mediate', host: this.host, willing }, options)
+  }
+
+  /** Resolves with what was refused; undefined: the bond is whole. */
+  async #bondUp(options: { readonly signal: AbortSignal }): Promise<Outcome | undefined> {
     const { ledger } = this.#options
     await ledger.account(this.account, options) // the copy is as new
     const banker = ledger.banker(this.host)
     const missing = ledger.genesis.settings.bond - (banker ? total(banker) : 0n)
-    if (missing > 0n) {
-      const bonded = await this.act({ kind: 'bond', host: this.host, amount: amount(missing) }, options)
-      if (bonded.result !== 'applied') return bonded
-    }
-    return this.act({ kind: 'admit', host: this.host }, options)
+    if (missing <= 0n) return undefined
+    const bonded = await this.act({ kind: 'bond', host: this.host, amount: amount(missing) }, options)
+    return bonded.result === 'applied' ? undefined : bonded
   }
 
   /**

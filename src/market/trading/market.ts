@@ -5,6 +5,7 @@
 import type { Key } from '../../core/ids.ts'
 import type { JobRequest, JobView } from '../../mapreduce/types.ts'
 import type { PublicKey } from '../ledger/keys.ts'
+import type { Outcome } from '../ledger/ledger.ts'
 import type { Amount } from '../ledger/state/amount.ts'
 import type { Buy, Level, Sell } from '../offers/offer.ts'
 import type { Forecast } from '../prices/forecast.ts'
@@ -33,6 +34,11 @@ export interface Market {
   purchase(job: string): Purchase | undefined
   /** What this host does for others for money, and has done since it started. */
   sales(): readonly Sale[]
+  /**
+   * This host does tasks again when others quarrel, or does no more; what it lacks of the network's bond is put up first. Resolves
+   * with the last outcome (`nothing-new`: it was so already), and rejects as `Wallet.act` does.
+   */
+  volunteer(willing: boolean, options: { readonly signal: AbortSignal }): Promise<Outcome>
 }
 
 /** When: as soon as somebody does it, in the cheapest of the next slots, or in the next slot with this name (`06-12`, UTC). */
@@ -104,6 +110,11 @@ export interface Purchase {
   readonly state: PurchaseState
   /** What is being waited for, or what came of it, in one line. */
   readonly reason: string
+  /**
+   * Why the market has given the job up, and cancelled it: suppliers for all tasks were not found by the deadline, or the account
+   * has not enough. Undefined: it has not.
+   */
+  readonly failure?: 'not-placed' | 'credits' | undefined
   readonly maxCost: Amount
   /** So far. */
   readonly paid: Amount
