@@ -11,6 +11,7 @@ import type { HostStatus, PeerView, SybilReport } from '../node.ts'
 import { type CallOptions, caller, lines } from './calls.ts'
 import { type RemoteLedger, remoteLedger } from './ledger-client.ts'
 import { type RemoteLending, remoteLending } from './lend-client.ts'
+import { type RemoteMarket, remoteMarket } from './market-client.ts'
 import type { SpecBody } from './routes.ts'
 import { type RemoteStore, remoteStore } from './store-client.ts'
 
@@ -19,6 +20,7 @@ export interface RemoteHost {
   readonly store: RemoteStore
   readonly ledger: RemoteLedger
   readonly lending: RemoteLending
+  readonly market: RemoteMarket
   status(options?: CallOptions): Promise<HostStatus>
   peers(options?: CallOptions): Promise<PeerView[]>
   readonly sybil: { report(options?: CallOptions): Promise<SybilReport> }
@@ -35,6 +37,7 @@ export function connectHost(socketPath: string): RemoteHost {
     store: remoteStore(socketPath),
     ledger: remoteLedger(socketPath),
     lending: remoteLending(socketPath),
+    market: remoteMarket(socketPath),
     status: (options) => call('GET', '/v1/status', undefined, options),
     peers: (options) => call('GET', '/v1/peers', undefined, options),
     sybil: { report: (options) => call('GET', '/v1/sybil', undefined, options) },

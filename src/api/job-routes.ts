@@ -10,22 +10,23 @@ import { parse } from './parse.ts'
 import { readJson, sendJson, sendLines } from './streams.ts'
 
 const strict = { additionalProperties: false }
-const request = {
+/** What a job is asked for by. */
+export const requestFields = {
   module: Type.String({ minLength: 1, maxLength: 256 }),
   params: Type.Record(Type.String({ maxLength: 128 }), Type.Unknown()),
   seed: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
   input: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
 }
-const jobBody: Checker<JobRequest> = checker(Type.Unsafe<JobRequest>(Type.Object(request, strict)))
+const jobBody: Checker<JobRequest> = checker(Type.Unsafe<JobRequest>(Type.Object(requestFields, strict)))
 const retryBody = checker(Type.Object({ asOwn: Type.Optional(Type.Boolean()) }, strict))
 const placementBody: Checker<PlannedJob> = checker(
   Type.Unsafe<PlannedJob>(
     Type.Object(
       {
-        request: Type.Object(request, strict),
+        request: Type.Object(requestFields, strict),
         plan: Type.Object(
           {
-            params: request.params,
+            params: requestFields.params,
             name: Type.String({ minLength: 1, maxLength: 64 }),
             tasks: Type.Integer({ minimum: 1, maximum: MAX_JOB_TASKS }),
             engine: Type.String({ minLength: 1, maxLength: 64 }),
@@ -118,7 +119,7 @@ async function known(jobs: Jobs, id: string, signal: AbortSignal): Promise<strin
 }
 
 /** The full id for a unique prefix among the jobs that this node knows; a full id is passed on as it is. */
-async function resolveJobId(jobs: Jobs, text: string): Promise<string> {
+export async function resolveJobId(jobs: Jobs, text: string): Promise<string> {
   if (!/^[a-z0-9]{1,128}$/.test(text)) throw new ChoraleError('usage', `not a job id: ${JSON.stringify(text)}`)
   const matches = (await jobs.list()).map(({ id }) => id).filter((id) => id.startsWith(text))
   if (matches.includes(text)) return text

@@ -45,7 +45,7 @@ export interface LedgerCall {
 
 /** False: there is no such route. */
 export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<boolean> {
-  const { request, response, segments, query, signal } = call
+  const { request, response, segments, query } = call
   const { ledger, wallet } = host
   const [noun, id = '', verb] = segments
   const answer = (value: unknown) => {
@@ -54,8 +54,7 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
   }
   const account = () => (id === 'mine' ? wallet.account : parseAddress(id))
   const here = query.get('here') === '1'
-  const asked = <T>(work: (options: { readonly signal: AbortSignal }) => Promise<T>) =>
-    inTime(timeoutIn(query), signal, work).catch(told)
+  const inside = <T>(work: Decision<T>) => asked(call, work)
   switch (`${call.method} ${noun}/${segments.length}`) {
     case 'GET ledger/1':
       if (!here) await ledger.look()
@@ -66,14 +65,14 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
           await linked(host, options.signal)
           return wallet.stand(options)
         }
-        return answer(outcomeBody(await asked(stand)))
+        return answer(outcomeBody(await inside(stand)))
       }
       if (id !== 'step-down') return false
-      return answer(steppedBody(await asked((options) => wallet.stepDown(options)), ledger, wallet.host))
+      return answer(steppedBody(await inside((options) => wallet.stepDown(options)), ledger, wallet.host))
     case 'GET accounts/2': {
       const wanted = account()
       if (here) return answer(accountBody(wanted, ledger.accountHere(wanted)))
-      return answer(accountBody(wanted, await asked((options) => ledger.account(wanted, options))))
+      return answer(accountBody(wanted, await inside((options) => ledger.account(wanted, options))))
     }
     case 'GET accounts/3': {
       if (verb !== 'history') return false
@@ -84,7 +83,7 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
     case 'POST payments/1': {
       const { to, amount } = parse(paymentBody, await readJson(request))
       const [receiver, sum] = [parseAddress(to), parseMillicredits(amount)]
-      return answer(outcomeBody(await asked((options) => wallet.send(receiver, sum, options))))
+      return answer(outcomeBody(await inside((options) => wallet.send(receiver, sum, options))))
     }
     case 'GET payments/2': {
       const payment = host.payments.of(id)
@@ -106,13 +105,20 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
  * A node links its host by itself, soon after its start; whoever is faster waits for it. Rejects `timeout` at the signal's end;
  * resolves when it takes long all the same, and then the ledger says what is missing.
  */
-async function linked({ ledger, wallet }: HostLedger, signal: AbortSignal): Promise<void> {
+export async function linked({ ledger, wallet }: HostLedger, signal: AbortSignal): Promise<void> {
   const untilMs = systemClock.now() + LINK_PATIENCE_MS
   while (ledger.accountOf(wallet.host) === undefined && systemClock.now() < untilMs) {
     await systemClock.sleep(LINK_LOOK_MS, { signal }).catch((cause) => {
       throw new ChoraleError('timeout', 'this host is not linked to its account yet', { cause })
     })
   }
+}
+
+type Decision<T> = (options: { readonly signal: AbortSignal }) => Promise<T>
+
+/** What needs the committee, in the time that the client gives it. */
+export function asked<T>({ query, signal }: Pick<LedgerCall, 'query' | 'signal'>, work: Decision<T>): Promise<T> {
+  return inTime(timeoutIn(query), signal, work).catch(told)
 }
 
 /** Only the code goes to the client, and it must tell what may still come in from what was never sent. */

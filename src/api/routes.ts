@@ -49,7 +49,16 @@
  *   GET  /v1/payments/JOB          JobPaymentBody for a job that was submitted through this host
  *   GET  /v1/receipts/HEIGHT/INDEX ReceiptBody
  *
- * What needs the committee (stand, step-down, an account as of now, a payment) takes ?timeoutMs=N. An operation that fails
+ *   GET  /v1/market/prices         PricesBody     this price slot and the next seven
+ *   GET  /v1/market/history        TradedBody[]   slots, the latest last
+ *   GET  /v1/market/book           BookBody       what is offered and wanted
+ *   GET  /v1/market/sales          SaleBody[]     what this host does for others
+ *   POST /v1/market/quote QuoteRequest QuoteBody  one task of the job is done for it
+ *   POST /v1/market/jobs  PaidRequest  JobView    a job with a cap
+ *   GET  /v1/market/purchases/JOB  PurchaseBody   of a job that was bought through this host
+ *   POST /v1/market/mediate {willing} OutcomeBody this host volunteers as a mediator, or does no more; with a bond
+ *
+ * What needs the committee (stand, step-down, mediate, an account as of now, a payment) takes ?timeoutMs=N. An operation that fails
  * with `wait-timeout` may still come in; one that fails with `timeout`, `busy` or `unreachable` was not sent, and will not be.
  *
  * What is added answers while it is read: a line of `{progress: AddProgress}` now and then, and the view as the last.

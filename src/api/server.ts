@@ -12,6 +12,7 @@ import type { Host } from '../node.ts'
 import { answerJobs } from './job-routes.ts'
 import { answerLedger } from './ledger-routes.ts'
 import { answerLend } from './lend-routes.ts'
+import { answerMarket } from './market-routes.ts'
 import { parse } from './parse.ts'
 import { httpStatus, MAX_API_CONNECTIONS } from './routes.ts'
 import { answerStore } from './store-routes.ts'
@@ -93,6 +94,7 @@ export async function serveApi(host: Host, options: ApiServerOptions): Promise<A
         const account = { request, response, method, segments: segments.slice(1), query, signal }
         if (version === 'v1' && (await answerLedger(host.books, account))) return
         if (version === 'v1' && (await answerLend(host.lending, account))) return
+        if (version === 'v1' && (await answerMarket(host, account))) return
         throw new ChoraleError('not-found', `no such route: ${request.method} ${path}`)
       }
     }

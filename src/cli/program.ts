@@ -20,6 +20,7 @@ import { jobCommand } from './job/job.ts'
 import { ledgerCommand } from './ledger.ts'
 import { lendCommand } from './lend.ts'
 import { lsCommand } from './ls.ts'
+import { marketCommand } from './market.ts'
 import { networkCommand } from './network.ts'
 import { peerCommand } from './peer.ts'
 import { pinCommand } from './pin.ts'
@@ -88,7 +89,7 @@ function createProgram(cli: Cli): Command {
     .addHelpText(
       'after',
       examples('chorale demo', 'four nodes compute pi on this machine', 'chorale up -d', 'start a node') +
-        '\n\nExit codes: 0 ok, 1 internal, 2 usage, 3 no node, 4 not allowed, 5 job failed, 6 not placed, 7 credits, 8 wait timed out, 9 results differ or a receipt is bad, 10 a good receipt of a refusal, 130 interrupted',
+        '\n\nExit codes: 0 ok, 1 internal, 2 usage, 3 no node, 4 not allowed, 5 job failed, 6 not placed, 7 credits, 8 wait timed out, 9 results differ, a supplier cheated, or a receipt is bad, 10 a good receipt of a refusal, 130 interrupted',
     )
   const commands = [
     demoCommand,
@@ -99,6 +100,7 @@ function createProgram(cli: Cli): Command {
     doctorCommand,
     lendCommand,
     jobCommand,
+    marketCommand,
     addCommand,
     catCommand,
     getCommand,

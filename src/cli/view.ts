@@ -3,10 +3,12 @@
  * pure function; the view decides when.
  */
 
+import type { PurchaseBody } from '../api/market-views.ts'
 import type { JobView } from '../mapreduce/types.ts'
 import type { Cli } from './cli.ts'
 import * as format from './format.ts'
 import { halfWidth } from './format.ts'
+import { purchaseProgress } from './market-text.ts'
 
 const REDRAW_MS = 100
 const LINE_MS = 1000
@@ -22,6 +24,8 @@ export interface Progress {
   readonly elapsedMs: number
   /** What the pace is measured from. */
   readonly since?: Milestone | undefined
+  /** Of a job that is bought. */
+  readonly purchase?: PurchaseBody | undefined
 }
 
 /** How far the job was when its first tasks were seen to be done. What comes before is the start, which is no pace. */
@@ -31,7 +35,7 @@ export interface Milestone {
 }
 
 export interface ProgressView {
-  update(job: JobView, nodes?: number): void
+  update(job: JobView, nodes?: number, purchase?: PurchaseBody): void
   /** A line for people that stays, above the view. */
   note(text: string): void
   /** Takes the live part away. */
@@ -47,13 +51,14 @@ export function showProgress(cli: Cli): ProgressView {
 function jsonView(cli: Cli): ProgressView {
   let lastAtMs = 0
   return {
-    update(job, nodes) {
+    update(job, nodes, purchase) {
       const now = Date.now()
       if (now - lastAtMs < JSON_MS) return
       lastAtMs = now
       const { id, state, tasks, workers, estimate } = job
       const elapsedMs = now - job.submittedAtMs
-      cli.emit('progress', { job: id, status: state, tasks, nodes: nodes ?? workers, estimate, elapsedMs })
+      const fields = { job: id, status: state, tasks, nodes: nodes ?? workers, estimate, elapsedMs }
+      cli.emit('progress', { ...fields, ...(purchase && { purchase }) })
     },
     note() {},
     end() {},
@@ -64,13 +69,13 @@ function lineView(cli: Cli): ProgressView {
   let lastAtMs = 0
   let since: Milestone | undefined
   return {
-    update(job, nodes) {
+    update(job, nodes, purchase) {
       const now = Date.now()
       const elapsedMs = now - job.submittedAtMs
       since ??= milestone(job, elapsedMs)
       if (now - lastAtMs < LINE_MS) return
       lastAtMs = now
-      cli.note(progressLine({ job, nodes, elapsedMs, since }))
+      cli.note(progressLine({ job, nodes, elapsedMs, since, purchase }))
     },
     note: (text) => cli.note(text),
     end() {},
@@ -80,7 +85,7 @@ function lineView(cli: Cli): ProgressView {
 function liveView(cli: Cli): ProgressView {
   const { err, width, variables } = cli.terminal
   const unicode = /utf-?8/i.test(`${variables.LC_ALL || variables.LC_CTYPE || variables.LANG || ''}`)
-  let latest: { job: JobView; nodes: number | undefined } | undefined
+  let latest: Pick<Progress, 'job' | 'nodes' | 'purchase'> | undefined
   let since: Milestone | undefined
   let lines = 0
   let ended = false
@@ -101,8 +106,8 @@ function liveView(cli: Cli): ProgressView {
   const timer = setInterval(draw, REDRAW_MS)
   err('\u001b[?25l') // hides the cursor
   return {
-    update(job, nodes) {
-      latest = { job, nodes }
+    update(job, nodes, purchase) {
+      latest = { job, nodes, purchase }
       since ??= milestone(job, Date.now() - job.submittedAtMs)
     },
     note(text) {
@@ -135,7 +140,7 @@ export function remainingMs({ job, elapsedMs, since }: Progress): number | undef
 }
 
 export function progressLine(progress: Progress): string {
-  const { job, nodes, elapsedMs } = progress
+  const { job, nodes, elapsedMs, purchase } = progress
   const estimate = format.value(job.estimate)
   const left = remainingMs(progress)
   return [
@@ -143,6 +148,7 @@ export function progressLine(progress: Progress): string {
     `${format.count(job.tasks.done)}/${format.count(job.tasks.total)} tasks`,
     format.some(nodes ?? job.workers, 'node'),
     `${job.tasks.reassigned} reassigned`,
+    purchase && purchaseProgress(purchase),
     estimate && `estimate ${clipped(estimate)}`,
     `${format.span(elapsedMs)} elapsed`,
     left !== undefined && format.remaining(left, '~'),
@@ -164,7 +170,7 @@ export interface Screen {
 
 /** The view, line by line; no line is wider than the screen. */
 export function progressRows(progress: Progress, { width, unicode, paint }: Screen): string[] {
-  const { job, nodes, elapsedMs } = progress
+  const { job, nodes, elapsedMs, purchase } = progress
   const { done, total, reassigned } = job.tasks
   const tail = ` ${job.round === undefined ? format.share(job.tasks) : `round ${job.round}`}  ${format.count(done)}/${format.count(total)} tasks`
   const room = Math.max(8, Math.min(40, width - 11 - tail.length))
@@ -177,6 +183,7 @@ export function progressRows(progress: Progress, { width, unicode, paint }: Scre
   const rows: Array<[string, string, string?]> = [
     ['map', `${on.repeat(full)}${off.repeat(room - full)}`, tail],
     ['nodes', `${nodes ?? job.workers}`, `  ${job.workers} working, ${format.some(reassigned, 'task')} reassigned`],
+    ...(purchase ? [['market', purchaseProgress(purchase)] as [string, string]] : []),
     ['estimate', estimate ? `${estimate.replace('±', plusMinus)}${interval}` : unicode ? '…' : '...'],
     ['time', format.span(elapsedMs), left === undefined ? '' : `  ${format.remaining(left, 'about ')}`],
   ]

@@ -33,7 +33,9 @@ const LEDGER_FACE = [
 const LENDING_FACE = ['src/lend-', 'src/market/lending/setting.ts', 'src/market/lending/funnel.ts']
 
 /** Of the market: what it offers, and how its slots and policies are written. */
-const MARKET_FACE = ['trading/market', 'offers/price-slot', 'verification/policy'].map((name) => `src/market/${name}.ts`)
+const MARKET_FACE = ['trading/market', 'offers/price-slot', 'verification/policy'].map(
+  (name) => `src/market/${name}.ts`,
+)
 
 /** What each part of src may import besides itself. A file's part is the first entry whose prefix fits its path. */
 const ARROWS: ReadonlyArray<readonly [prefix: string, mayImport: readonly string[]]> = [
@@ -68,15 +70,7 @@ const ARROWS: ReadonlyArray<readonly [prefix: string, mayImport: readonly string
   ['src/job-', ['src/mapreduce/', 'src/dht/', 'src/core/']],
   [
     'src/api/',
-    [
-      'src/node.ts',
-      'src/home',
-      'src/mapreduce/types.ts',
-      ...LEDGER_FACE,
-      ...LENDING_FACE,
-      ...MARKET_FACE,
-      'src/core/',
-    ],
+    ['src/node.ts', 'src/home', 'src/mapreduce/types.ts', ...LEDGER_FACE, ...LENDING_FACE, ...MARKET_FACE, 'src/core/'],
   ],
   [
     'src/cli/',

@@ -3,7 +3,7 @@ import type { JobAlarm, JobView } from '../../mapreduce/types.ts'
 import type { Cli } from '../cli.ts'
 import * as format from '../format.ts'
 
-export function jobFacts(cli: Cli, job: JobView): string {
+export function jobFacts(cli: Cli, job: JobView, isBought = false): string {
   const { tasks, failure } = job
   const tint = job.state === 'succeeded' ? 'green' : job.state === 'failed' ? 'red' : 'yellow'
   const elapsedMs = job.finishedAtMs === undefined ? undefined : job.finishedAtMs - job.submittedAtMs
@@ -27,18 +27,18 @@ export function jobFacts(cli: Cli, job: JobView): string {
     ...alarmFacts(job.alarms),
     ['submitted', `${format.instant(job.submittedAtMs)} by ${job.submitter}`],
     ['finished', elapsedMs === undefined ? undefined : `after ${format.span(elapsedMs)}`],
-    ...remedies(cli, job),
+    ...remedies(cli, job, isBought),
   ])
 }
 
 /** Of a job that has no result: beside the one line that says so. */
-export function jobEnd(cli: Cli, job: JobView): string {
+export function jobEnd(cli: Cli, job: JobView, isBought = false): string {
   const { failure } = job
   return format.facts([
     ['  failed', failure && place(job)],
     ...(failure?.log ?? []).map((line): [string, string] => ['  log', format.plain(line)]),
     ...alarmFacts(job.alarms).map(([label, text]): [string, string] => [`  ${label}`, text]),
-    ...remedies(cli, job).map(([label, text]): [string, string] => [`  ${label}`, text]),
+    ...remedies(cli, job, isBought).map(([label, text]): [string, string] => [`  ${label}`, text]),
   ])
 }
 
@@ -54,14 +54,14 @@ function place({ failure }: JobView): string | undefined {
   return `in ${phase}${task === undefined ? '' : `, task ${task}`}, on ${format.plain(host)}`
 }
 
-/** What to type next. */
-function remedies(cli: Cli, { id, state, failure }: JobView): [string, string][] {
+/** What to type next. A job that was bought is not retried: that would be another contract. */
+function remedies(cli: Cli, { id, state, failure }: JobView, isBought: boolean): [string, string][] {
   if (state !== 'failed' && state !== 'cancelled') return []
   const command = (verb: string) => `chorale job ${verb} ${format.shortId(id)}`
-  const again: [string, string] = ['again', `${command('retry')}${cli.at}`]
-  if (state === 'cancelled') return [again]
+  const again: [string, string][] = isBought ? [] : [['again', `${command('retry')}${cli.at}`]]
+  if (state === 'cancelled') return again
   const task = failure?.task === undefined ? '' : ` --task ${failure.task}`
-  return [['here', `${command('replay')}${task}${cli.at}`], again]
+  return [['here', `${command('replay')}${task}${cli.at}`], ...again]
 }
 
 function alarmFacts(alarms: readonly JobAlarm[] = []): [string, string][] {

@@ -90,8 +90,12 @@ export async function follow(
   }
 }
 
-/** The end of a job: its value on stdout, or why there is none. Returns the exit code. */
-export function printResult(cli: Cli, job: JobView): number {
+/** The end of a job: its value on stdout, or why there is none, unless the caller knows better. Returns the exit code. */
+export function printResult(
+  cli: Cli,
+  job: JobView,
+  { purchase, why }: { readonly purchase?: object | undefined; readonly why?: string | undefined } = {},
+): number {
   const elapsedMs = job.finishedAtMs === undefined ? undefined : job.finishedAtMs - job.submittedAtMs
   const fields = {
     job: job.id,
@@ -103,13 +107,13 @@ export function printResult(cli: Cli, job: JobView): number {
     elapsedMs,
     ...(job.failure && { failure: job.failure }),
     ...(job.alarms && { alarms: job.alarms }),
+    ...(purchase && { purchase }),
   }
   if (job.state !== 'succeeded') {
     if (cli.flags.json) cli.emit('result', fields)
-    cli.terminal.err(
-      `chorale: the job ${job.state === 'cancelled' ? 'was cancelled' : 'failed'}: ${format.safeName(job.reason)}\n`,
-    )
-    cli.note(jobEnd(cli, job))
+    const line = `the job ${job.state === 'cancelled' ? 'was cancelled' : 'failed'}: ${format.safeName(job.reason)}`
+    cli.terminal.err(`chorale: ${why ?? line}\n`)
+    if (why === undefined) cli.note(jobEnd(cli, job, purchase !== undefined))
     return exitCodeOfJob(job.state)
   }
   cli.print('result', fields, format.value(job.value) ?? 'no value')

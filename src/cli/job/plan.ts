@@ -7,12 +7,15 @@ import type { JobPlacement, JobRequest, PlannedJob } from '../../mapreduce/types
 import type { Cli } from '../cli.ts'
 import * as format from '../format.ts'
 import { examples } from '../help.ts'
+import { describeQuote } from '../market-text.ts'
 import { jobFile, type ModuleOptions, moduleOptions, paramsOf } from './own.ts'
+import { askedFor } from './request.ts'
+import { paidTerms, type TermsOptions, termsOptions } from './terms.ts'
 
 type JobPlan = PlannedJob['plan']
 type FileSize = NonNullable<Parameters<typeof import('../../job-replay.ts').planBuiltin>[2]>
 
-export interface PlanOptions extends ModuleOptions {
+export interface PlanOptions extends ModuleOptions, TermsOptions {
   readonly input?: string
 }
 
@@ -20,7 +23,7 @@ export function planCommand(cli: Cli): Command {
   const command = new Command('plan').description(
     'tell how many tasks a job has and where they would go; submits nothing',
   )
-  return moduleOptions(command)
+  return termsOptions(moduleOptions(command))
     .addHelpText(
       'after',
       examples(
@@ -28,6 +31,8 @@ export function planCommand(cli: Cli): Command {
         '',
         'chorale job plan birthdays.ts --param people=23',
         'a job of your own',
+        'chorale job plan builtin:pi --samples 1e9 --max-cost 2',
+        'and what it would cost',
       ),
     )
     .action(cli.action((module: string, options: PlanOptions) => plan(cli, module, options)))
@@ -35,6 +40,7 @@ export function planCommand(cli: Cli): Command {
 
 export async function plan(cli: Cli, module: string, options: PlanOptions): Promise<number> {
   const { input } = options
+  const terms = await paidTerms(options)
   const request: JobRequest = {
     ...{ module, params: paramsOf(module, options), seed: options.seed ?? randomInt(2 ** 32) },
     ...(input !== undefined && { input }),
@@ -48,7 +54,13 @@ export async function plan(cli: Cli, module: string, options: PlanOptions): Prom
   const placement = await host.jobs.place({ request: named, plan }, { signal: cli.signal })
   const { name, params, tasks, engine } = plan
   const fields = { ...request, name, params, tasks: { total: tasks }, engine, codeBytes: codeBytes ?? null, placement }
-  cli.print('plan', fields, planFacts({ ...plan, seed: request.seed }, codeBytes, placement))
+  const facts = planFacts({ ...plan, seed: request.seed }, codeBytes, placement)
+  if (terms) {
+    const { verify, when, maxCost } = terms
+    const { run } = await askedFor(cli, module, { ...options, seed: request.seed })
+    const quote = await run((request) => host.market.quote({ request, verify, when }, { signal: cli.signal }))
+    cli.print('plan', { ...fields, quote }, `${facts}\n\n${describeQuote(quote, maxCost)}`)
+  } else cli.print('plan', fields, facts)
   cli.note('nothing was submitted; each submission has places of its own, and idle hosts take tasks from busy ones')
   return 0
 }

@@ -1,27 +1,25 @@
 /** `chorale job submit`. */
-import { randomInt } from 'node:crypto'
-import { resolve } from 'node:path'
 import { Command } from 'commander'
-import type { RemoteHost } from '../../api/client.ts'
 import { ChoraleError } from '../../core/errors.ts'
 import type { Cli } from '../cli.ts'
 import * as format from '../format.ts'
 import { examples } from '../help.ts'
 import { duration } from '../values.ts'
 import { showProgress } from '../view.ts'
+import { type BuyOptions, buy } from './buy.ts'
 import { follow, printResult } from './job.ts'
-import { jobFile, type ModuleOptions, moduleOptions, paramsOf } from './own.ts'
+import { type ModuleOptions, moduleOptions } from './own.ts'
 import { plan } from './plan.ts'
+import { askedFor } from './request.ts'
+import { paidTerms, termsOptions } from './terms.ts'
 
-interface Options extends ModuleOptions {
+interface Options extends ModuleOptions, BuyOptions {
   readonly dryRun?: boolean
-  readonly wait?: boolean
-  readonly timeout?: number
 }
 
 export function submitCommand(cli: Cli): Command {
   const command = new Command('submit').description('submit a job through the running node')
-  return moduleOptions(command)
+  return termsOptions(moduleOptions(command))
     .option('--dry-run', 'submit nothing: tell how many tasks it has and where they would go, as chorale job plan does')
     .option('--wait', 'stay until it is done, and print the result')
     .option('--timeout <time>', 'with --wait: give up waiting after this long; the job goes on', duration('--timeout'))
@@ -34,6 +32,8 @@ export function submitCommand(cli: Cli): Command {
         'a job of your own',
         'chorale job submit builtin:wordcount --input bafybeib3k2... --wait',
         'over a file in the store; its value names the output, for chorale cat',
+        'chorale job submit builtin:pi --samples 1e9 --max-cost 2 --wait',
+        'bought from the market, for 2 credits at most; docs/market.md',
       ),
     )
     .action(cli.action((module: string, options: Options) => submit(cli, module, options)))
@@ -47,16 +47,11 @@ async function submit(cli: Cli, module: string, options: Options): Promise<numbe
     if (options.wait) throw new ChoraleError('usage', '--dry-run submits nothing to wait for: leave out --wait')
     return plan(cli, module, options)
   }
-  const params = paramsOf(module, options)
-  const host = await cli.connect()
-  const { code, explain } = module.startsWith('builtin:')
-    ? ({ code: module } as Added)
-    : await addCode(cli, host, module)
-  const { input, seed = randomInt(2 ** 32) } = options
-  const request = { module: code, params, seed, ...(input !== undefined && { input }) }
-  const job = await host.jobs.submit(request, { signal: cli.signal }).catch((error: unknown) => {
-    throw explain ? explain(error) : error
-  })
+  const terms = await paidTerms(options)
+  const asked = await askedFor(cli, module, options)
+  if (terms) return buy(cli, asked, terms, options)
+  const { host, run } = asked
+  const job = await run((request) => host.jobs.submit(request, { signal: cli.signal }))
   if (!options.wait) {
     cli.print('job', job, job.id)
     cli.note(`follow it with chorale job watch ${format.shortId(job.id)}${cli.at}`)
@@ -71,23 +66,4 @@ async function submit(cli: Cli, module: string, options: Options): Promise<numbe
   } finally {
     view.end()
   }
-}
-
-interface Added {
-  readonly code: string
-  /** An error with the places of the user's own files. */
-  readonly explain?: (error: unknown) => unknown
-}
-
-/** Puts the code of a file into the overlay, from where the hosts that run it get it by its CID. */
-async function addCode(cli: Cli, { store }: RemoteHost, path: string): Promise<Added> {
-  await jobFile(path)
-  const { bundleJob, inOwnFiles } = await import('../../job-file.ts')
-  const { code, map } = await bundleJob(resolve(path))
-  const { cid } = await store.addFile(oncePiece(code), { pin: false, signal: cli.signal })
-  return { code: cid, explain: (error) => inOwnFiles(error, map) }
-}
-
-async function* oncePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes
 }

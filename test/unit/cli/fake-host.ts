@@ -20,6 +20,7 @@ import type { Host, HostStatus, RingView } from '../../../src/node.ts'
 import { MemoryIo } from '../../fakes/block-io.ts'
 import { FakeBooks } from '../../fakes/host-ledger.ts'
 import { fakeLender } from '../../fakes/lender.ts'
+import { FakeMarket } from '../../fakes/market.ts'
 import { quietSurvey } from '../../fakes/survey.ts'
 
 export function jobView(change: Partial<JobView> = {}): JobView {
@@ -192,6 +193,10 @@ export class FakeHost implements Host {
     },
     cancel: async (id) => ({ ...this.views.get(id)!.at(-1)!, state: 'cancelled', reason: 'by the submitter' }),
   }
+
+  readonly market = new FakeMarket({ submit: (request) => this.jobs.submit(request) }, (willing, options) =>
+    this.books.wallet.volunteer(willing, options),
+  )
 
   async *#logs(id: string, { task, follow, signal }: Parameters<Host['jobs']['logs']>[1] = {}) {
     yield* this.lines.filter((line) => task === undefined || line.task === task)
