@@ -9,16 +9,9 @@ import { parseMillicredits } from '../market/ledger/credits.ts'
 import { InDoubt, type Place } from '../market/ledger/ledger.ts'
 import { encodeReceiptFile } from '../market/ledger/receipt/receipt.ts'
 import type { HostLedger } from '../node.ts'
+import { CONTEXT_ENTRIES, historyBody } from './history-views.ts'
 import { inTime, timeoutIn } from './ledger-time.ts'
-import {
-  accountBody,
-  entryBody,
-  jobPaymentBody,
-  ledgerBody,
-  outcomeBody,
-  type PaymentBody,
-  steppedBody,
-} from './ledger-views.ts'
+import { accountBody, jobPaymentBody, ledgerBody, outcomeBody, type PaymentBody, steppedBody } from './ledger-views.ts'
 import { parse } from './parse.ts'
 import { readJson, sendJson } from './streams.ts'
 
@@ -77,8 +70,9 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
     case 'GET accounts/3': {
       if (verb !== 'history') return false
       const before = query.get('before')
-      const options = { limit: limitOf(query.get('limit')), ...(before !== null && { before: placeOf(before) }) }
-      return answer((await ledger.history(account(), options)).map(entryBody))
+      const wanted = { account: account(), state: ledger.state, limit: limitOf(query.get('limit')) }
+      const options = { limit: wanted.limit + CONTEXT_ENTRIES, ...(before !== null && { before: placeOf(before) }) }
+      return answer(historyBody(await ledger.history(wanted.account, options), wanted))
     }
     case 'POST payments/1': {
       const { to, amount } = parse(paymentBody, await readJson(request))

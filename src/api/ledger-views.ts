@@ -7,6 +7,7 @@ import { addressOf } from '../market/ledger/address.ts'
 import type { AccountView, HistoryEntry, Ledger, LedgerStatus, Outcome, Place } from '../market/ledger/ledger.ts'
 import { sentenceOf } from '../market/ledger/state/refusal.ts'
 import type { Payment } from '../market/payments.ts'
+import type { AboutBody } from './history-views.ts'
 
 type PublicKey = AccountView['hosts'][number]
 type Action = HistoryEntry['operation']['action']
@@ -60,6 +61,8 @@ export interface EntryBody extends Place {
   /** What the account has more, or less. */
   readonly free: string
   readonly granted: string
+  /** What an operation of the market meant for the account; absent: nothing, or that is not known here any more. */
+  readonly about?: AboutBody
 }
 
 export interface PaymentBody {

@@ -3,6 +3,7 @@ import type { EntryBody } from '../api/ledger-views.ts'
 import { formatCredits } from '../market/ledger/credits.ts'
 import { isResult, sentenceOf } from '../market/ledger/state/refusal.ts'
 import * as format from './format.ts'
+import { tradeEffect, tradeSentence } from './trade-text.ts'
 
 /** `1.5 credits` */
 export function credits(millicredits: bigint | string): string {
@@ -39,21 +40,6 @@ export function told({ by, action, result }: Told, mine?: string): string {
   return result === 'applied' ? what : `${what}: refused, ${isResult(result) ? sentenceOf(result) : result}`
 }
 
-const OF_ALLOCATION: Readonly<Record<string, string>> = {
-  sign: 'signed',
-  commit: 'a window of work committed to',
-  reveal: 'the nonce of a window revealed',
-  approve: 'a window of work approved and paid',
-  challenge: 'a task challenged',
-  show: 'a challenged task shown',
-  dispute: 'a result disputed',
-  draw: 'mediators drawn',
-  seal: 'a finding sealed',
-  verdict: 'a finding told',
-  end: 'ended',
-  expire: 'a deadline over',
-}
-
 function sentence(by: string, action: Told['action'], mine: string | undefined): string {
   const { kind, host, to, escrow, amount } = action
   const sum = typeof amount === 'string' ? credits(amount) : ''
@@ -72,18 +58,13 @@ function sentence(by: string, action: Told['action'], mine: string | undefined):
       return to === me ? `earned ${sum}, paid by ${short(by)}` : `${sum} paid to ${short(to)} from an escrow${who}`
     case 'time-out':
       return `escrow ${short(escrow)} is over, the rest goes back`
-    case 'hand-in':
-      return `offers handed in${who}`
-    case 'match':
-      return `offers matched${who}`
-    case 'withdraw-offer':
-      return `offer ${short(action.offer)} taken back${who}`
-    default:
-      if (action.allocation !== undefined)
-        return `${OF_ALLOCATION[kind] ?? kind}, allocation ${short(action.allocation)}${who}`
+    default: {
+      const trade = tradeSentence(action)
+      if (trade !== undefined) return `${trade}${who}`
       if (host !== undefined) return `${kind} host ${short(host)}${sum && `, ${sum}`}${who}`
       if (escrow !== undefined) return `${kind} of escrow ${short(escrow)}${sum && `, ${sum}`}${who}`
       return `${kind}${who}`
+    }
   }
 }
 
@@ -118,5 +99,7 @@ interface Names {
 /** `2026-01-31 17:05:09 UTC  12/0  +1.5  ...`, a row for `format.columns`. */
 export function entryRow(entry: EntryBody, mine: string): readonly string[] {
   const { height, index, timeMs } = entry
-  return [format.instant(timeMs), `${height}/${index}`, change(entry), told(entry, mine)]
+  const effect = tradeEffect(entry, mine)
+  const what = effect === undefined ? told(entry, mine) : `${effect}: ${told(entry, mine)}`
+  return [format.instant(timeMs), `${height}/${index}`, change(entry), what]
 }

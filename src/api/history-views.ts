@@ -1,0 +1,108 @@
+/**
+ * An account's history as JSON, newest first; of what the market did, also what the credits were for, as far as the state of this
+ * host's copy still tells: it keeps allocations for a day after their end.
+ */
+import type { HistoryEntry, Ledger } from '../market/ledger/ledger.ts'
+import { type EntryBody, entryBody } from './ledger-views.ts'
+
+type State = Ledger['state']
+type Allocation = NonNullable<ReturnType<State['allocations']['get']>>
+type Account = Allocation['customer']
+
+/** Operations before those that are told that are looked at for the windows they are about. */
+export const CONTEXT_ENTRIES = 64
+
+/** What an operation of the market meant for the account. */
+export interface AboutBody {
+  /** Its part. */
+  readonly as: 'customer' | 'supplier' | 'mediator'
+  /** As offers name it, not its id: 64 hex digits. */
+  readonly job: string
+  /** That were matched, or paid; null: that is not known here. */
+  readonly tasks: number | null
+  /** What was earned; null: nothing, or it is not known apart from what came back. */
+  readonly wage: string | null
+  /** What was locked (below zero), or came back; null as above. */
+  readonly locked: string | null
+}
+
+/** Of so many entries the first `limit`. */
+export function historyBody(
+  entries: readonly HistoryEntry[],
+  { account, state, limit }: { readonly account: Account; readonly state: State; readonly limit: number },
+): EntryBody[] {
+  return entries.slice(0, limit).map((entry, i) => {
+    const about = aboutOf(entry, entries.slice(i + 1), account, state)
+    return { ...entryBody(entry), ...(about && { about }) }
+  })
+}
+
+function aboutOf(
+  { operation: { action }, result, effect }: HistoryEntry,
+  before: readonly HistoryEntry[],
+  account: Account,
+  state: State,
+): AboutBody | undefined {
+  if (result !== 'applied') return undefined
+  const moved = effect.free + effect.granted
+  if (action.kind === 'match') return moved < 0n ? lockedFor(-moved, account, state) : undefined
+  if (!('allocation' in action)) return undefined
+  const allocation = state.allocations.get(action.allocation)
+  if (!allocation) return undefined
+  const { customer, supplier, job } = allocation
+  if (account === supplier) {
+    const sum = moved > 0n ? earned(moved, allocation, windowBefore(before, action.allocation)) : undefined
+    return { as: 'supplier', job, ...(sum ?? NOTHING) }
+  }
+  const back = moved === 0n ? null : `${moved}`
+  if (account === customer) return { as: 'customer', job, ...NOTHING, locked: back }
+  return { as: 'mediator', job, ...NOTHING, wage: back }
+}
+
+const NOTHING = { tasks: null, wage: null, locked: null }
+
+/**
+ * The one allocation of the account, or those of one job, whose sums are what was taken. A customer is taken price, bond and the
+ * allocators' fee, a supplier its deposit.
+ */
+function lockedFor(sum: bigint, account: Account, state: State): AboutBody | undefined {
+  const bought = new Map<string, Allocation[]>()
+  const found: AboutBody[] = []
+  for (const [, each] of state.allocations.entries()) {
+    const { customer, supplier, job, deposit, tasks } = each
+    if (customer === account) bought.set(job, [...(bought.get(job) ?? []), each])
+    if (supplier === account && deposit === sum) {
+      found.push({ as: 'supplier', job, tasks, wage: null, locked: `${-sum}` })
+    }
+  }
+  for (const [job, allocations] of bought) {
+    for (const some of [...allocations.map((each) => [each]), ...(allocations.length > 1 ? [allocations] : [])]) {
+      const least = some.reduce((total, { price, bond }) => total + price + bond, 0n)
+      const fees = some.reduce((total, { price }) => total + price / 50n + 1n, 0n)
+      const tasks = some.reduce((total, each) => total + each.tasks, 0)
+      if (least <= sum && sum <= least + fees) found.push({ as: 'customer', job, tasks, wage: null, locked: `${-sum}` })
+    }
+  }
+  return found.length === 1 ? found[0] : undefined
+}
+
+/** How many tasks the window has that was committed to last. */
+function windowBefore(before: readonly HistoryEntry[], allocation: string): number | undefined {
+  for (const { operation, result } of before) {
+    const { action } = operation
+    if (action.kind === 'commit' && action.allocation === allocation && result === 'applied') {
+      return action.tasks.reduce((sum, [from, to]) => sum + to - from, 0)
+    }
+  }
+  return undefined
+}
+
+/** The wage of a window; and the deposit, when that was the last one. A difference of a millicredit is rounding. */
+function earned(sum: bigint, { price, tasks, paid, deposit }: Allocation, window: number | undefined) {
+  if (window === undefined) return sum === deposit ? { tasks: null, wage: null, locked: `${sum}` } : undefined
+  const worth = (count: number) => (price * BigInt(count)) / BigInt(tasks)
+  if (sum - worth(window) <= 1n) return { tasks: window, wage: `${sum}`, locked: null }
+  const last = worth(paid) - worth(Math.max(0, paid - window))
+  if (sum === last + deposit) return { tasks: window, wage: `${last}`, locked: `${deposit}` }
+  return sum <= deposit ? { tasks: null, wage: null, locked: `${sum}` } : undefined
+}

@@ -1,0 +1,86 @@
+/** The market's operations as text for people: what was done, and what the credits were for. */
+import type { EntryBody } from '../api/ledger-views.ts'
+import { formatCredits } from '../market/ledger/credits.ts'
+import { slotName, slotOfDay, slotStartMs } from '../market/offers/price-slot.ts'
+import * as format from './format.ts'
+
+type Action = EntryBody['action']
+
+const OF_ALLOCATION: Readonly<Record<string, (action: Action) => string>> = {
+  sign: () => 'contract signed',
+  commit: ({ tasks, window }) => `${format.some(countOf(tasks), 'task')} committed to as window ${window}`,
+  reveal: () => 'told which tasks of a window are tested',
+  approve: ({ tests }) => `a window of work approved, ${format.some(Number(tests), 'task')} done again`,
+  challenge: ({ position }) => `task ${position} of a window challenged`,
+  show: () => 'a challenged task shown',
+  dispute: () => 'a result disputed',
+  draw: () => 'part of the draw of mediators told',
+  seal: () => "a mediator's finding sealed",
+  verdict: ({ finding }) =>
+    `a mediator's finding told: ${finding === 'unstable' ? 'no two runs agree' : short(finding)}`,
+  end: () => 'contract ended',
+  expire: () => 'a deadline of a contract over',
+}
+
+/** Undefined: it is none of the market's. */
+export function tradeSentence(action: Action): string | undefined {
+  const { kind, allocation } = action
+  switch (kind) {
+    case 'hand-in':
+      return `${format.some(listOf(action.offers).length, 'offer')} handed in`
+    case 'match':
+      return `offers matched for ${slotText(Number(action.slot))}`
+    case 'withdraw-offer':
+      return `offer ${short(action.offer)} taken back`
+    case 'mediate':
+      return `host ${short(action.host)} ${action.willing ? 'volunteers as a mediator' : 'is no mediator any more'}`
+    default: {
+      const words = OF_ALLOCATION[kind]
+      return words && allocation !== undefined ? `${words(action)}, allocation ${short(allocation)}` : undefined
+    }
+  }
+}
+
+/** Why the account has more or less; undefined: it has neither, or the operation says it. */
+export function tradeEffect(entry: EntryBody, mine: string): string | undefined {
+  const { action, about, by, result } = entry
+  const moved = BigInt(entry.free) + BigInt(entry.granted)
+  if (moved === 0n || result !== 'applied' || tradeSentence(action) === undefined) return undefined
+  if (action.kind === 'match') {
+    if (moved > 0n) return "allocator's fee"
+    if (!about) return 'locked for what was matched: price, bond and fee of own jobs, deposits for own work'
+    const what = about.as === 'customer' ? 'price, bond and fee' : 'deposit'
+    return `locked as ${what} for ${format.some(about.tasks ?? 0, 'task')} of job ${short(about.job)}`
+  }
+  if (about?.as === 'mediator') return `fee as a mediator for job ${short(about.job)}`
+  if (about?.as === 'customer') return `refund: bond, and what was not earned, of job ${short(about.job)}`
+  if (about) return supplied(about)
+  // The state has forgotten the allocation: the operation alone tells.
+  if (action.kind === 'approve') return by === mine ? 'refund: bond, and what was not earned' : 'wage'
+  return 'wage, or what was locked comes back'
+}
+
+function supplied({ job, tasks, wage, locked }: NonNullable<EntryBody['about']>): string {
+  const of = `of job ${short(job)}`
+  if (wage === null) return locked === null ? `wage, or deposit back, ${of}` : `deposit back, ${of}`
+  const back = locked === null ? '' : `, and the deposit of ${formatCredits(BigInt(locked))} back`
+  const amount = locked === null ? '' : ` of ${formatCredits(BigInt(wage))}`
+  return `wage${amount} for ${format.some(tasks ?? 0, 'task')} ${of}${back}`
+}
+
+/** `2026-01-31 06-12 UTC` */
+function slotText(slot: number): string {
+  return `${format.instant(slotStartMs(slot)).slice(0, 10)} ${slotName(slotOfDay(slot))} UTC`
+}
+
+function countOf(ranges: unknown): number {
+  return (listOf(ranges) as Array<readonly [number, number]>).reduce((sum, [from, to]) => sum + to - from, 0)
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+function short(id: unknown): string {
+  return `${id}`.slice(0, 12)
+}
