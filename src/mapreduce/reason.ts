@@ -10,11 +10,20 @@ export interface Heard {
   readonly hosts: readonly HostStanding[] | undefined
 }
 
-export function reasonOf(heard: Heard | undefined, job: { started: boolean; begun: boolean; work: string }): string {
+/** `contracted`: it is paid for, and only some hosts do its tasks. */
+export function reasonOf(
+  heard: Heard | undefined,
+  job: { started: boolean; begun: boolean; contracted: boolean; work: string },
+): string {
   if (!job.started) return 'just submitted'
   if (!heard) return job.begun ? job.work : 'its tasks are in queues'
   if (!heard.reported) return 'a host has just become its coordinator, and has not heard of its tasks yet'
   const { queued, running, waits: refusal } = heard.summary
+  // A host that is looked for when nothing comes of the job any more; before, tasks may be on their way.
+  if (job.contracted && queued > 0 && running === 0 && (!job.begun || heard.hosts)) {
+    const why = 'it waits for hosts that are contracted for it'
+    return refusal === undefined ? why : `${why}, and some leave its code to others: ${refusal}`
+  }
   if (refusal !== undefined && running === 0) return `it waits for a host that takes its code: ${refusal}`
   const { hosts } = heard
   if (hosts?.every(({ cores }) => cores === 0)) {

@@ -117,7 +117,12 @@ export function viewOf(job: JobRecord, heard?: News): JobView {
     ...base,
     state: running ? 'running' : job.started ? 'scheduled' : 'waiting',
     reason: warn(
-      reasonOf(heard, { started: job.started, begun: running, work: atWork(spec, job.stage) }),
+      reasonOf(heard, {
+        started: job.started,
+        begun: running,
+        contracted: spec.contract !== undefined,
+        work: atWork(spec, job.stage),
+      }),
       alarms,
       false,
     ),

@@ -31,6 +31,8 @@ interface Options {
   readonly signal: AbortSignal
 }
 
+type Tasks = Pick<TaskRun, 'spec' | 'segment' | 'mask'>
+
 /** What a keyed task emits travels with its partial up to here, and is kept as blocks beyond. */
 const INLINE_RUNS_BYTES = 8 * 1024
 /** More runs of one partition are merged where they meet, if they are so small that they are better read together. */
@@ -72,18 +74,20 @@ export class Work {
   }
 
   /** Partials are up to MAX_PARTIAL_BYTES. Rejects as the executor and the store do. */
-  async run(
-    { spec, segment, mask }: Pick<TaskRun, 'spec' | 'segment' | 'mask'>,
-    options: RunOptions,
-  ): Promise<RunResult> {
-    const tasks = tasksOfMask(spec, segment, mask)
-    const run: TaskRun = { spec, segment, mask, ...(await this.#given(spec, tasks, options)) }
-    const { partials, tookMs } = await this.#executor.run(run, options)
+  async run(what: Tasks, options: RunOptions): Promise<RunResult> {
+    const { spec, segment } = what
+    const { partials, tookMs } = await this.make(what, options)
     const kept = await inTurn(partials, async (partial) => ({
       ...partial,
       bytes: await this.#kept(spec, segment, partial.bytes, options),
     }))
     return { partials: kept, tookMs }
+  }
+
+  /** What the executor makes of them: nothing of it is kept. Rejects as `run` does. */
+  async make({ spec, segment, mask }: Tasks, options: RunOptions): Promise<RunResult> {
+    const given = await this.#given(spec, tasksOfMask(spec, segment, mask), options)
+    return this.#executor.run({ spec, segment, mask, ...given }, options)
   }
 
   /** Folds partials in the order given. */

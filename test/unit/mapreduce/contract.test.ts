@@ -43,6 +43,8 @@ test('a job whose contracts are with nobody waits, and others go on', async () =
   const free = await submit(40, false)
   expect(await end(network, hosts[1]!, free)).toMatchObject({ value: expectedWaves(40, 7) })
   await wait(5_000)
+  const view = await network.time.until(hosts[0]!.service.jobs.show(paid), 10_000)
+  expect(view?.reason).toBe('it waits for hosts that are contracted for it')
   const before = done()
   expect(before.reduce((sum, count) => sum + count)).toBe(40)
   admitted.add(1)
@@ -50,6 +52,29 @@ test('a job whose contracts are with nobody waits, and others go on', async () =
   expect(await end(network, hosts[0]!, paid)).toMatchObject({ value: expectedWaves(40, 7) })
   expect(done()[1]! - before[1]!).toBe(40)
 })
+
+test.each(['killed', 'no longer admitted'] as const)(
+  'a job whose contracted host is %s goes on with one that is admitted later',
+  async (how) => {
+    const admitted = new Set([3])
+    const { network, hosts, done, submit, wait } = hired(5, 3, admitted)
+    const id = await submit(400)
+    await wait(2_000)
+    const [, , , before] = done() as [number, number, number, number]
+    expect(before).toBeGreaterThan(10)
+    admitted.delete(3)
+    if (how === 'killed') network.kill(hosts[3]!)
+    else for (const { service } of hosts) service.capacityChanged()
+    await wait(10_000)
+    const lost = await network.time.until(hosts[0]!.service.jobs.show(id), 10_000)
+    expect(lost).toMatchObject({ state: 'running', reason: 'it waits for hosts that are contracted for it' })
+    admitted.add(4)
+    for (const { service } of hosts) service.capacityChanged()
+    const view = await end(network, hosts[0]!, id, 300_000)
+    expect(encode(view.value)).toEqual(encode(expectedWaves(400, 7)))
+    expect(done().slice(0, 3)).toEqual([0, 0, 0])
+  },
+)
 
 test.each(seeds(4))('exact while contracts come and go: seed %i', async (seed) => {
   const admitted = new Set([0, 1])
