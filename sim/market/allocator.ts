@@ -52,9 +52,9 @@ export class Allocator {
   #hasBoth({ book }: State): boolean {
     let sells = false
     let buys = false
-    for (const [, { left }] of book.entries()) {
-      if (left > 0) buys = true
-      else sells = true
+    for (const [, { left, pieces }] of book.entries()) {
+      buys ||= left > 0
+      sells ||= pieces.length > 0
       if (sells && buys) return true
     }
     return false

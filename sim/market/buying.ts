@@ -8,9 +8,16 @@ import {
   windowName,
 } from '../../src/market/allocation/steps.ts'
 import type { KeyPair, PublicKey } from '../../src/market/ledger/keys.ts'
-import { type Allocation, PATIENCE, type PhaseNamed } from '../../src/market/ledger/state/allocations/allocation.ts'
-import { tasksIn } from '../../src/market/ledger/state/allocations/ranges.ts'
+import {
+  type Allocation,
+  claimId,
+  PATIENCE,
+  type PhaseNamed,
+} from '../../src/market/ledger/state/allocations/allocation.ts'
+import { countOf, tasksIn } from '../../src/market/ledger/state/allocations/ranges.ts'
+import { offerIn } from '../../src/market/ledger/state/book/offers.ts'
 import type { Action } from '../../src/market/ledger/state/operation.ts'
+import type { State } from '../../src/market/ledger/state/state.ts'
 import { type Opening, opens } from '../../src/market/verification/commitment.ts'
 import type { Conduct } from './cast.ts'
 import { type Dispatch, rightDigest, wrongDigest } from './dispatch.ts'
@@ -47,6 +54,8 @@ export class Buying {
   readonly #dispatch: Dispatch
   readonly #ask: Ask
   readonly #chores = new Chores()
+  /** Of jobs that are not all paid. */
+  readonly #offers = new Set<Key>()
 
   constructor(keys: KeyPair, conduct: Conduct, dispatch: Dispatch, ask: Ask) {
     this.#keys = keys
@@ -59,8 +68,28 @@ export class Buying {
     this.#chores.forget()
   }
 
+  offered(offer: Key): void {
+    this.#offers.add(offer)
+  }
+
+  /** An offer of a job of which nothing is left to be done. */
+  withdraw({ book, claims }: State): Action | undefined {
+    for (const offer of this.#offers) {
+      const booked = book.get(offer)
+      if (!booked) continue
+      const { account: customer, terms } = offerIn(booked.bytes)!
+      if (terms.kind === 'sell' || booked.isWithdrawn) continue
+      const { layers, holders } = claims.get(claimId({ customer, job: terms.job }))!
+      if (holders === 1 && countOf(layers[terms.replicas - 1] ?? []) === terms.tasks) {
+        return { kind: 'withdraw-offer', offer }
+      }
+    }
+    return undefined
+  }
+
   step(id: Key, allocation: Allocation, blockTimeMs: number): Action | undefined {
     const { phase, job, windows } = allocation
+    const isOver = blockTimeMs > this.#dispatch.jobs.get(job)!.expiresMs
     const lies = this.#conduct === 'dispute'
     if (this.#conduct === 'vanish' && phase.name !== 'signing') return undefined
     const digest = (task: number) => {
@@ -73,7 +102,7 @@ export class Buying {
       : this.#examine(id, allocation, blockTimeMs)
     const action = customerStep(
       { id, allocation, keys: this.#keys, blockTimeMs },
-      { examined, digest, isTrusting: false },
+      { examined, digest, isTrusting: false, isOver },
     )
     return action?.kind === 'reveal' && this.#conduct === 'keep' ? undefined : action
   }

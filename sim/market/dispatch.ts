@@ -61,6 +61,16 @@ export class Dispatch {
     )
   }
 
+  /** It is over, and others may do what it was not paid for. */
+  takeBack(id: Key, { job, supplier }: Allocation, paid: ReadonlySet<number>): void {
+    const { times, byAccount } = this.#given.get(job)!
+    for (const task of this.tasksOf(id)) {
+      if (paid.has(task)) continue
+      times[task]!--
+      byAccount.get(supplier)!.delete(task)
+    }
+  }
+
   tasksOf(id: Key): readonly number[] {
     return this.#tasks.get(id) ?? []
   }

@@ -1,5 +1,7 @@
 /** What is made of a run of the scenario `market`, when it has ended. */
 import type { Key } from '../../src/core/ids.ts'
+import { offerIn } from '../../src/market/ledger/state/book/offers.ts'
+import type { State } from '../../src/market/ledger/state/state.ts'
 import type { LedgerChecker } from '../ledger/ledger-checker.ts'
 import type { Schedule } from '../schedule.ts'
 import { type Gains, gainsOf } from './accounts.ts'
@@ -81,7 +83,7 @@ export function judge({ jobs, ledger, market, dispatch, nodes, refused, schedule
   const paid = wanted.filter((job) => !isStuck(job) && isPaid(job)).length
   if (wanted.length < jobs) ledger.wrong(`${jobs - wanted.length} jobs were never offered`)
   if (stuck > 0) ledger.wrong(`${stuck} jobs have allocations that nobody ends`)
-  if (state.escrows.size + state.claims.size > 0 && stuck === 0) ledger.wrong('something is held for nobody')
+  if (stuck === 0 && (state.escrows.size > 0 || holdersOf(state) !== 0)) ledger.wrong('something is held for nobody')
   const honestPaidShare = share(
     sum(mine, (story) => story.paid),
     sum(mine, (story) => story.committed),
@@ -135,6 +137,17 @@ export function judge({ jobs, ledger, market, dispatch, nodes, refused, schedule
     violations: ledger.violations,
     digest: schedule.digest,
   }
+}
+
+/** Of claims, beyond the offers that hold them: allocations that are open. */
+function holdersOf({ claims, book }: State): number {
+  let holders = 0
+  for (const [, claim] of claims.entries()) holders += claim.holders
+  for (const [, { bytes, placed, isWithdrawn }] of book.entries()) {
+    const { terms } = offerIn(bytes)!
+    if (terms.kind === 'buy' && !isWithdrawn) holders -= 1 + (terms.replicas > 1 ? placed.length : 0)
+  }
+  return holders
 }
 
 /** Is each cheater's figure below that of the honest? */

@@ -23,6 +23,7 @@ export interface Story {
   committed: number
   right: number
   paid: number
+  readonly paidTasks: Set<number>
   /** Of which time was over, by the name of the phase. */
   readonly expired: string[]
   /** The supplier had not signed by then. */
@@ -88,6 +89,7 @@ export class MarketChecker {
       committed: 0,
       right: 0,
       paid: 0,
+      paidTasks: new Set(),
       expired: [],
       isUnsigned: false,
       windowsMs: [],
@@ -112,7 +114,7 @@ export class MarketChecker {
   }
 
   #changed(story: Story, was: Allocation, is: Allocation | undefined, at: At): void {
-    const { before, after, kind } = at
+    const { after, kind } = at
     const { phase } = was
     if (kind === 'expire') story.expired.push(phase.name)
     if (phase.name === 'signing' && !is && was.secretAnchor === null) story.isUnsigned = true
@@ -128,12 +130,15 @@ export class MarketChecker {
     if (is?.phase.name === 'sealing' && phase.name === 'drawing') {
       for (const host of is.phase.mediators) this.#listed(after.hosts.get(host as PublicKey)!).add(story.id)
     }
-    const failed = (state: State) => state.records.get(was.supplier)?.failed ?? 0
-    if (failed(after) > failed(before)) story.supplierFailed = true
-    else if (after.burnt > before.burnt && phase.name !== 'signing') story.customerFined = true
+    const closed = is ? undefined : after.allocations.get(story.id)?.phase
+    if (closed?.name === 'closed') {
+      story.supplierFailed = closed.outcome === 'cheated'
+      story.customerFined = closed.outcome === 'wronged'
+    }
     this.#checkPay(story, was, is, at)
     if (is) return
     story.endedMs = after.timeMs
+    this.#ports.dispatch.takeBack(story.id, was, story.paidTasks)
     for (const listed of this.open.values()) listed.delete(story.id)
   }
 
@@ -160,6 +165,7 @@ export class MarketChecker {
   #pay(story: Story, { job, supplier, replicas }: Allocation, ranges: Ranges): void {
     story.paid += countOf(ranges)
     for (const task of tasksIn(ranges)) {
+      story.paidTasks.add(task)
       const name = `${job} ${task}`
       const payees = this.#paid.get(name) ?? new Set()
       this.#paid.set(name, payees)

@@ -7,10 +7,11 @@ import type { Key } from '../../src/core/ids.ts'
 import type { KeyPair, PublicKey } from '../../src/market/ledger/keys.ts'
 import type { Ledger } from '../../src/market/ledger/ledger.ts'
 import type { Allocation } from '../../src/market/ledger/state/allocations/allocation.ts'
-import type { Amount } from '../../src/market/ledger/state/amount.ts'
+import { type Amount, least, minus } from '../../src/market/ledger/state/amount.ts'
 import { type Action, signersOf, signOperation } from '../../src/market/ledger/state/operation.ts'
+import { EMPTY_PURSE, total } from '../../src/market/ledger/state/purse.ts'
 import type { State } from '../../src/market/ledger/state/state.ts'
-import { offerId, type Sell, signOffer, type Terms } from '../../src/market/offers/offer.ts'
+import { type Buy, offerId, type Sell, signOffer, type Terms } from '../../src/market/offers/offer.ts'
 import { fakeKeyPair } from '../fake-keys.ts'
 import { type Ask, Buying, Mediating } from './buying.ts'
 import type { Part } from './cast.ts'
@@ -118,7 +119,7 @@ export class MarketNode {
         this.#mediating?.step(id, allocation, blockTimeMs)
       if (action) return action
     }
-    return undefined
+    return this.#buying?.withdraw(state)
   }
 
   /** What it has to do before it takes part. */
@@ -127,7 +128,8 @@ export class MarketNode {
     if (!state.accounts.get(this.account)) return { kind: 'open' }
     if (!state.hosts.get(host)) return { kind: 'link', host }
     if (!this.#mediating) return undefined
-    if (!state.bankers.get(host)) return { kind: 'bond', host, amount: state.settings.bond }
+    const lacks = minus(state.settings.bond, least(state.settings.bond, total(state.bankers.get(host) ?? EMPTY_PURSE)))
+    if (lacks > 0n) return { kind: 'bond', host, amount: lacks }
     return state.mediators.get(host) === undefined ? { kind: 'mediate', host, willing: true } : undefined
   }
 
@@ -138,7 +140,8 @@ export class MarketNode {
   /** One core for an hour, and again when that is sold or was never handed in. */
   #sell(state: State, nowMs: number): void {
     const posted = this.#posted
-    if (posted && (state.book.get(posted.id) || nowMs < posted.atMs + POSTED_MS)) return
+    const booked = posted && state.book.get(posted.id)
+    if (posted && (booked ? booked.pieces.length > 0 : nowMs < posted.atMs + POSTED_MS)) return
     const terms: Sell = {
       kind: 'sell',
       host: this.hostKeys.publicKey,
@@ -152,6 +155,11 @@ export class MarketNode {
       minPrice: BigInt(20_000 + this.#random.int(30_000)) as Amount,
     }
     this.#posted = { id: this.offer(terms, terms.untilMs), atMs: nowMs }
+  }
+
+  /** A customer's. */
+  offerJob(terms: Buy, expiresMs: number): void {
+    this.#buying!.offered(this.offer(terms, expiresMs))
   }
 
   /** Signs and posts one; its id. */

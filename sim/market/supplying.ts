@@ -1,9 +1,10 @@
 /** What a simulated supplier does: its work, and what it makes the ledger believe of it. */
 import type { Key } from '../../src/core/ids.ts'
 import { secretOf } from '../../src/market/allocation/secrets.ts'
-import { claimableOf, supplierStep, windowName, workableTasks } from '../../src/market/allocation/steps.ts'
+import { supplierStep, windowName, workableTasks } from '../../src/market/allocation/steps.ts'
 import type { KeyPair } from '../../src/market/ledger/keys.ts'
 import type { Allocation } from '../../src/market/ledger/state/allocations/allocation.ts'
+import { claimableOf } from '../../src/market/ledger/state/allocations/claims.ts'
 import { type Range, type Ranges, tasksIn } from '../../src/market/ledger/state/allocations/ranges.ts'
 import type { Action } from '../../src/market/ledger/state/operation.ts'
 import type { State } from '../../src/market/ledger/state/state.ts'

@@ -12,6 +12,7 @@ import { seededRandom } from '../../src/core/random.ts'
 import { quorumOf } from '../../src/market/ledger/committee.ts'
 import { networkOf } from '../../src/market/ledger/genesis.ts'
 import type { Amount } from '../../src/market/ledger/state/amount.ts'
+import { offerIn } from '../../src/market/ledger/state/book/offers.ts'
 import type { State } from '../../src/market/ledger/state/state.ts'
 import type { Buy } from '../../src/market/offers/offer.ts'
 import { Conspiracy } from '../ledger/conspiracy.ts'
@@ -20,7 +21,7 @@ import { LedgerNet } from '../ledger/ledger-net.ts'
 import { LyingTransport } from '../ledger/lying-transport.ts'
 import { Allocator } from '../market/allocator.ts'
 import { castOf } from '../market/cast.ts'
-import { Dispatch, type Job } from '../market/dispatch.ts'
+import { Dispatch } from '../market/dispatch.ts'
 import { judge, type MarketResult } from '../market/judgement.ts'
 import { MarketChecker } from '../market/market-checker.ts'
 import { MarketNode, type NodePorts } from '../market/market-node.ts'
@@ -87,6 +88,7 @@ class Run {
   readonly #byAccount: ReadonlyMap<Key, MarketNode>
   readonly #customers: readonly MarketNode[]
   readonly #allocator: Allocator
+  readonly #board: Uint8Array[] = []
   /** After each of the last blocks, and how far each banker is. */
   readonly #states = new Map<number, State>()
   readonly #heights: number[]
@@ -114,7 +116,6 @@ class Run {
     this.#states.set(0, this.#ledger.state)
     this.#heights = keys.map(() => 0)
     this.#begin()
-    const board: Uint8Array[] = []
     const { env } = this.#net.network.host()
     const network = networkOf(genesis)
     const ended: NodePorts['ended'] = (action, result) => {
@@ -133,13 +134,13 @@ class Run {
         const node = this.#byAccount.get(supplier)!
         return node.isUp ? node.supplying!.openings(id, allocation, positions) : undefined
       },
-      post: (offer) => void board.push(offer),
+      post: (offer) => void this.#board.push(offer),
       ended,
     }
     this.#nodes = castOf(nodes, cheaters).map((part, number) => new MarketNode(ports, number, part))
     this.#byAccount = new Map(this.#nodes.map((node) => [node.account, node]))
     this.#customers = this.#nodes.filter(({ part }) => part.role === 'customer').reverse()
-    this.#allocator = new Allocator({ env, network, ended, board, chain: () => this.#chain(0) })
+    this.#allocator = new Allocator({ env, network, ended, board: this.#board, chain: () => this.#chain(0) })
   }
 
   #begin(): void {
@@ -213,12 +214,9 @@ class Run {
   #isQuiet(): boolean {
     const { nowMs } = this.#net
     if (this.#market.isAnyOpen) return false
-    const isLive = ({ id, tasks, replicas, expiresMs }: Job) => nowMs < expiresMs && this.#placed(id) < tasks * replicas
-    return ![...this.#dispatch.jobs.values()].some(isLive)
-  }
-
-  #placed(job: Key): number {
-    return (this.#market.byJob.get(job) ?? []).reduce((sum, { terms }) => sum + terms.tasks, 0)
+    if (this.#board.length > 0) return false
+    const offers = [...this.#ledger.state.book.entries()]
+    return !offers.some(([, { bytes, left }]) => left > 0 && nowMs < offerIn(bytes)!.expiresMs)
   }
 
   #offerJob(number: number): void {
@@ -246,7 +244,7 @@ class Run {
       fromMs: nowMs,
       untilMs: expiresMs,
     }
-    customer.offer(terms, expiresMs)
+    customer.offerJob(terms, expiresMs)
   }
 
   #churn(): void {

@@ -6,20 +6,15 @@
  */
 import type { Key } from '../../core/ids.ts'
 import type { KeyPair, PublicKey } from '../ledger/keys.ts'
-import {
-  ALLOCATION_WINDOWS,
-  type Allocation,
-  claimId,
-  type Finding,
-  sealOf,
-} from '../ledger/state/allocations/allocation.ts'
-import { countOf, type Range, type Ranges, tasksIn, without } from '../ledger/state/allocations/ranges.ts'
+import { ALLOCATION_WINDOWS, type Allocation, type Finding, sealOf } from '../ledger/state/allocations/allocation.ts'
+import { countOf, type Range, type Ranges, tasksIn } from '../ledger/state/allocations/ranges.ts'
 import type { Action } from '../ledger/state/operation.ts'
-import type { State } from '../ledger/state/state.ts'
 import { commitTo } from '../verification/commitment.ts'
 import { Draws, drawPositions, drawTests } from '../verification/draws.ts'
 import { anchorOf, nonceOf, sampleSeed, type WindowName } from '../verification/nonces.ts'
 import { secretOf } from './secrets.ts'
+
+export { claimableOf } from '../ledger/state/allocations/claims.ts'
 
 /** Links of a customer's chain: one for each window, and one for a draw. */
 const LINKS = ALLOCATION_WINDOWS + 1
@@ -29,8 +24,8 @@ const MARGIN_MS = 30_000
 const WINDOW_MS = 60_000
 /** Of a supplier, ahead of what is paid: one that is being settled, and one that is being filled. */
 const WINDOWS_AHEAD = 2
-/** Both sides say at once that a deadline is over, and others so much later: one of them is enough. In ms. */
-const GRACE_MS = 30_000
+/** The supplier says that a deadline is over, the customer so much later, and then others: one of them is enough. In ms. */
+const GRACE_MS = { customer: 8000, others: 30_000 }
 
 interface Situation {
   readonly id: Key
@@ -53,22 +48,17 @@ export interface Work {
   readonly waitedMs: number
   /** No more will come. */
   readonly isOver: boolean
+  /** What was done is committed to, and then it gives up. */
+  readonly isLeaving?: boolean
 }
 
 export function windowName(id: Key, { supplier, windows }: Allocation): WindowName {
   return { contract: id, supplier, window: windows - 1 }
 }
 
-/** Of these tasks those that were not claimed as often as the job wants each done, and not by this supplier. */
-export function claimableOf({ claims }: Pick<State, 'claims'>, allocation: Allocation, done: Ranges): Ranges {
-  const byAll = claims.get(claimId(allocation))?.layers[allocation.replicas - 1] ?? []
-  const own = claims.get(claimId(allocation, allocation.supplier))?.layers[0] ?? []
-  return without(without(done, byAll), own)
-}
-
 /**
- * How many tasks of an allocation a supplier should do at most before more of them are paid. Time runs on while a customer
- * keeps silent, and what was not committed to at the end of it is never paid.
+ * How many tasks of an allocation a supplier should do at most before more of them are paid: of what was not committed to when its
+ * time is over nothing is paid, and a customer that is silent takes long for each window.
  */
 export function workableTasks({ paid, windowTasks, tasks }: Allocation): number {
   return Math.min(tasks, paid + WINDOWS_AHEAD * windowTasks)
@@ -80,10 +70,11 @@ export function supplierStep({ id, allocation, keys, blockTimeMs }: Situation, w
   if (blockTimeMs > phase.deadlineMs) return { kind: 'expire', allocation: id }
   switch (phase.name) {
     case 'signing':
+      if (work.isLeaving) return { kind: 'end', allocation: id }
       if (allocation.secretAnchor !== null) return undefined
       return { kind: 'sign', allocation: id, anchor: anchorOf(secretOf(keys, id, 'draw'), 1) }
     case 'running':
-      return nextWindow({ id, allocation, keys, blockTimeMs }, work)
+      return nextWindow({ id, allocation, keys, blockTimeMs }, work) ?? lastStep({ id, allocation }, work)
     case 'challenged': {
       const digests = digestsOf(phase.window.tasks, work)
       if (!digests) return undefined // it cannot show what it has forgotten
@@ -107,13 +98,19 @@ function nextWindow({ id, allocation, keys, blockTimeMs }: Situation, work: Work
   const count = countOf(taken)
   const isFull = count === most || taken.length === MAX_PIECES
   const isLate = blockTimeMs > untilMs - MARGIN_MS
-  const isDue = isFull || work.isOver || work.waitedMs >= WINDOW_MS || isLate
+  const isDue = isFull || work.isOver || work.isLeaving || work.waitedMs >= WINDOW_MS || isLate
   if (count === 0 || !isDue || windows >= ALLOCATION_WINDOWS) return undefined
   const digests = digestsOf(taken, work)
   if (!digests) return undefined
   const name = { ...windowName(id, allocation), window: windows }
   const { root } = commitTo(name, digests, secretOf(keys, id, 'salts'))
   return { kind: 'commit', allocation: id, window: windows, tasks: taken.map(([from, to]) => [from, to]), root }
+}
+
+/** When there is nothing to commit to: it gives up, or has done all for a customer that needs no more, which costs nothing. */
+function lastStep({ id, allocation }: Pick<Situation, 'id' | 'allocation'>, work: Work): Action | undefined {
+  const isDone = allocation.isEnding && work.isOver && work.unclaimed.length === 0
+  return work.isLeaving || isDone ? { kind: 'end', allocation: id } : undefined
 }
 
 /** The lowest tasks, so many at most, in as many pieces as one window may have. */
@@ -155,17 +152,22 @@ export interface Knowledge {
   digest(task: number): Key | undefined
   /** It pays without looking. */
   readonly isTrusting: boolean
+  /** The job is over, or its results are not wanted any more. */
+  readonly isOver?: boolean
 }
 
 export function customerStep({ id, allocation, keys, blockTimeMs }: Situation, known: Knowledge): Action | undefined {
   const { phase, windows } = allocation
   if (phase.name === 'closed') return undefined
-  if (blockTimeMs > phase.deadlineMs) return { kind: 'expire', allocation: id }
+  if (blockTimeMs > phase.deadlineMs) return expireAfter(GRACE_MS.customer, { id, allocation, blockTimeMs })
   const secret = () => secretOf(keys, id, 'nonces')
   switch (phase.name) {
     case 'signing':
+      if (known.isOver) return { kind: 'end', allocation: id }
       if (allocation.shownNonce !== null) return undefined
       return { kind: 'sign', allocation: id, anchor: anchorOf(secret(), LINKS) }
+    case 'running':
+      return known.isOver && !allocation.isEnding ? { kind: 'end', allocation: id } : undefined
     case 'committed':
       if (known.isTrusting) return { kind: 'approve', allocation: id, tests: 0 }
       return { kind: 'reveal', allocation: id, nonce: nonceOf(secret(), LINKS, windows - 1) }
@@ -223,6 +225,10 @@ export function mediatorStep(
 }
 
 /** Of anybody, for an allocation whose sides are both gone. */
-export function lateStep({ id, allocation, blockTimeMs }: Omit<Situation, 'keys'>): Action | undefined {
-  return blockTimeMs > allocation.phase.deadlineMs + GRACE_MS ? { kind: 'expire', allocation: id } : undefined
+export function lateStep(situation: Omit<Situation, 'keys'>): Action | undefined {
+  return expireAfter(GRACE_MS.others, situation)
+}
+
+function expireAfter(graceMs: number, { id, allocation, blockTimeMs }: Omit<Situation, 'keys'>): Action | undefined {
+  return blockTimeMs > allocation.phase.deadlineMs + graceMs ? { kind: 'expire', allocation: id } : undefined
 }

@@ -61,7 +61,7 @@ const VALUES = {
   allocations: AllocationSchema,
   claims: record({
     layers: Type.Array(Type.Array(RangeSchema, { maxItems: MAX_CLAIMED_RANGES }), { maxItems: 255 }),
-    allocations: Count,
+    holders: Count,
   }),
   mediators: TimeSchema,
   book: record({
@@ -69,13 +69,15 @@ const VALUES = {
     allocator: KeySchema,
     sequence: Count,
     left: Count,
+    fresh: Count,
     placed: Type.Array(Type.Tuple([KeySchema, Count]), { maxItems: MAX_OFFER_REPLICAS * MAX_JOB_TASKS }),
     pieces: Type.Array(record({ fromMs: TimeSchema, untilMs: TimeSchema, coresMilli: Count, memoryBytes: Count }), {
       maxItems: MAX_OFFER_PIECES,
     }),
+    isWithdrawn: Type.Boolean(),
   }),
   trades: record({ slot: Count, atMs: TimeSchema, workMi: AmountSchema, wages: AmountSchema, price: AmountSchema }),
-  records: record({ paid: Count, verified: Count, failed: Count, deserted: Count }),
+  records: record({ paid: Count, verified: Count, failed: Count, deserted: Count, outvoted: Count }),
 } as const satisfies Record<TreeName, TSchema>
 
 type TreeName = (typeof TREES)[number]

@@ -62,16 +62,18 @@ export interface Holdings {
   readonly allocations: Tree<Allocation>
 }
 
-/** What became of a supplier's work so far. */
-export interface SupplierRecord {
+/** What became of an account's work so far. */
+export interface WorkRecord {
   /** Tasks. */
   readonly paid: number
   /** Of these, tasks that customers did again and approved. */
   readonly verified: number
   /** Allocations in which it was found guilty, or could not show its work. */
   readonly failed: number
-  /** Allocations that it did not take up, or gave up. */
+  /** Allocations that it did not take up, gave up, or did not bring to their end in time. */
   readonly deserted: number
+  /** As a mediator: disputes in which it found something else than most. */
+  readonly outvoted: number
 }
 
 /** An offer in the book. */
@@ -82,11 +84,14 @@ export interface Booked {
   readonly allocator: PublicKey
   /** Whoever came first has the lower one. */
   readonly sequence: number
-  /** Of a buyer: copies of tasks that are not placed yet, and copies that accounts have, if each task is done more than once. */
+  /** Of a buyer: copies of tasks that are not placed, and such for which no fee was paid so far. */
   readonly left: number
+  readonly fresh: number
+  /** How many copies accounts have, if each task is done more than once; or that they get no more of them. */
   readonly placed: readonly (readonly [account: PublicKey, copies: number])[]
   /** Of a seller: what is not sold yet. */
   readonly pieces: readonly Piece[]
+  readonly isWithdrawn: boolean
 }
 
 /** What was traded in a price slot so far. */
@@ -101,7 +106,7 @@ export interface Trade {
   readonly price: Amount
 }
 
-export const NO_RECORD: SupplierRecord = Object.freeze({ paid: 0, verified: 0, failed: 0, deserted: 0 })
+export const NO_RECORD: WorkRecord = Object.freeze({ paid: 0, verified: 0, failed: 0, deserted: 0, outvoted: 0 })
 
 export interface State extends Holdings, ByAccount {
   readonly network: Key
@@ -125,8 +130,8 @@ export interface State extends Holdings, ByAccount {
   readonly claims: Tree<Claims>
   /** Hosts with a bond that do tasks again when others quarrel, and since when. */
   readonly mediators: Tree<number>
-  /** Of accounts that have supplied. */
-  readonly records: Tree<SupplierRecord>
+  /** Of accounts that have supplied or mediated. */
+  readonly records: Tree<WorkRecord>
   /** Offers, by `offerId`. */
   readonly book: Tree<Booked>
   /** Of the next offer or allocation. */
@@ -231,11 +236,11 @@ export function withMediator(state: State, host: PublicKey, sinceMs: number | un
   return { ...state, mediators: sinceMs === undefined ? mediators.delete(host) : mediators.set(host, sinceMs) }
 }
 
-export function withRecord(state: State, supplier: PublicKey, record: SupplierRecord): State {
-  return { ...state, records: state.records.set(supplier, record) }
+export function withRecord(state: State, account: PublicKey, record: WorkRecord): State {
+  return { ...state, records: state.records.set(account, record) }
 }
 
-/** Undefined: it is matched, taken back, or over. */
+/** Undefined: it is too late for it. What holds claims is written by `book/bookings.ts`. */
 export function withOffer(state: State, id: Key, offer: Booked | undefined): State {
   const { book, offersOf } = state
   const before = book.get(id)

@@ -5,7 +5,6 @@
 import { hashKey, type Key } from '../../../../src/core/ids.ts'
 import { secretOf } from '../../../../src/market/allocation/secrets.ts'
 import {
-  claimableOf,
   customerStep,
   type Examined,
   lateStep,
@@ -15,6 +14,7 @@ import {
   windowName,
 } from '../../../../src/market/allocation/steps.ts'
 import type { Allocation, Finding } from '../../../../src/market/ledger/state/allocations/allocation.ts'
+import { claimableOf } from '../../../../src/market/ledger/state/allocations/claims.ts'
 import { countOf, type Ranges, tasksIn } from '../../../../src/market/ledger/state/allocations/ranges.ts'
 import type { Action } from '../../../../src/market/ledger/state/operation.ts'
 import { commitTo, opens } from '../../../../src/market/verification/commitment.ts'

@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest'
 import { hashKey, type Key } from '../../../../src/core/ids.ts'
-import { claimableOf, supplierStep, type Work, workableTasks } from '../../../../src/market/allocation/steps.ts'
+import { supplierStep, type Work, workableTasks } from '../../../../src/market/allocation/steps.ts'
 import {
   type Allocation,
   LEAST_BOND,
   PATIENCE,
   type Phase,
 } from '../../../../src/market/ledger/state/allocations/allocation.ts'
+import { claimableOf } from '../../../../src/market/ledger/state/allocations/claims.ts'
 import type { Range, Ranges } from '../../../../src/market/ledger/state/allocations/ranges.ts'
 import { restoreState, snapshotChunks } from '../../../../src/market/ledger/state/snapshot.ts'
 import { stateRoot } from '../../../../src/market/ledger/state/state.ts'
@@ -91,8 +92,8 @@ test('a supplier that skips half of its tasks loses its deposit in the window in
   expect(failed).toBe(1)
   expect(paid).toBeLessThan(80)
   expect(ben - one.books.wealth('ben')).toBe(deposit - (WAGE * BigInt(paid)) / 80n)
-  // The fees of those who found it come out of the customer's purse, although it was right.
-  expect(anna - one.books.wealth('anna')).toBe(FEE + LEAST_BOND + (WAGE * BigInt(paid)) / 80n)
+  // Those who found it have their fees out of the deposit, and what it lacks out of the customer's bond.
+  expect(anna - one.books.wealth('anna')).toBe(FEE + LEAST_BOND - deposit + (WAGE * BigInt(paid)) / 80n)
 })
 
 test('a supplier that opens nothing is challenged, and loses its deposit without mediators', () => {
@@ -158,10 +159,11 @@ test.each(PHASES.flatMap((phase) => GONE.map((gone) => [phase, gone] as const)))
         return isGone && absent.includes(who)
       },
     }
-    const { play: one } = play(actors)
+    const { play: one, id } = play(actors)
     expect(one.end()).toBe(true)
     expect(isGone).toBe(true)
     expect(refusals(one), 'nobody sends what cannot do anything').toEqual([])
+    one.books.withdraw(id)
     expect(one.books.state.claims.size).toBe(0)
   },
 )
@@ -238,9 +240,10 @@ test('work in too many pieces for one window is committed to at once, in as many
   expect(tasks).toEqual(unclaimed.slice(0, 200))
 })
 
-test('a supplier that has done less than was agreed is paid for that, and the rest goes back when time is over', () => {
+test('a supplier that has done less than was agreed is paid for that, loses a part of its deposit, and the rest goes back', () => {
   const {
     play: one,
+    id,
     ben,
     anna,
   } = play({
@@ -249,10 +252,12 @@ test('a supplier that has done less than was agreed is paid for that, and the re
       [20, 38],
     ],
   })
+  const { deposit } = one.books.allocation(id)
   expect(one.end()).toBe(true)
   expect(refusals(one)).toEqual([])
   expect(one.kinds.filter((kind) => kind === 'commit')).toHaveLength(3)
-  expect(one.books.wealth('ben') - ben).toBe((WAGE * 25n) / 80n)
+  expect(one.books.wealth('ben') - ben).toBe((WAGE * 25n) / 80n - deposit / 10n)
+  expect(one.books.left(id)).toBe(55)
   expect(anna - one.books.wealth('anna')).toBe((WAGE * 25n) / 80n + FEE)
 })
 

@@ -6,6 +6,7 @@ import { claimed, contracted } from '../../../../src/market/ledger/state/allocat
 import type { Ranges } from '../../../../src/market/ledger/state/allocations/ranges.ts'
 import type { Amount } from '../../../../src/market/ledger/state/amount.ts'
 import { ROUND_MS, tradeKey } from '../../../../src/market/ledger/state/book/book.ts'
+import { offerIn } from '../../../../src/market/ledger/state/book/offers.ts'
 import { type State, withTrade } from '../../../../src/market/ledger/state/state.ts'
 import { offerId } from '../../../../src/market/offers/offer.ts'
 import { MarketBooks } from './market-books.ts'
@@ -42,7 +43,7 @@ test('offers that are none, of another network, over, forged, of hosts of others
   expect(books.state.book.size).toBe(2)
 })
 
-test('an account has so many offers in the book and no more, until some are taken back', () => {
+test('an account has so many offers in the book and no more, also of those that it takes back, until they are over', () => {
   const books = market()
   const offers = Array.from({ length: MAX_OFFERS_PER_ACCOUNT + 1 }, () => books.buy('anna'))
   for (const [at, offer] of offers.entries()) {
@@ -52,7 +53,14 @@ test('an account has so many offers in the book and no more, until some are take
   expect(books.do('ben', { kind: 'withdraw-offer', offer: id })).toBe('not-allowed')
   expect(books.do('anna', { kind: 'withdraw-offer', offer: hashKey('none') })).toBe('no-offer')
   books.must('anna', { kind: 'withdraw-offer', offer: id })
-  expect(handIn(books, offers.at(-1)!)).toBe('applied')
+  expect(books.do('anna', { kind: 'withdraw-offer', offer: id })).toBe('nothing-new')
+  expect(handIn(books, offers[0]!), 'who has its bytes could hand it in again').toBe('no-offer')
+  expect(handIn(books, offers.at(-1)!)).toBe('no-offer')
+  books.block([], HOUR_MS)
+  books.must('ally', { kind: 'match', slot: books.slot })
+  expect(books.state.book.size).toBe(0)
+  expect(books.state.claims.size).toBe(0)
+  expect(handIn(books, books.buy('anna'))).toBe('applied')
 })
 
 test('both allocators have half of the fee, and who hands in its own pays itself nothing', () => {
@@ -137,8 +145,8 @@ test('who cannot pay or stake what it offers is out of the book, and the others 
     tasks,
   }))
   expect(made).toEqual([{ pair: ['anna', 'ben'], tasks: 60 }])
-  const left = [...books.state.book.entries()].length
-  expect(left, 'what ben has left').toBe(1)
+  const left = [...books.state.book.entries()].map(([, { bytes }]) => books.nameOf(offerIn(bytes)!.account))
+  expect(left.sort()).toEqual(['anna', 'ben'])
 })
 
 test('what is over is swept out of the book by the next round', () => {

@@ -115,6 +115,17 @@ export class MarketBooks extends Books {
     return phase.name === 'closed' ? phase.outcome : undefined
   }
 
+  /** Takes back the offer of which this came. */
+  withdraw(id: Key): void {
+    const { customer, offer } = this.allocation(id)
+    this.must(this.nameOf(customer), { kind: 'withdraw-offer', offer })
+  }
+
+  /** Copies of tasks that the customer's offer has left. */
+  left(id: Key): number | undefined {
+    return this.state.book.get(this.allocation(id).offer)?.left
+  }
+
   /** Of a public key. */
   sideOf(id: Key, side: 'customer' | 'supplier'): string {
     return this.nameOf(this.allocation(id)[side])

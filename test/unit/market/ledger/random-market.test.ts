@@ -132,6 +132,9 @@ test.each(seeds(12))(
         expect(books.do('owner 1', { kind: 'expire', allocation: id }, 40 * 24 * 3_600_000)).toBe('applied')
     }
     expect(books.state.allocations.size).toBe(0)
+    expect(books.do('owner 1', { kind: 'hand-in', offers: [books.sell('ben')] })).toBe('applied')
+    expect(books.do('owner 1', { kind: 'match', slot: books.slot })).toBe('applied')
+    expect(books.state.book.size).toBe(1)
     expect(books.state.claims.size).toBe(0)
     all.push(...seen)
   },

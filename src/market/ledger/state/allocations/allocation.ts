@@ -12,6 +12,9 @@
  * ```
  *
  * What is closed holds nothing, and is kept for a day, so that whoever has to do with it can read what came of it.
+ * Copies of tasks of which nothing came go back to the customer's offer in the book, for another supplier, unless the customer
+ * has ended the allocation, or was at fault.
+ *
  * Each wait has a deadline in block time. When it is over anybody may say so (`expire`), and the one who was waited for bears it.
  */
 import { type Static, Type } from 'typebox'
@@ -26,19 +29,19 @@ import type { PublicKey } from '../../keys.ts'
 import { type Amount, AmountSchema } from '../amount.ts'
 import type { Purse } from '../purse.ts'
 
-/** How long each side is waited for, in milliseconds of block time. */
+/** How long each side is waited for, in milliseconds of block time. A host that restarts should be back by then. */
 export const PATIENCE = {
   /** Both, to sign. */
-  sign: 60_000,
+  sign: 120_000,
   /** The customer, to reveal its nonce, and then to approve or challenge. */
   reveal: 60_000,
   approve: 120_000,
   /** The supplier, to show what was challenged. */
-  show: 60_000,
+  show: 120_000,
   /** The customer, to dispute what was shown. */
   dispute: 120_000,
   /** Both, to reveal what mediators are drawn by. */
-  draw: 60_000,
+  draw: 120_000,
   /** Mediators, to do a task again; then to say what they found. */
   seal: 600_000,
   verdict: 120_000,
@@ -51,8 +54,10 @@ export const CLOSED_MS = 24 * 3_600_000
 
 /** Windows of one allocation: a chain of nonces has so many links, and one for a draw. */
 export const ALLOCATION_WINDOWS = 1024
-/** Millicredits to each of them that answers, whatever it finds: a fee that comes out of fines would reward false verdicts. */
+/** Millicredits to each of them that was not outvoted, whichever side is right. It does not come out of fines, which are burnt. */
 export const MEDIATOR_FEE = 100n as Amount
+/** Millicredits of the bond of a mediator that was outvoted. Whoever does the work is seldom: with a bad machine, or among liars. */
+export const MEDIATOR_FINE = 500n as Amount
 /** What the customer has at stake beyond the price, at least: the fees of a dispute that it loses. */
 export const LEAST_BOND = (BigInt(PANEL_SEATS) * MEDIATOR_FEE) as Amount
 /** Who does not sign, or gives up, loses this share of deposit or bond: 1 of so many parts. */
@@ -70,7 +75,7 @@ const Digest = KeySchema
 export const FindingSchema = Type.Union([Digest, Type.Literal('unstable')])
 export type Finding = Static<typeof FindingSchema>
 
-const Window = record({ tasks: RangesSchema, root: Digest })
+const Window = record({ tasks: RangesSchema, root: Digest, committedMs: TimeSchema })
 const deadline = { deadlineMs: TimeSchema }
 const OutcomeSchema = Type.Union([
   /** All of its tasks were paid. */
@@ -154,9 +159,9 @@ export interface Terms {
   readonly rate: number
   /** Of the supplier, burnt when it cheats. */
   readonly deposit: Amount
-  /** Of the customer: pays mediators, and is burnt when it cheats. */
+  /** Of the customer: pays mediators if it loses or nobody wins, and is burnt when it cheats. */
   readonly bond: Amount
-  /** The last window is committed to by then. */
+  /** The last window is committed to by then. Moves on while the supplier waits for a window to be settled. */
   readonly untilMs: number
 }
 

@@ -1,12 +1,13 @@
 /**
  * Disputes over one task of a window: the supplier shows what it committed to, mediators do the task again. They are drawn by
  * what both sides committed to before they knew of each other, from hosts that had volunteered before the dispute, and seal
- * their findings before any is told, so that none can copy another's. Each gets the same fee whatever it finds.
+ * their findings before any is told, so that none can copy another's. Each gets the same fee whichever side is right; the side
+ * that is not pays it. Who found something else than most gets none and is fined: it has not done the work, or lies.
  */
 import type { Key } from '../../../../core/ids.ts'
 import { opens } from '../../../verification/commitment.ts'
 import { type Candidate, poolOf } from '../../../verification/draws.ts'
-import { drawPanel, type Vote, verdictOf } from '../../../verification/mediation.ts'
+import { drawPanel, outvoted, type Vote, verdictOf } from '../../../verification/mediation.ts'
 import { isNonceOf, panelSeed, type Reveals, type WindowName } from '../../../verification/nonces.ts'
 import type { PublicKey } from '../../keys.ts'
 import { bankerOf } from '../bankers.ts'
@@ -15,7 +16,7 @@ import type { Refusal } from '../refusal.ts'
 import { type Rule, type State, withAllocation, withMediator } from '../state.ts'
 import { type Allocation, PATIENCE, type PhaseNamed, sealOf } from './allocation.ts'
 import { countOf } from './ranges.ts'
-import { convictCustomer, convictSupplier, endPaid, endUnpaid, type Named, withFees } from './settle.ts'
+import { convictCustomer, convictSupplier, endPaid, endUnpaid, fineMediator, type Named, withFees } from './settle.ts'
 import { inPhase, isNextNonce, waiting } from './work.ts'
 
 /** By the customer: the supplier shall show the task at this place of the window, counted from 0. */
@@ -164,11 +165,14 @@ export function unsealing(state: State, { id, allocation }: Named, phase: PhaseN
 /** What mediators have found decides (`verdictOf`); when too few have told, nothing is paid and nobody is fined. */
 export function conclude(state: State, named: Named, phase: PhaseNamed<'unsealing'>): State {
   const { mediators, findings, window, digest } = phase
-  const owners = mediators.flatMap((host, at) => (findings[at] === null ? [] : (state.hosts.get(host) ?? [])))
-  const [paid, rest] = withFees(state, named, owners)
   const votes = new Map<PublicKey, Vote>()
   for (const [at, host] of mediators.entries()) if (findings[at] !== null) votes.set(host, findings[at] as Vote)
-  switch (verdictOf(mediators, votes, digest)) {
+  const found = verdictOf(mediators, votes, digest)
+  const wrong = found === 'undecided' ? [] : outvoted(mediators, votes)
+  const owners = [...votes.keys()].flatMap((host) => (wrong.includes(host) ? [] : (state.hosts.get(host) ?? [])))
+  const fined = wrong.reduce(fineMediator, state)
+  const [paid, rest] = withFees(fined, named, owners, found === 'convicted' ? 'supplier' : 'customer')
+  switch (found) {
     case 'acquitted':
       return convictCustomer(paid, rest, window.tasks)
     case 'convicted':

@@ -1,16 +1,7 @@
 /** The end of a wait: whoever was waited for bears it. */
 import { type Rule, type State, withAllocation } from '../state.ts'
 import { conclude, unsealing } from './disputes.ts'
-import {
-  close,
-  convictCustomer,
-  convictSupplier,
-  desert,
-  endUnpaid,
-  type Named,
-  payWindow,
-  unsigned,
-} from './settle.ts'
+import { convictCustomer, convictSupplier, endUnpaid, type Named, payWindow, stop, unsigned } from './settle.ts'
 
 /** By anybody, when the deadline of an allocation's phase is over. One that is closed is forgotten then. */
 export const expire: Rule<'expire'> = (state, { action: { allocation: id } }) => {
@@ -20,12 +11,12 @@ export const expire: Rule<'expire'> = (state, { action: { allocation: id } }) =>
 }
 
 function expired(state: State, named: Named): State {
-  const { phase, windows, isEnding } = named.allocation
+  const { phase } = named.allocation
   switch (phase.name) {
     case 'signing':
       return unsigned(state, named)
     case 'running':
-      return windows === 0 && !isEnding ? desert(state, named) : close(state, named, 'ended')
+      return stop(state, named)
     case 'committed':
     case 'revealed':
     case 'shown':

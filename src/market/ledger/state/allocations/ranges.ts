@@ -68,7 +68,7 @@ export function stacked(layers: readonly Ranges[], added: Ranges, height: number
     higher.push(united(layer, rest))
     rest = doubled
   }
-  return rest.length > 0 ? undefined : higher.filter((layer) => layer.length > 0)
+  return rest.length > 0 ? undefined : [...higher, ...layers.slice(height)].filter((layer) => layer.length > 0)
 }
 
 /** What was added is taken away again, from the top. */

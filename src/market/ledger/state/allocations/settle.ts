@@ -5,11 +5,30 @@
 import type { Key } from '../../../../core/ids.ts'
 import type { PublicKey } from '../../keys.ts'
 import { earn, giveBack } from '../accounts.ts'
-import { type Amount, least, minus, plus } from '../amount.ts'
+import { type Amount, least, minus, plus, ZERO } from '../amount.ts'
+import { withBack } from '../book/bookings.ts'
 import { EMPTY_PURSE, type Purse, take, total } from '../purse.ts'
-import { NO_RECORD, type State, type SupplierRecord, withAccount, withAllocation, withRecord } from '../state.ts'
-import { type Allocation, CLOSED_MS, DESERTION_PARTS, MEDIATOR_FEE, type Outcome, worthOf } from './allocation.ts'
-import { released, uncontracted } from './claims.ts'
+import {
+  NO_RECORD,
+  type State,
+  type WorkRecord,
+  withAccount,
+  withAllocation,
+  withBanker,
+  withMediator,
+  withRecord,
+} from '../state.ts'
+import {
+  type Allocation,
+  CLOSED_MS,
+  claimId,
+  DESERTION_PARTS,
+  MEDIATOR_FEE,
+  MEDIATOR_FINE,
+  type Outcome,
+  worthOf,
+} from './allocation.ts'
+import { claimableOf, released, uncontracted } from './claims.ts'
 import { countOf, type Ranges } from './ranges.ts'
 
 /** An allocation and its name. */
@@ -25,25 +44,50 @@ export function payWindow(state: State, named: Named, tasks: Ranges, tests = 0):
   return allocation.paid === allocation.tasks ? close(earned, next, 'done') : withAllocation(earned, id, allocation)
 }
 
-/** The supplier has its wage; the allocation runs on, and is not in the state yet. */
+/**
+ * The supplier has its wage; the allocation runs on, and is not in the state yet. Its time did not run since the commit: a customer
+ * that keeps silent must not use up the supplier's.
+ */
 function paidFor(state: State, { id, allocation }: Named, tasks: Ranges, tests: number): [State, Named] {
-  const { supplier, paid, tested, untilMs } = allocation
+  const { supplier, paid, tested, phase: open } = allocation
+  const untilMs = allocation.untilMs + ('window' in open ? state.timeMs - open.window.committedMs : 0)
   const done = paid + countOf(tasks)
   const wage = minus(worthOf(allocation, done), worthOf(allocation, paid))
   const parts = take(allocation.escrow, wage)!
   const counted = noted(noted(state, supplier, 'paid', countOf(tasks)), supplier, 'verified', tests)
   const earned = withAccount(counted, supplier, earn(counted.accounts.get(supplier)!, wage))
   const phase = { name: 'running', deadlineMs: untilMs } as const
-  return [earned, { id, allocation: { ...allocation, escrow: parts.rest, paid: done, tested: tested + tests, phase } }]
+  const counts = { paid: done, tested: tested + tests, untilMs }
+  return [earned, { id, allocation: { ...allocation, ...counts, escrow: parts.rest, phase } }]
 }
 
-/** Both get back what is left of theirs. */
+/** Both get back what is left of theirs, and the offer copies of which nothing came. */
 export function close(state: State, { id, allocation }: Named, outcome: Outcome): State {
   const { customer, supplier, escrow, stake } = allocation
   const refunded = returned(returned(state, customer, escrow), supplier, stake)
   const phase = { name: 'closed', deadlineMs: state.timeMs + CLOSED_MS, outcome } as const
   const closed: Allocation = { ...allocation, escrow: EMPTY_PURSE, stake: EMPTY_PURSE, phase }
-  return withAllocation(uncontracted(refunded, allocation), id, closed)
+  const offered = isWanted(state, allocation, outcome)
+    ? withBack(refunded, allocation, isAtFault(state, allocation, outcome))
+    : refunded
+  return withAllocation(uncontracted(offered, allocation), id, closed)
+}
+
+/**
+ * Are the copies of which nothing came for another supplier? Not when the customer needs no more, is not there, or quarrels over
+ * what is right: it would lose a part of its bond again and again.
+ */
+function isWanted({ claims }: State, allocation: Allocation, outcome: Outcome): boolean {
+  if (allocation.isEnding || outcome === 'done' || outcome === 'wronged' || outcome === 'unstable') return false
+  if (outcome === 'unsigned' && allocation.shownNonce === null) return false
+  const { jobTasks, replicas } = allocation
+  return countOf(claims.get(claimId(allocation))?.layers[replicas - 1] ?? []) < jobTasks
+}
+
+/** Is somebody else to do the rest? Who was only too slow may try again. */
+function isAtFault({ timeMs }: State, { phase, secretAnchor }: Allocation, outcome: Outcome): boolean {
+  if (outcome === 'unsigned') return secretAnchor === null
+  return outcome === 'cheated' || (outcome === 'deserted' && timeMs <= phase.deadlineMs)
 }
 
 /** Nothing comes of it, because not both have signed: a part of what the other has at stake is burnt. */
@@ -55,8 +99,15 @@ export function unsigned(state: State, { id, allocation }: Named): State {
   return secretAnchor === null ? desert(left, fined, 'unsigned') : close(left, fined, 'unsigned')
 }
 
-/** The supplier has not come, or goes: a part of its deposit is burnt. */
-export function desert(state: State, { id, allocation }: Named, outcome: Outcome = 'deserted'): State {
+/** The supplier goes, or its time is over. It bears that if there was something left for it to do. */
+export function stop(state: State, { id, allocation }: Named): State {
+  const left = claimableOf(state, allocation, [[0, allocation.jobTasks]])
+  const isFree = allocation.isEnding || left.length === 0
+  return isFree ? close(state, { id, allocation }, 'ended') : desert(state, { id, allocation })
+}
+
+/** A part of the supplier's deposit is burnt. */
+function desert(state: State, { id, allocation }: Named, outcome: Outcome = 'deserted'): State {
   const fined = noted(state, allocation.supplier, 'deserted', 1)
   const [left, stake] = burn(fined, allocation.stake, partOf(allocation.deposit))
   return close(left, { id, allocation: { ...allocation, stake } }, outcome)
@@ -90,17 +141,34 @@ export function endUnpaid(state: State, { id, allocation }: Named, tasks: Ranges
   return close(released(state, allocation, tasks), { id, allocation }, 'undecided')
 }
 
-/** The fixed fee to each mediator that has found something, out of the customer's escrow, where the bond is. */
-export function withFees(state: State, { id, allocation }: Named, mediators: readonly PublicKey[]): [State, Named] {
-  let { escrow } = allocation
+/**
+ * The fixed fee to each of these mediators, from who has lost; what a supplier's deposit lacks, out of the customer's bond, which is
+ * enough for all: no mediator must have more of one verdict than of another.
+ */
+export function withFees(
+  state: State,
+  { id, allocation }: Named,
+  mediators: readonly PublicKey[],
+  loser: 'customer' | 'supplier',
+): [State, Named] {
+  let { escrow, stake } = allocation
   let paid = state
   for (const mediator of mediators) {
-    escrow = take(escrow, MEDIATOR_FEE)!.rest
+    const ofStake = loser === 'supplier' ? least(total(stake), MEDIATOR_FEE) : ZERO
+    stake = take(stake, ofStake)!.rest
+    escrow = take(escrow, minus(MEDIATOR_FEE, ofStake))!.rest
     paid = withAccount(paid, mediator, earn(paid.accounts.get(mediator)!, MEDIATOR_FEE))
   }
-  const next = { ...allocation, escrow }
-  // In the tree too: what is held is counted by what is there.
-  return [withAllocation(paid, id, next), { id, allocation: next }]
+  return [paid, { id, allocation: { ...allocation, escrow, stake } }]
+}
+
+/** It was outvoted: a part of its bond is burnt. It mediates no more if too little is left of that. */
+export function fineMediator(state: State, host: PublicKey): State {
+  const banker = state.bankers.get(host)
+  if (!banker) return state
+  const [left, bond] = burn(noted(state, banker.account, 'outvoted', 1), banker, least(total(banker), MEDIATOR_FINE))
+  const fined = withBanker(left, host, { ...banker, ...bond })
+  return total(bond) < state.settings.bond ? withMediator(fined, host, undefined) : fined
 }
 
 /** What the tasks that were not paid are worth. */
@@ -118,9 +186,9 @@ function burn(state: State, purse: Purse, fine: Amount = total(purse)): [State, 
   return [{ ...state, burnt: plus(state.burnt, minus(total(purse), total(rest))) }, rest]
 }
 
-function noted(state: State, supplier: PublicKey, what: keyof SupplierRecord, count: number): State {
-  const record = state.records.get(supplier) ?? NO_RECORD
-  return withRecord(state, supplier, { ...record, [what]: Math.min(record[what] + count, Number.MAX_SAFE_INTEGER) })
+function noted(state: State, account: PublicKey, what: keyof WorkRecord, count: number): State {
+  const record = state.records.get(account) ?? NO_RECORD
+  return withRecord(state, account, { ...record, [what]: Math.min(record[what] + count, Number.MAX_SAFE_INTEGER) })
 }
 
 /** What both sides have agreed to is taken from them. Or which of them has not enough. */

@@ -6,7 +6,7 @@ import { type Rule, type State, withAllocation } from '../state.ts'
 import { ALLOCATION_WINDOWS, type Allocation, PATIENCE, type Phase, type PhaseNamed, type Terms } from './allocation.ts'
 import { claimed, contracted } from './claims.ts'
 import { areRanges, countOf } from './ranges.ts'
-import { close, desert, type Named, payWindow, putIn } from './settle.ts'
+import { close, type Named, payWindow, putIn, stop } from './settle.ts'
 
 /**
  * What a match has brought together: two accounts that are there, and a time that is not over. Or which side cannot pay or stake
@@ -55,7 +55,8 @@ export const commit: Rule<'commit'> = (state, { account, action }) => {
   if (!isFit || count > allocation.windowTasks) return 'bad-tasks'
   const next = claimed(state, allocation, tasks)
   if (typeof next === 'string') return next
-  const phase = { name: 'committed', deadlineMs: state.timeMs + PATIENCE.reveal, window: { tasks, root } } as const
+  const open = { tasks, root, committedMs: state.timeMs }
+  const phase = { name: 'committed', deadlineMs: state.timeMs + PATIENCE.reveal, window: open } as const
   return withAllocation(next, id, { ...allocation, windows: window + 1, phase })
 }
 
@@ -95,12 +96,12 @@ export const end: Rule<'end'> = (state, { account, action }) => {
   const { customer, supplier, phase, untilMs } = allocation
   if (account !== customer && account !== supplier) return 'not-allowed'
   if (phase.name !== 'signing' && phase.name !== 'running') return 'wrong-phase'
-  if (account === supplier)
-    return allocation.isEnding ? close(state, { id, allocation }, 'ended') : desert(state, { id, allocation })
-  if (phase.name === 'signing') return close(state, { id, allocation }, 'ended')
+  if (account === supplier) return stop(state, { id, allocation })
+  const ending = { ...allocation, isEnding: true }
+  if (phase.name === 'signing') return close(state, { id, allocation: ending }, 'ended')
   const endMs = Math.min(untilMs, state.timeMs + PATIENCE.lastWindow)
   const running = { name: 'running', deadlineMs: endMs } as const
-  return withAllocation(state, id, { ...allocation, untilMs: endMs, isEnding: true, phase: running })
+  return withAllocation(state, id, { ...ending, untilMs: endMs, phase: running })
 }
 
 /** Of the customer's chain. */

@@ -24,7 +24,6 @@ import { allocate } from '../allocations/work.ts'
 import { type Amount, least, MAX_AMOUNT, minus, plus, ZERO } from '../amount.ts'
 import { take } from '../purse.ts'
 import {
-  type Booked,
   NO_RECORD,
   type Rule,
   type State,
@@ -34,6 +33,7 @@ import {
   withOffer,
   withTrade,
 } from '../state.ts'
+import { withBooked, withdrawn, withoutBooked, withPlaced, withUncovered } from './bookings.ts'
 import { offerIn } from './offers.ts'
 
 /** The allocators', of the price, in millionths. */
@@ -72,18 +72,20 @@ function booked(state: State, bytes: Uint8Array, allocator: PublicKey): State {
   const left = terms.kind === 'buy' ? terms.tasks * terms.replicas : 0
   const pieces = terms.kind === 'sell' ? [piecesOf(terms)] : []
   const { sequence } = state
-  return withOffer({ ...state, sequence: sequence + 1 }, id, { bytes, allocator, sequence, left, placed: [], pieces })
+  const rest = { left, fresh: left, placed: [], pieces, isWithdrawn: false }
+  return withBooked({ ...state, sequence: sequence + 1 }, id, { bytes, allocator, sequence, ...rest })
 }
 
 function piecesOf({ fromMs, untilMs, coresMilli, memoryBytes }: Sell): SellEntry['pieces'][number] {
   return { fromMs, untilMs, coresMilli, memoryBytes }
 }
 
-/** By the account of an offer: what is not matched of it is taken out of the book. */
+/** By the account of an offer: what is not matched of it is not wanted any more. */
 export const withdrawOffer: Rule<'withdraw-offer'> = (state, { account, action: { offer: id } }) => {
   const known = state.book.get(id)
   if (!known) return 'no-offer'
-  return offerIn(known.bytes)!.account === account ? withOffer(state, id, undefined) : 'not-allowed'
+  if (offerIn(known.bytes)!.account !== account) return 'not-allowed'
+  return known.isWithdrawn ? 'nothing-new' : withdrawn(state, id)
 }
 
 /**
@@ -102,10 +104,10 @@ export const match: Rule<'match'> = (state, { action: { slot } }) => {
     const cleared = clearRound(entries, { ...window, feePpm: FEE_PPM })
     const { next, traded, uncovered } = settledRound(book, entries, cleared)
     if (uncovered.size === 0 || attempt === ATTEMPTS) {
-      const left = [...uncovered].reduce((rest, id) => withOffer(rest, id, undefined), traded.length > 0 ? next : book)
+      const left = [...uncovered].reduce(withUncovered, traded.length > 0 ? next : book)
       return withTrade(left, tradeKey(slot), tradeOf(slot, state.timeMs, last, cleared.price, traded))
     }
-    for (const id of uncovered) book = withOffer(book, id, undefined)
+    book = [...uncovered].reduce(withUncovered, book)
   }
 }
 
@@ -117,7 +119,7 @@ function settledRound(book: State, entries: Entries, { allocations, rest }: Clea
   for (const matched of allocations) {
     const { buy, sell } = matched
     if (uncovered.has(buy.id) || uncovered.has(sell.id)) continue
-    const made = placed(next, book, matched)
+    const made = placed(next, matched)
     if (typeof made === 'object') {
       next = made
       traded.push(matched)
@@ -127,8 +129,8 @@ function settledRound(book: State, entries: Entries, { allocations, rest }: Clea
 }
 
 /** With one more allocation; or which side is not good for it. */
-function placed(state: State, book: State, matched: Matched): State | 'customer' | 'supplier' {
-  const charged = withFee(state, book, matched)
+function placed(state: State, matched: Matched): State | 'customer' | 'supplier' {
+  const charged = withFee(state, matched)
   if (!charged) return 'customer'
   const [paid, fee] = charged
   const { sell, buy, taken, price, workMi } = matched
@@ -142,7 +144,8 @@ function placed(state: State, book: State, matched: Matched): State | 'customer'
   const deposit = depositFor(trust, { tasks: windowTasks, payment: atStake })
   if (deposit === undefined) return 'supplier'
   const { sequence } = paid
-  return allocate({ ...paid, sequence: sequence + 1 }, allocationId(paid.network, sequence), {
+  const taking = withPlaced({ ...paid, sequence: sequence + 1 }, buy.id, sell.account, tasks)
+  return allocate(taking, allocationId(paid.network, sequence), {
     customer: buy.account,
     supplier: sell.account,
     host: sell.terms.host,
@@ -168,11 +171,12 @@ function rateOf({ records }: State, supplier: PublicKey): number {
 }
 
 /**
- * Half to the allocator of each offer; who handed in its own pays itself nothing. With what the buyer has paid; undefined: it has
- * not as much.
+ * Half to the allocator of each offer; who handed in its own pays itself nothing. Copies that come back from a supplier of whom
+ * nothing came are free the next time. With what the buyer has paid; undefined: it has not as much.
  */
-function withFee(state: State, book: State, { buy, sell, price, workMi }: Matched): [State, Amount] | undefined {
-  const { fee } = paymentFor(price, workMi, FEE_PPM)
+function withFee(state: State, { buy, sell, price, taken }: Matched): [State, Amount] | undefined {
+  const fresh = Math.min(taken.tasks, state.book.get(buy.id)!.fresh)
+  const { fee } = paymentFor(price, BigInt(fresh) * BigInt(buy.terms.taskWorkMi), FEE_PPM)
   const half = (fee / 2n) as Amount
   const parts: readonly (readonly [Key, Amount])[] = [
     [sell.id, half],
@@ -181,8 +185,8 @@ function withFee(state: State, book: State, { buy, sell, price, workMi }: Matche
   let paid = state
   let charged = ZERO
   for (const [id, part] of parts) {
-    const { allocator } = book.book.get(id)!
-    if (allocator === buy.account) continue
+    const { allocator } = state.book.get(id)!
+    if (allocator === buy.account || part === ZERO) continue
     const payer = paid.accounts.get(buy.account)!
     const taken = take(payer, part)
     if (!taken) return undefined
@@ -199,7 +203,7 @@ function withFee(state: State, book: State, { buy, sell, price, workMi }: Matche
 function withoutDead(state: State): State {
   let next = state
   for (const [id, { bytes }] of state.book.entries()) {
-    if (timeFault(offerIn(bytes)!, state.timeMs) !== undefined) next = withOffer(next, id, undefined)
+    if (timeFault(offerIn(bytes)!, state.timeMs) !== undefined) next = withoutBooked(next, id)
   }
   return next
 }
@@ -225,8 +229,9 @@ function entriesIn({ book }: State, window: { readonly fromMs: number; readonly 
     const { account, terms, expiresMs } = offerIn(bytes)!
     if (terms.fromMs >= window.untilMs || terms.untilMs <= window.fromMs) continue
     const entry = { id, account, sequence, expiresMs }
-    if (terms.kind === 'sell') sells.push({ ...entry, terms, pieces })
-    else buys.push({ ...entry, terms, left, placed })
+    if (terms.kind === 'sell') {
+      if (pieces.length > 0) sells.push({ ...entry, terms, pieces })
+    } else if (left > 0) buys.push({ ...entry, terms, left, placed })
   }
   const byPrice = (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0)
   sells.sort((a, b) => byPrice(a.terms.minPrice, b.terms.minPrice) || a.sequence - b.sequence)
@@ -234,17 +239,13 @@ function entriesIn({ book }: State, window: { readonly fromMs: number; readonly 
   return { sells: sells.slice(0, MAX_ROUND_OFFERS), buys: buys.slice(0, MAX_ROUND_OFFERS) }
 }
 
-/** With what a round has left of the offers that it has looked at. */
-function withRest(state: State, looked: Entries, { sells, buys }: Entries): State {
-  const left = new Map<Key, Partial<Booked>>()
-  for (const { id, pieces } of sells) left.set(id, { pieces })
-  for (const { id, left: copies, placed } of buys) left.set(id, { left: copies, placed })
-  let next = state
-  for (const { id } of [...looked.sells, ...looked.buys]) {
-    const rest = left.get(id)
-    next = withOffer(next, id, rest && { ...next.book.get(id)!, ...rest })
-  }
-  return next
+/** With what a round has left of the sellers that it has looked at. */
+function withRest(state: State, looked: Entries, { sells }: Entries): State {
+  const left = new Map(sells.map(({ id, pieces }) => [id, pieces]))
+  return looked.sells.reduce((next, { id, pieces }) => {
+    const rest = left.get(id) ?? []
+    return rest === pieces ? next : withOffer(next, id, { ...next.book.get(id)!, pieces: rest })
+  }, state)
 }
 
 // What was traded ---------------------------------------------------------------------------------------------------
