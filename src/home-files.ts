@@ -1,5 +1,5 @@
 /** Reading and writing the files of a home (home.ts): whole or not at all, and errors with a remedy. */
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ChoraleError, errorMessage } from './core/errors.ts'
 
@@ -25,6 +25,16 @@ export function writeAtomically(file: string, text: string | Uint8Array, mode = 
     rmSync(draft, { force: true })
     throw error
   }
+}
+
+/** In no order. */
+export function namesIn(directory: string): string[] {
+  return readdirSync(directory)
+}
+
+/** It need not be there. */
+export function removeFile(file: string): void {
+  rmSync(file, { force: true })
 }
 
 /** undefined when there is no such file. */

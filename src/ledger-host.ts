@@ -49,6 +49,11 @@ export interface HostLedger {
 export interface OpenLedger extends HostLedger {
   /** Where a host is that the chain names. Never rejects; undefined: nobody tells. */
   find(host: PublicKey): Promise<Contact | undefined>
+  /** From now on others find this host, whether it is a banker or not. */
+  publish(): void
+  readonly wallet: Wallet
+  /** Of the account. */
+  readonly keys: KeyPair
   readonly payments: Payments
   counters(): Readonly<Record<LedgerCounter, number>>
   stop(): Promise<void>
@@ -104,8 +109,10 @@ export async function openLedger(options: LedgerHostOptions, signal: AbortSignal
   return {
     ledger,
     wallet,
+    keys,
     payments,
-    find: (banker) => directory.find(banker),
+    find: (other) => directory.find(other),
+    publish: () => directory.publish(),
     counters: () => service.counters(),
     async stop() {
       leaving.abort(new ChoraleError('aborted', 'the host leaves'))

@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path'
 import { type Env, type Logger, silentLogger } from './core/env.ts'
-import { ChoraleError, errorMessage } from './core/errors.ts'
+import { errorMessage } from './core/errors.ts'
 import { systemEnv } from './core/system.ts'
 import type { BlockStore, Blocks } from './dht/blocks.ts'
 import { createBlocks, DEFAULT_BLOCK_REPLICAS, DEFAULT_LEASE_MS } from './dht/store/blocks/service.ts'
@@ -26,6 +26,7 @@ import { createLender, givenLending, type HostLending, hostLending } from './len
 import { chooseExecutor, createThreadExecutor } from './mapreduce/executor.ts'
 import { createJobStore } from './mapreduce/job-store.ts'
 import { isOwnJob } from './mapreduce/own-job.ts'
+import { createRedo } from './mapreduce/redo.ts'
 import type { SandboxState } from './mapreduce/sandbox/admission.ts'
 import { createSandboxExecutor } from './mapreduce/sandbox/executor.ts'
 import { createJobsService, type JobsLoad } from './mapreduce/service.ts'
@@ -34,13 +35,14 @@ import { amount } from './market/ledger/state/amount.ts'
 import type { Decision } from './market/lending/decision.ts'
 import { paidJobs } from './market/payments.ts'
 import type { Market } from './market/trading/market.ts'
-import type { Contact } from './net/contact.ts'
+import { lateMarket, openMarket } from './market-host.ts'
+import { findContact, keepPeers } from './neighbours.ts'
 import { type HostKey, signerOf, verifySignature } from './net/host-key.ts'
 import { createLibp2pTransport, type Libp2pTransport } from './net/libp2p.ts'
 import { networkId } from './net/network-id.ts'
 import type { Placement } from './net/placement.ts'
 import { isOpenNetwork, networkSettings } from './network-settings.ts'
-import { createOverlay, type OverlayHost, overlayView, placeName, type RingView } from './overlay-host.ts'
+import { createOverlay, overlayView, placeName, type RingView } from './overlay-host.ts'
 import { findSeeds, seekRemembered } from './seeds.ts'
 import { type SybilAnalysis, sybilAnalysis } from './sybil-host.ts'
 
@@ -53,10 +55,6 @@ export type { FileService, HostLedger, HostLending, Pin, SignedRecord, SybilAnal
 export const DEFAULT_STORE_BYTES = 10 * 1024 ** 3
 /** Millicredits that a submitter pays for a task which another account's host does. */
 export const DEFAULT_TASK_PRICE = 1n
-/** Neighbours that a restart may try. */
-const KEPT_PEERS = 16
-/** The neighbourhood is written down this long after it changed. */
-const KEEP_PEERS_MS = 1000
 
 export interface HostOptions {
   /** Directory that keeps the host's key, port and incarnation. Created with mode 0700. */
@@ -249,10 +247,22 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const builtin = parts.adopt(createThreadExecutor({ ...running, modules: builtinModule }), (executor) =>
     executor.stop(),
   )
-  const executor = chooseExecutor(lender, (module) => (module.startsWith('builtin:') ? builtin : foreign))
+  const market = lateMarket()
+  const plain = chooseExecutor(lender, (module) => (module.startsWith('builtin:') ? builtin : foreign))
+  const executor = market.witness(plain)
   const records = new Records({ env, registers, signer, network })
   const jobStore = createJobStore(blocks, files, copies)
-  const service = createJobsService({ env, transport, overlay, registers, executor, store: jobStore, signer })
+  const { admission } = market
+  const service = createJobsService({
+    env,
+    transport,
+    overlay,
+    registers,
+    executor,
+    store: jobStore,
+    signer,
+    admission,
+  })
   // Taken down in this order: hand over work, then records and blocks, then the place in the ring, while others still
   // hear us.
   parts.defer(() => overlay.leave())
@@ -272,6 +282,11 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const paying = { jobs: service.jobs, taskPrice: amount(options.taskPrice ?? DEFAULT_TASK_PRICE) }
   const books = parts.adopt(await openLedger({ ...ledgerOptions, ...paying, members: seeds }, signal), (open) =>
     open.stop(),
+  )
+  const redo = createRedo({ executor: plain, store: jobStore })
+  const trade = parts.adopt(
+    await openMarket({ env, home: home.path, transport, books, service, redo, late: market }),
+    (open) => open.stop(),
   )
   pins.start()
   parts.defer(() => pins.stop())
@@ -320,7 +335,13 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
         store: { blocks: count, bytes, capacityBytes, full, pins: pinned },
         ledger: { height, epoch, seats: committee.length, seated: seat !== undefined, halted },
         memoryBytes: { rss, heapUsed, external },
-        counters: { ...transport.counters, ...registers.refused, ...service.counters(), ...books.counters() },
+        counters: {
+          ...transport.counters,
+          ...registers.refused,
+          ...service.counters(),
+          ...books.counters(),
+          ...trade.counters(),
+        },
       }
     },
     storeStat,
@@ -355,46 +376,4 @@ async function listen(
     env.log.warn('the port of last time is not free', { port: home.port, error: errorMessage(error) })
     return await at(0)
   }
-}
-
-/** Keeps the neighbours' addresses in the home, now and then. Returns the end of it. */
-function keepPeers(env: Env, home: Home, network: string, overlay: OverlayHost): () => void {
-  let cancel: (() => void) | undefined
-  const keep = () => {
-    cancel = undefined
-    const own = overlay.self
-    const places = overlay
-      .neighbours()
-      .filter(({ peer }) => peer !== own?.peer)
-      .map(placeName)
-    // Alone again: those of before are the way back.
-    if (places.length > 0) home.keepPeers(network, [...new Set(places)].slice(0, KEPT_PEERS))
-  }
-  const plan = () => {
-    cancel ??= env.clock.timer(KEEP_PEERS_MS, keep)
-  }
-  plan()
-  const forget = overlay.onChange(plan)
-  return () => {
-    forget()
-    cancel?.()
-  }
-}
-
-/** A neighbour by the beginning of its overlay id or by its peer id; or whoever is at `ip:port`. */
-async function findContact(
-  transport: Libp2pTransport,
-  overlay: OverlayHost,
-  target: string,
-  options: { signal?: AbortSignal },
-): Promise<Contact> {
-  const known = overlay.neighbours().filter(({ id, peer }) => peer === target || id.startsWith(target))
-  const [first] = known
-  if (first && known.every(({ peer }) => peer === first.peer)) return first
-  if (first) throw new ChoraleError('usage', `${target} fits ${known.length} nodes: give more of it`)
-  const connected = transport.peers().find(({ peer }) => peer === target)?.address
-  if (connected === undefined && !/[:/]/.test(target)) {
-    throw new ChoraleError('not-found', `no neighbour has that id: ${target}; try its ip:port, or chorale ring show`)
-  }
-  return await transport.resolve(connected ?? target, options)
 }

@@ -241,3 +241,13 @@ export const MAX_CLOSED_ALLOCATIONS = 20_000
 export const MAX_TRADE_SLOTS = 112
 /** Parts of an offer's host that are not sold yet: each sale leaves up to two more. */
 export const MAX_OFFER_PIECES = 256
+/** Jobs of which a host keeps what it has done for money, each for as long as an allocation of it is open. */
+export const MAX_WORK_LOGS = 1024
+/** Paid jobs of this host's own that it remembers, until all that was contracted for them is over. */
+export const MAX_REMEMBERED_JOBS = 1024
+/** Openings of one window that one message asks for: 2 KiB each with the longest paths. */
+export const MAX_OPENINGS_PER_MESSAGE = 24
+/** Windows whose commitments a host has at hand while their customers ask for openings. */
+export const MAX_COMMITMENTS = 8
+/** Digests of tasks that were done again, or told by suppliers, some 200 bytes each. */
+export const MAX_KNOWN_DIGESTS = 65_536

@@ -6,9 +6,10 @@
 import { hashKey, type Key } from '../../core/ids.ts'
 import type { Executor, RunOptions, RunResult, TaskRun } from '../../mapreduce/ports.ts'
 import { fullMask, tasksOfMask } from '../../mapreduce/segments.ts'
+import type { JobSpec } from '../../mapreduce/spec.ts'
 
-/** `task`: its number in the pass of that job. */
-export type OnDone = (contract: Key, task: number, digest: Key) => void
+/** `spec`: of the pass, which names its contract. `task`: its number in the pass. */
+export type OnDone = (spec: JobSpec, task: number, digest: Key) => void
 
 /** Results are the same to the byte. Of a whole segment the tasks are run apart and folded then. */
 export function witnessed(executor: Executor, onDone: OnDone): Executor {
@@ -32,8 +33,7 @@ export function witnessed(executor: Executor, onDone: OnDone): Executor {
     const isWhole = mask === fullMask(spec, 1, segment) && tasks.length > 1
     const { partials, tookMs } = isWhole ? await inTwo(run, options) : await executor.run(run, options)
     // A segment of one task is that task.
-    for (const { level, index, bytes } of partials)
-      onDone(spec.contract!, level === 0 ? index : tasks[0]!, hashKey(bytes))
+    for (const { level, index, bytes } of partials) onDone(spec, level === 0 ? index : tasks[0]!, hashKey(bytes))
     if (!isWhole) return { partials, tookMs }
     const bytes = await executor.fold(
       spec,

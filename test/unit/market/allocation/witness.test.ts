@@ -19,13 +19,15 @@ function parts(tasks: number) {
   const plain = fakeExecutor({ module, taskMs: () => 10 })(env)
   const seen = new Map<number, Key>()
   const witness = witnessed(plain, (of, task, digest) => {
-    expect(of).toBe(contract)
+    expect(of.contract).toBe(contract)
     expect(seen.get(task) ?? digest, 'always the same').toBe(digest)
     seen.set(task, digest)
   })
   const plan = { name: 'waves', params: { tasks }, tasks, engine: 'fake/1' }
-  const spec = (paid: boolean) =>
-    localSpec({ module: 'builtin:waves', params: { tasks }, seed: 7, ...(paid && { contract }) }, plan)
+  const spec = (paid: boolean) => ({
+    ...localSpec({ module: 'builtin:waves', params: { tasks }, seed: 7 }, plan),
+    ...(paid && { contract }),
+  })
   const { signal } = new AbortController()
   const until = <T>(promise: Promise<T>) => time.until(promise, 100_000)
   return { plain, witness, seen, spec, signal, until }
