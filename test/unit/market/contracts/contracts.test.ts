@@ -1,7 +1,11 @@
 /** Nodes that trade: what comes of the money, whoever cheats, is gone or begins anew. */
 import { expect, test } from 'vitest'
+import { seededRandom } from '../../../../src/core/random.ts'
+import { testedPositions } from '../../../../src/market/allocation/steps.ts'
 import { OpenWindow, TellSpec } from '../../../../src/market/contracts/messages.ts'
+import { WorkLogs } from '../../../../src/market/contracts/work-log.ts'
 import { InDoubt } from '../../../../src/market/ledger/ledger.ts'
+import { tasksIn } from '../../../../src/market/ledger/state/allocations/ranges.ts'
 import { Floor, rightDigest, wrongDigest } from './floor.ts'
 
 const WAGE = 800n
@@ -125,6 +129,28 @@ test.each(['nothing', 'everything', 'some'] as const)(
   },
 )
 
+test('what a commit rests on is on the disk before it is sent', async () => {
+  const floor = new Floor()
+  const [anna, ben] = await floor.open('anna', 'ben')
+  const act = ben!.wallet.act.bind(ben!.wallet)
+  const unsafe: number[] = []
+  let commits = 0
+  ben!.wallet.act = async (action, call) => {
+    if (action.kind === 'commit') {
+      const logs = await WorkLogs.open(ben!.disk.reboot(seededRandom(1), 'nothing'), '/work')
+      const kept = logs.get(contract)
+      unsafe.push(...[...tasksIn(action.tasks)].filter((task) => kept?.digest(task) !== rightDigest(task)))
+      commits++
+    }
+    return act(action, call)
+  }
+  const { ids, contract } = await floor.job(anna!, [ben!])
+  await floor.over(ids[0]!)
+  expect(unsafe).toEqual([])
+  expect(commits).toBe(8)
+  await floor.stop()
+})
+
 test('openings are for the customer, and only of what is tested', async () => {
   const floor = new Floor()
   const [anna, ben, eve] = await floor.open('anna', 'ben', 'eve')
@@ -135,9 +161,11 @@ test('openings are for the customer, and only of what is tested', async () => {
   const window = floor.allocation(id!)!.windows - 1
   const ask = (from: typeof eve, positions: readonly number[], of = window) =>
     floor.ask(from!, ben!, OpenWindow, { allocation: id, window: of, positions })
-  await expect(ask(eve, all.slice(0, 1))).rejects.toMatchObject({ code: 'auth' })
+  const tested = testedPositions(id!, floor.allocation(id!)!)
+  expect(await ask(anna, tested)).toMatchObject({ openings: tested.map((position) => ({ position })) })
+  await expect(ask(eve, tested)).rejects.toMatchObject({ code: 'auth' })
   await expect(ask(anna, all)).rejects.toMatchObject({ code: 'auth' })
-  await expect(ask(anna, all.slice(0, 1), window + 1)).rejects.toMatchObject({ code: 'busy' })
+  await expect(ask(anna, tested, window + 1)).rejects.toMatchObject({ code: 'busy' })
   expect(ben!.contracts.counters().refusedOpenings).toBe(2)
   await floor.over(id!)
   await floor.stop()
