@@ -229,6 +229,16 @@ export const MAX_TASK_WORK_MI = 3_600_000_000
 export const MAX_OFFER_REPLICAS = 16
 /** Keys of the bulletin board for one price slot. */
 export const MAX_BOARD_SHARDS = 1024
+/** Offers under one key of the board: with the longest of them it is still a register. */
+export const MAX_PAGE_OFFERS = 88
+/** Of those, of one account. */
+export const MAX_PAGE_OFFERS_PER_ACCOUNT = 16
+/** An offer on the board: the longest that there is has 529 bytes. */
+export const MAX_PAGE_OFFER_BYTES = 544
+/** Offers whose signatures were found good, remembered: those of 16 full pages. */
+export const MAX_KNOWN_OFFERS = 4096
+/** Offers that this node keeps on the board. */
+export const MAX_OWN_POSTS = 256
 /** Runs of tasks that one window of an allocation names: they fit into an operation. */
 export const MAX_WINDOW_RANGES = 256
 /** Runs of tasks that are claimed of one job: 40 KiB of the ledger's state. */
