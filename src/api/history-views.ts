@@ -75,12 +75,11 @@ function lockedFor(sum: bigint, account: Account, state: State): AboutBody | und
       found.push({ as: 'supplier', job, tasks, wage: null, locked: `${-sum}` })
     }
   }
-  for (const [job, allocations] of bought) {
-    for (const some of [...allocations.map((each) => [each]), ...(allocations.length > 1 ? [allocations] : [])]) {
-      const least = some.reduce((total, { price, bond }) => total + price + bond, 0n)
-      const fees = some.reduce((total, { price }) => total + price / 50n + 1n, 0n)
+  for (const [job, all] of bought) {
+    for (const some of [...all.map((each) => [each]), ...(all.length > 1 ? [all] : [])]) {
+      if (some.reduce((total, { price, bond, fee }) => total + price + bond + fee, 0n) !== sum) continue
       const tasks = some.reduce((total, each) => total + each.tasks, 0)
-      if (least <= sum && sum <= least + fees) found.push({ as: 'customer', job, tasks, wage: null, locked: `${-sum}` })
+      found.push({ as: 'customer', job, tasks, wage: null, locked: `${-sum}` })
     }
   }
   return found.length === 1 ? found[0] : undefined

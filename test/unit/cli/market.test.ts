@@ -39,7 +39,15 @@ function offers() {
   const window = { fromMs, untilMs: fromMs + 3_600_000, memoryBytes: 2 ** 30, level: 'process' as const }
   const other = { ...own, account: keysOf(7).publicKey, isOwn: false, isBooked: false }
   const size = { host: keysOf(8).publicKey, coresMilli: 1500, speedMips: 2000, storeBytes: 0 }
-  const work = { job: idOf('1'), tasks: 100, taskWorkMi: 36_000, replicas: 2, deadlineMs: fromMs, minServiceMs: 60_000 }
+  const work = {
+    job: idOf('1'),
+    tasks: 100,
+    taskWorkMi: 36_000,
+    replicas: 2,
+    rate: 'auto' as const,
+    deadlineMs: fromMs,
+    minServiceMs: 60_000,
+  }
   return {
     sells: [{ ...other, id: idOf('b'), terms: { kind: 'sell' as const, ...size, ...window, minPrice: amount(250n) } }],
     buys: [
