@@ -115,14 +115,12 @@ function printBought(cli: Cli, end: JobView, purchase: PurchaseBody | undefined)
 }
 
 function givenUp(cli: Cli, { failure, reason }: PurchaseBody): { why: string; code: number } | undefined {
-  const plain = format.plain(reason)
+  const line = `the job was given up: ${format.plain(reason)}: try`
   switch (failure) {
-    case 'not-placed': {
-      const remedy = 'try a higher --max-cost, another --slot or a later --deadline'
-      return { why: `not placed by its deadline: ${plain}: ${remedy}`, code: EXIT.notPlaced }
-    }
+    case 'not-placed':
+      return { why: `${line} a higher --max-cost, another --slot or a later --deadline`, code: EXIT.notPlaced }
     case 'credits':
-      return { why: `not enough credits: ${plain}: see chorale wallet balance${cli.at}`, code: EXIT.credits }
+      return { why: `${line} a higher --max-cost, or see chorale wallet balance${cli.at}`, code: EXIT.credits }
     case undefined:
       return undefined
   }

@@ -45,7 +45,7 @@ export function termsOptions(command: Command): Command {
   return quoteOptions(paid).option(
     '--deadline <time>',
     'with --max-cost: worth nothing so long after it may begin (default: 1h)',
-    duration('--deadline', { minMs: 60_000, maxDays: 1, example: '2h' }),
+    duration('--deadline', { minMs: 120_000, example: '2h' }),
   )
 }
 

@@ -128,7 +128,7 @@ test.each([
   [['--max-cost', 'much'], /--max-cost must be/],
   [['--max-cost', '2', '--verify', 'maybe'], /cannot verify by "maybe": none, sample/],
   [['--max-cost', '2', '--slot', '6-12'], /--slot must be now, cheapest, 00-06.*not '6-12': try --slot cheapest/],
-  [['--max-cost', '2', '--deadline', '5s'], /--deadline must be a time of 60 s to 1 days/],
+  [['--max-cost', '2', '--deadline', '5s'], /--deadline must be a time of 120 s to 7 days/],
 ])('job submit %j: one clear line', async (args, line) => {
   for (const command of ['submit', 'plan']) {
     const { code, out, err } = await runCli(['job', command, ...PI, ...args])
@@ -184,14 +184,14 @@ test.each([
   [
     6,
     lost,
-    { failure: 'not-placed', reason: '3 of 100 tasks were taken', suppliers: [] },
-    /not placed by its deadline: 3 of/,
+    { failure: 'not-placed', reason: 'not placed by the deadline: no host offers anything now', suppliers: [] },
+    /given up: not placed by the deadline: no host .*: try a higher --max-cost, another --slot/,
   ],
   [
     7,
     lost,
     { failure: 'credits', reason: 'the account has 0.1 credits' },
-    /not enough credits: the account .* wallet balance/,
+    /given up: the account has .*: try a higher --max-cost, or see chorale wallet balance/,
   ],
   [
     9,
