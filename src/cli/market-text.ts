@@ -106,10 +106,7 @@ export function describeQuote(quote: QuoteBody, maxCost?: string): string {
     ['cap', maxCost === undefined ? undefined : capLine(quote, BigInt(maxCost))],
     ...reasons.map((reason, i): [string, string] => [i === 0 ? 'why' : '', format.plain(reason)]),
     ['guess', isGuess ? 'nothing was traded yet: it rests on what suppliers ask' : undefined],
-    [
-      'cheaper',
-      cheaper ? `${slotOf(cheaper)} UTC, ${credits(cheaper.likely)} likely: --slot ${cheaper.name}` : undefined,
-    ],
+    ['cheaper', cheaper ? `${slotOf(cheaper)} UTC, ${credits(cheaper.likely)} likely: --slot cheapest` : undefined],
   ])
 }
 

@@ -1,7 +1,6 @@
 /** The market's operations as text for people: what was done, and what the credits were for. */
 import type { EntryBody } from '../api/ledger-views.ts'
 import { formatCredits } from '../market/ledger/credits.ts'
-import { slotName, slotOfDay, slotStartMs } from '../market/offers/price-slot.ts'
 import * as format from './format.ts'
 
 type Action = EntryBody['action']
@@ -68,9 +67,11 @@ function supplied({ job, tasks, wage, locked }: NonNullable<EntryBody['about']>)
   return `wage${amount} for ${format.some(tasks ?? 0, 'task')} ${of}${back}`
 }
 
-/** `2026-01-31 06-12 UTC` */
-function slotText(slot: number): string {
-  return `${format.instant(slotStartMs(slot)).slice(0, 10)} ${slotName(slotOfDay(slot))} UTC`
+/** `2026-01-31 06-12 UTC`; a test holds it against offers/price-slot.ts, which is not loaded for that. */
+export function slotText(slot: number): string {
+  const at = format.instant(slot * 6 * 3_600_000)
+  const hour = at.slice(11, 13)
+  return `${at.slice(0, 10)} ${hour}-${`${Number(hour) + 6}`.padStart(2, '0')} UTC`
 }
 
 function countOf(ranges: unknown): number {

@@ -25,7 +25,7 @@ export function submitCommand(cli: Cli): Command {
     .option('--timeout <time>', 'with --wait: give up waiting after this long; the job goes on', duration('--timeout'))
     .addHelpText(
       'after',
-      examples(
+      `${examples(
         'chorale job submit builtin:pi --samples 1e9 --seed 42 --wait',
         '',
         'chorale job submit birthdays.ts --param people=23 --wait',
@@ -34,7 +34,10 @@ export function submitCommand(cli: Cli): Command {
         'over a file in the store; its value names the output, for chorale cat',
         'chorale job submit builtin:pi --samples 1e9 --max-cost 2 --wait',
         'bought from the market, for 2 credits at most; docs/market.md',
-      ),
+      )}
+
+With --max-cost a quote comes first, and --wait ends when all is checked and paid. Exit codes then, too:
+6 not placed or done by its deadline, 7 credits, 9 a supplier was convicted of cheating: do not trust the result`,
     )
     .action(cli.action((module: string, options: Options) => submit(cli, module, options)))
 }

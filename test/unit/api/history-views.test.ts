@@ -2,11 +2,12 @@
 import { expect, test } from 'vitest'
 import { historyBody } from '../../../src/api/history-views.ts'
 import { entryRow, told } from '../../../src/cli/ledger-text.ts'
-import { tradeSentence } from '../../../src/cli/trade-text.ts'
+import { slotText, tradeSentence } from '../../../src/cli/trade-text.ts'
 import { addressOf } from '../../../src/market/ledger/address.ts'
 import type { HistoryEntry } from '../../../src/market/ledger/ledger.ts'
 import { PATIENCE } from '../../../src/market/ledger/state/allocations/allocation.ts'
 import { decodeOperation, KINDS, type Operation } from '../../../src/market/ledger/state/operation.ts'
+import { slotAt, slotName, slotOfDay } from '../../../src/market/offers/price-slot.ts'
 import { MarketBooks } from '../market/ledger/market-books.ts'
 
 /** Keeps what moved whom. */
@@ -149,4 +150,9 @@ test('every kind of operation of the market has words', () => {
     expect(tradeSentence(action), kind).toMatch(/^[a-z0-9' ]{6}/)
     expect(tradeSentence(action)).not.toMatch(/undefined|NaN/)
   }
+})
+
+test('slots are named as offers name them', () => {
+  const first = slotAt(Date.UTC(2026, 0, 31))
+  for (let i = 0; i < 4; i++) expect(slotText(first + i)).toBe(`2026-01-31 ${slotName(slotOfDay(first + i))} UTC`)
 })

@@ -105,7 +105,7 @@ test('a quote says what, when, why, and what is cheaper; nothing is submitted', 
     'slot 2026-01-02 06-12 UTC',
     'why 100 tasks of 2.5 s on a core of 1000 MIPS: 0.0694 core-hours',
     ' more is offered than wanted',
-    'cheaper 2026-01-02 18-24 UTC, 0.3 credits likely: --slot 18-24',
+    'cheaper 2026-01-02 18-24 UTC, 0.3 credits likely: --slot cheapest',
     '',
   ])
   expect(err).toMatch(/^nothing was submitted/)
