@@ -39,6 +39,8 @@ export interface Actors {
   examined?: Examined
   own?: (task: number) => Key
   isTrusting?: boolean
+  /** The customer needs no more. */
+  isOver?: boolean
   /** Default: what is right. */
   finding?: (mediator: string, task: number) => Finding
   /** Actions that are never sent, of a side or a mediator. */
@@ -121,9 +123,10 @@ export class Play {
   }
 
   customer(id: Key, allocation: Allocation): Action | undefined {
-    const { own = rightDigest, isTrusting = false } = this.actors
+    const { own = rightDigest, isTrusting = false, isOver = false } = this.actors
     const examined = this.actors.examined ?? this.#examine(id, allocation)
-    return customerStep(this.#situation(id, allocation, allocation.customer), { examined, digest: own, isTrusting })
+    const known = { examined, digest: own, isTrusting, isOver }
+    return customerStep(this.#situation(id, allocation, allocation.customer), known)
   }
 
   mediator(name: string, id: Key, allocation: Allocation): Action | undefined {

@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest'
 import { hashKey, type Key } from '../../../../src/core/ids.ts'
-import { supplierStep, type Work, workableTasks } from '../../../../src/market/allocation/steps.ts'
+import {
+  customerStep,
+  lateStep,
+  supplierStep,
+  type Work,
+  workableTasks,
+} from '../../../../src/market/allocation/steps.ts'
 import {
   type Allocation,
   LEAST_BOND,
@@ -294,4 +300,77 @@ test('what others have claimed is not claimed again: replicas leave room for as 
     expect(rest.end()).toBe(true)
     expect(refusals(rest)).toEqual([])
   }
+})
+
+// Who stops, and who says that it is too late -------------------------------------------------------------------------
+
+/** A running allocation, and what both sides do now, or so long after its deadline. */
+function steps() {
+  const { play: one, id } = play()
+  one.round()
+  const step = (work: Partial<Work>, lateMs = -600_000, changes: Partial<Allocation> = {}) => {
+    const allocation = { ...one.books.allocation(id), ...changes }
+    const keys = one.books.keyOf(allocation.supplier)
+    const situation = { id, allocation, keys, blockTimeMs: allocation.phase.deadlineMs + lateMs }
+    return supplierStep(situation, { digest: rightDigest, unclaimed: [], waitedMs: 0, isOver: false, ...work })?.kind
+  }
+  const ask = (isOver: boolean, lateMs = -600_000, changes: Partial<Allocation> = {}) => {
+    const allocation = { ...one.books.allocation(id), ...changes }
+    const keys = one.books.keyOf(allocation.customer)
+    const situation = { id, allocation, keys, blockTimeMs: allocation.phase.deadlineMs + lateMs }
+    const known = { examined: undefined, digest: rightDigest, isTrusting: false, isOver }
+    return customerStep(situation, known)?.kind
+  }
+  return { one, id, step, ask }
+}
+
+const SIGNING = { shownNonce: null, secretAnchor: null, phase: { name: 'signing', deadlineMs: 1e15 } } as const
+
+test('a supplier gives up only when it is asked to, and commits first to what it has done', () => {
+  const { step } = steps()
+  expect(step({ isOver: true })).toBeUndefined()
+  expect(step({ isLeaving: true })).toBe('end')
+  expect(step({ isLeaving: true, unclaimed: [[0, 2]] })).toBe('commit')
+  expect(step({ isLeaving: true }, -1000, SIGNING)).toBe('end')
+  expect(step({}, -1000, SIGNING)).toBe('sign')
+})
+
+test('a supplier whose customer needs no more ends when all that it has done is paid', () => {
+  const { step } = steps()
+  expect(step({ isOver: true }, -1000, { isEnding: true })).toBe('end')
+  expect(step({ isOver: false }, -1000, { isEnding: true }), 'a task is still being done').toBeUndefined()
+  expect(step({ isOver: true, unclaimed: [[0, 2]] }, -1000, { isEnding: true })).toBe('commit')
+})
+
+test('a customer whose job is over ends, once, and settles what is open first', () => {
+  const { ask, one, id } = steps()
+  expect([ask(false), ask(true)]).toEqual([undefined, 'end'])
+  expect(ask(true, -1000, { isEnding: true })).toBeUndefined()
+  expect([ask(false, -1000, SIGNING), ask(true, -1000, SIGNING)]).toEqual(['sign', 'end'])
+  expect(one.books.play(id, 'commit', 'supplier')).toBe('applied')
+  expect(ask(true, -1000)).toBe('reveal')
+})
+
+test('the supplier says that it is too late, then its customer, then others', () => {
+  const { step, ask, one, id } = steps()
+  const late = (lateMs: number) => {
+    const allocation = one.books.allocation(id)
+    return lateStep({ id, allocation, blockTimeMs: allocation.phase.deadlineMs + lateMs })?.kind
+  }
+  expect([step({}, 1), ask(false, 1), late(1)]).toEqual(['expire', undefined, undefined])
+  expect([step({}, 9000), ask(false, 9000), late(9000)]).toEqual(['expire', 'expire', undefined])
+  expect(late(31_000)).toBe('expire')
+})
+
+test('a job that is over is ended by its customer, and its supplier is paid and has its deposit back at once', () => {
+  const { play: one, id, ben } = play({ done: [[0, 25]] })
+  while (one.books.allocation(id).paid < 10) one.round()
+  one.actors.isOver = true
+  const beganMs = one.nowMs
+  expect(one.end()).toBe(true)
+  expect(one.books.outcome(id)).toBe('ended')
+  expect(one.kinds.filter((kind) => kind === 'end')).toHaveLength(2)
+  expect(one.books.wealth('ben') - ben).toBe((WAGE * 25n) / 80n)
+  expect(one.nowMs - beganMs).toBeLessThan(PATIENCE.lastWindow)
+  expect(refusals(one)).toEqual([])
 })
