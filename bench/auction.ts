@@ -1,8 +1,8 @@
 /**
- * `npm run bench -- auction --offers 100000 --json`: one round of the market's auction over a book of so many offers, half of them
+ * `npm run bench -- auction --offers 100000 --json`: one round of the market's auction over so many offers, half of them
  * to sell: offers a second, by the clock and by the processor, and the memory (RSS, 10^6 bytes, Node and our code included) of a
- * process that has the book, and at most during its rounds. It is done in a process of its own, which gets the offers as bytes
- * and decodes each, as a banker would; medians of `--runs` rounds, all over the same book. Left alone, V8 lets memory grow before
+ * process that has them, and at most during its rounds. It is done in a process of its own, which gets the offers as bytes
+ * and decodes each, as a banker would; medians of `--runs` rounds, all over the same offers. Left alone, V8 lets memory grow before
  * it collects; so the same is done again in a process that is held to 200 MiB of objects, which is enough.
  *
  * There is no peer to compare with: the markets whose papers we follow have published no such figure.
@@ -44,11 +44,11 @@ try {
       `${usual.offersPerSecond} offers/s (${usual.offersPerCpuSecond} by the processor), ${usual.roundMs} ms a round`,
     )
     console.log(`${usual.allocations} allocations at ${usual.price} millicredits for a core-hour`)
-    console.log(`${usual.bookMB} MB with the book, ${usual.peakMB} MB at most during rounds`)
+    console.log(`${usual.bookMB} MB with the offers, ${usual.peakMB} MB at most during rounds`)
     console.log(
       `${tight.bookMB} and ${tight.peakMB} MB when held to 200 MiB of objects, at ${tight.offersPerSecond} offers/s`,
     )
-    console.log(`${usual.decodedPerSecond} offers/s decoded and let into the book`)
+    console.log(`${usual.decodedPerSecond} offers/s decoded`)
   }
 } catch (error) {
   console.error(`bench: ${(error as Error).message}`)

@@ -3,7 +3,8 @@
 import { offersOf } from '../../sim/market/traders.ts'
 import { encode } from '../../src/core/cbor.ts'
 import { seededRandom } from '../../src/core/random.ts'
-import { type Book, clearBook, EMPTY_BOOK, withOffer } from '../../src/market/auction/book.ts'
+import { type BuyEntry, entryOf, isBuy, isSell, type SellEntry } from '../../src/market/auction/entries.ts'
+import { clearRound } from '../../src/market/auction/round.ts'
 import { decodeOffer, type UnsignedOffer } from '../../src/market/offers/offer.ts'
 import { slotStartMs } from '../../src/market/offers/price-slot.ts'
 import { quantile, round } from '../measure.ts'
@@ -30,15 +31,16 @@ function bytesOf({ network, account, number, expiresMs, terms }: UnsignedOffer):
   return encode({ network, account, number, expiresMs, terms, signature: new Uint8Array(64) })
 }
 
-function withBytes(book: Book, bytes: Uint8Array): Book {
+const sells: SellEntry[] = []
+const buys: BuyEntry[] = []
+function take(bytes: Uint8Array): void {
   const offer = decodeOffer(bytes)
   if (typeof offer === 'string') throw new Error(`no offer: ${offer}`)
-  const grown = withOffer(book, offer)
-  if (typeof grown === 'string') throw new Error(`not let in: ${grown}`)
-  return grown
+  const entry = entryOf(offer, sells.length + buys.length)
+  if (isSell(entry)) sells.push(entry)
+  else if (isBuy(entry)) buys.push(entry)
 }
 
-let book = EMPTY_BOOK
 let decodingMs = 0
 const random = seededRandom('bench auction')
 for (let from = 0; from < offers; from += BATCH) {
@@ -47,10 +49,10 @@ for (let from = 0; from < offers; from += BATCH) {
   const crowd = { slot: SLOT, sellers, buyers: Math.max(1, Math.floor(count)), demand: 1, longestSlots: 2 }
   const batch = offersOf(crowd, random, `batch ${from}`).map(bytesOf)
   const startMs = performance.now()
-  for (const bytes of batch) book = withBytes(book, bytes)
+  for (const bytes of batch) take(bytes)
   decodingMs += performance.now() - startMs
 }
-const held = book.sells.size + book.buys.size
+const held = sells.length + buys.length
 const bookMB = round(process.memoryUsage.rss() / 1e6)
 
 const window = { fromMs: slotStartMs(SLOT), untilMs: slotStartMs(SLOT + 1), feePpm: 10_000 }
@@ -61,7 +63,7 @@ let price = ''
 for (let run = 0; run < runs; run++) {
   const before = process.cpuUsage()
   const startMs = performance.now()
-  const { cleared } = clearBook(book, window, window.fromMs)
+  const cleared = clearRound({ sells, buys }, window)
   timesMs.push(performance.now() - startMs)
   const { user, system } = process.cpuUsage(before)
   cpuMs.push((user + system) / 1000)

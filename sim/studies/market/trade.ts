@@ -1,9 +1,15 @@
 /** Trading in a price slot: by the auction, or at a price that somebody has set, as markets without an auction do. */
-import { EMPTY_BOOK, entriesAt, withOffer } from '../../../src/market/auction/book.ts'
-import type { BuyEntry, Entries, SellEntry } from '../../../src/market/auction/entries.ts'
+import {
+  type BuyEntry,
+  type Entries,
+  entryOf,
+  isBuy,
+  isSell,
+  type SellEntry,
+} from '../../../src/market/auction/entries.ts'
 import { type Allocation, type Cleared, clearRound, type Round } from '../../../src/market/auction/round.ts'
 import { type Amount, amount } from '../../../src/market/ledger/state/amount.ts'
-import { MIN_SERVICE_MS, type UnsignedOffer } from '../../../src/market/offers/offer.ts'
+import { MIN_SERVICE_MS, timeFault, type UnsignedOffer } from '../../../src/market/offers/offer.ts'
 import { slotStartMs } from '../../../src/market/offers/price-slot.ts'
 
 export function roundOf(slot: number, feePpm = 0): Round {
@@ -12,19 +18,12 @@ export function roundOf(slot: number, feePpm = 0): Round {
 
 /** What is left of earlier slots, and these. `before`: how many offers have come so far. */
 export function withOffers(left: Entries, offers: readonly UnsignedOffer[], nowMs: number, before: number): Entries {
-  let book = EMPTY_BOOK
-  for (const offer of offers) {
-    const grown = withOffer(book, offer)
-    if (typeof grown === 'string') throw new Error(grown)
-    book = grown
-  }
-  const { sells, buys } = entriesAt(book, nowMs)
-  const later = <E extends SellEntry | BuyEntry>(entry: E): E => ({ ...entry, sequence: entry.sequence + before })
+  const fresh = offers.map((offer, i) => entryOf(offer, before + i)).filter((entry) => !timeFault(entry, nowMs))
   const open = ({ terms }: SellEntry | BuyEntry) =>
     terms.untilMs - nowMs >= (terms.kind === 'buy' ? terms.minServiceMs : MIN_SERVICE_MS)
   return {
-    sells: [...left.sells.filter(open), ...sells.map(later)],
-    buys: [...left.buys.filter(open), ...buys.map(later)],
+    sells: [...left.sells.filter(open), ...fresh.filter(isSell)],
+    buys: [...left.buys.filter(open), ...fresh.filter(isBuy)],
   }
 }
 

@@ -1,7 +1,7 @@
 /** Offers as the auction sees them: in the book under a sequence number, with what is left of them. */
 import type { Key } from '../../core/ids.ts'
 import type { PublicKey } from '../ledger/keys.ts'
-import type { Buy, Sell } from '../offers/offer.ts'
+import { type Buy, offerId, type Sell, type UnsignedOffer } from '../offers/offer.ts'
 import type { Piece } from './fit.ts'
 
 interface Entry {
@@ -29,4 +29,21 @@ export interface BuyEntry extends Entry {
 export interface Entries {
   readonly sells: readonly SellEntry[]
   readonly buys: readonly BuyEntry[]
+}
+
+/** An offer of which nothing has been traded, as the so-many-th that came. */
+export function entryOf(offer: UnsignedOffer, sequence: number): SellEntry | BuyEntry {
+  const { account, expiresMs, terms } = offer
+  const entry = { id: offerId(offer), account, sequence, expiresMs }
+  if (terms.kind === 'buy') return { ...entry, terms, left: terms.tasks * terms.replicas, placed: [] }
+  const { fromMs, untilMs, coresMilli, memoryBytes } = terms
+  return { ...entry, terms, pieces: [{ fromMs, untilMs, coresMilli, memoryBytes }] }
+}
+
+export function isSell(entry: SellEntry | BuyEntry): entry is SellEntry {
+  return entry.terms.kind === 'sell'
+}
+
+export function isBuy(entry: SellEntry | BuyEntry): entry is BuyEntry {
+  return entry.terms.kind === 'buy'
 }
