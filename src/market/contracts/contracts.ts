@@ -24,7 +24,7 @@ import { Gate } from './admission.ts'
 import { askOpenings, askSpec } from './asking.ts'
 import { Mediating } from './mediating.ts'
 import { nextStep, type Sides } from './next-step.ts'
-import { isClosed, isMine, isOpen, Parts } from './parts.ts'
+import { isMine, isOpen, Parts } from './parts.ts'
 import { Pauses } from './pauses.ts'
 import { Redoing } from './redoing.ts'
 import { type RememberedJob, Remembering } from './remembering.ts'
@@ -245,7 +245,7 @@ export class Contracts implements Admission {
     for (const id of own) {
       this.#pauses.end(id)
       const allocation = this.#parts.get(id)
-      if (!allocation || isClosed(allocation.phase)) this.#forget(id)
+      if (!allocation || allocation.phase.name === 'closed') this.#forget(id)
     }
     this.#rouse()
     for (const listener of this.#listeners) listener()
@@ -288,7 +288,7 @@ export class Contracts implements Admission {
     const { env } = this.#ports
     for (const [id, allocation] of this.#parts.own()) {
       if (isMine(allocation, this.#ports.wallet) && isOpen(allocation)) supplying.copy(this.#parts.contractOf(id)!)
-      if (!isClosed(allocation.phase)) this.#publish()
+      if (allocation.phase.name !== 'closed') this.#publish()
     }
     if (env.clock.now() < this.#cleanAtMs) return
     this.#cleanAtMs = env.clock.now() + CLEAN_MS
@@ -301,7 +301,7 @@ export class Contracts implements Admission {
   /** Undefined: the ledger knows no allocation of it. */
   #isWanted(contract: Key): boolean | undefined {
     const all = [...this.#parts.of(contract)]
-    return all.length === 0 ? undefined : all.some(([, { phase }]) => !isClosed(phase))
+    return all.length === 0 ? undefined : all.some(([, { phase }]) => phase.name !== 'closed')
   }
 
   #publish(): void {

@@ -31,6 +31,7 @@ export function nextStep(sides: Sides, { contract, ...at }: At): Action | undefi
   const { self, keys, supplying, testing, mediating, remembering } = sides
   const { id, allocation } = at
   const { phase, customer, job } = allocation
+  if (phase.name === 'closed') return lateStep(at)
   if (phase.name !== 'revealed') testing.forget(id)
   if (isMine(allocation, self)) return supplierStep({ ...at, keys }, supplying.work(id, contract, allocation))
   if ('mediators' in phase && (phase.mediators as readonly PublicKey[]).includes(self.host)) {

@@ -100,11 +100,7 @@ export function isMine({ supplier, host }: Allocation, self: Self): boolean {
 
 /** Both have signed, and it is not over. */
 export function isOpen({ phase }: Allocation): boolean {
-  return phase.name !== 'signing' && !isClosed(phase)
-}
-
-export function isClosed({ name }: { readonly name: string }): boolean {
-  return name === 'closed'
+  return phase.name !== 'signing' && phase.name !== 'closed'
 }
 
 /** Tasks that are neither paid nor committed to. */
