@@ -49,6 +49,8 @@ export interface HostLedger {
 export interface OpenLedger extends HostLedger {
   /** Where a host is that the chain names. Never rejects; undefined: nobody tells. */
   find(host: PublicKey): Promise<Contact | undefined>
+  /** It is not there any more, or cannot be reached. */
+  lost(place: Contact, code: 'gone' | 'unreachable'): void
   /** From now on others find this host, whether it is a banker or not. */
   publish(): void
   readonly wallet: Wallet
@@ -112,6 +114,7 @@ export async function openLedger(options: LedgerHostOptions, signal: AbortSignal
     keys,
     payments,
     find: (other) => directory.find(other),
+    lost: (place, code) => directory.failed(place, code),
     publish: () => directory.publish(),
     counters: () => service.counters(),
     async stop() {

@@ -33,7 +33,7 @@ export function lateMarket(): LateMarket {
   let market: Parameters<LateMarket['open']>[0] | undefined
   return {
     admission: {
-      admits: (contract, peer) => market?.admits(contract, peer) ?? false,
+      admits: (contract, peer, pass) => market?.admits(contract, peer, pass) ?? false,
       contractOf(job) {
         if (market) return market.contractOf(job)
         throw new ChoraleError('busy', 'the ledger is not open yet: try again in a moment')
@@ -51,7 +51,7 @@ export interface MarketHostOptions {
   /** A home's directory. */
   readonly home: string
   readonly transport: Transport
-  readonly books: Pick<OpenLedger, 'ledger' | 'wallet' | 'keys' | 'find' | 'publish'>
+  readonly books: Pick<OpenLedger, 'ledger' | 'wallet' | 'keys' | 'find' | 'lost' | 'publish'>
   readonly service: Pick<JobsService, 'capacityChanged'>
   readonly redo: Redo
   readonly late: LateMarket
@@ -70,9 +70,9 @@ export async function openMarket(options: MarketHostOptions): Promise<OpenMarket
   const env = { ...host, log: host.log.child('market') }
   const dir = join(home, 'market')
   guarded(home, () => makeDirectory(dir))
-  const { ledger, wallet, keys, find, publish } = books
+  const { ledger, wallet, keys, find, lost, publish } = books
   const contracts = new Contracts({
-    ...{ env, transport, ledger, wallet, keys, find, publish, redo },
+    ...{ env, transport, ledger, wallet, keys, find, lost, publish, redo },
     peerOf: peerOfPublicKey,
     hostOf: publicKeyOfPeer,
     fs: nodeFs,

@@ -16,7 +16,8 @@ import { Errands } from './errands.ts'
 import { JobTable, type LiveJob, needsFile, type Segment } from './job-table.ts'
 import { Loads } from './loads.ts'
 import { isLost } from './packed.ts'
-import type { Admission, Executor, JobStore, Signer } from './ports.ts'
+import type { Admission, Executor, JobStore, PaidPass, Signer } from './ports.ts'
+import { type JobSpec, jobKeyOf } from './spec.ts'
 import { Work } from './work.ts'
 
 /** How long an owner that was looked up is taken for granted. Being wrong costs a message: it answers `moved`. */
@@ -93,6 +94,8 @@ export class JobsHost {
   /** Under way: sixteen children ask for one parent at the same time. */
   readonly #lookups = new Map<Key, Promise<Contact>>()
   readonly #handlers = new Map<string, Handler<TSchema, TSchema>>()
+  /** What their hashes are made of is large. */
+  readonly #passes = new WeakMap<JobSpec, PaidPass>()
 
   constructor(ports: HostPorts) {
     this.env = ports.env
@@ -220,8 +223,14 @@ export class JobsHost {
   }
 
   /** May the host with this peer id do tasks of the job? */
-  admits({ spec: { contract } }: LiveJob, peer: string): boolean {
-    return contract === undefined || this.admission?.admits(contract, peer) === true
+  admits({ spec }: LiveJob, peer: string): boolean {
+    return spec.contract === undefined || this.admission?.admits(spec.contract, peer, this.#passOf(spec)) === true
+  }
+
+  #passOf(spec: JobSpec): PaidPass {
+    const known = this.#passes.get(spec) ?? { job: jobKeyOf(spec), isFirst: !spec.stage }
+    this.#passes.set(spec, known)
+    return known
   }
 
   /** Does this host do tasks of the job? It may well fold its segments and not. */

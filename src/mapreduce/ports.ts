@@ -20,9 +20,17 @@ export interface Signer {
 /** Who may do the tasks of a job that is paid for (DESIGN 7). The market implements it. */
 export interface Admission {
   /** May the host with this peer id? It may change at any time; `JobsService.capacityChanged` says so. */
-  admits(contract: Key, peer: string): boolean
+  admits(contract: Key, peer: string, pass: PaidPass): boolean
   /** What the contracts of a job that this host submits are known by. `job`: `jobKeyOf` its spec. */
   contractOf(job: Key): Key
+}
+
+/** Tasks of a job that names a contract. Anybody may write any contract into a spec. */
+export interface PaidPass {
+  /** `jobKeyOf` the spec. */
+  readonly job: Key
+  /** What is contracted for is the first pass. */
+  readonly isFirst: boolean
 }
 
 /** Does tasks again, apart from any job, as every host does them. */

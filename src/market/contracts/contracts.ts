@@ -11,12 +11,12 @@ import type { Env } from '../../core/env.ts'
 import { ChoraleError, errorCode, errorMessage } from '../../core/errors.ts'
 import type { Key } from '../../core/ids.ts'
 import type { DiskFs } from '../../dht/store/disk/fs.ts'
-import type { Admission, Redo } from '../../mapreduce/ports.ts'
+import type { Admission, PaidPass, Redo } from '../../mapreduce/ports.ts'
 import { encodeSpec, type JobSpec } from '../../mapreduce/spec.ts'
 import type { Contact } from '../../net/contact.ts'
 import type { Transport } from '../../net/transport.ts'
 import type { KeyPair, PublicKey } from '../ledger/keys.ts'
-import type { Ledger, Outcome } from '../ledger/ledger.ts'
+import type { Ledger } from '../ledger/ledger.ts'
 import { type Allocation, claimId } from '../ledger/state/allocations/allocation.ts'
 import type { Wallet } from '../ledger/wallet.ts'
 import type { VerifyPolicy } from '../verification/policy.ts'
@@ -58,6 +58,8 @@ export interface ContractsPorts {
   readonly keys: KeyPair
   /** Where a host is; undefined: nobody tells. */
   find(host: PublicKey): Promise<Contact | undefined>
+  /** It is not there any more, or cannot be reached. */
+  lost(place: Contact, code: 'gone' | 'unreachable'): void
   /** From now on others find this host. */
   publish(): void
   peerOf(host: PublicKey): string
@@ -109,6 +111,7 @@ export class Contracts implements Admission {
       parts: this.#parts,
       host: wallet.host,
       peerOf: ports.peerOf,
+      accountOf: (peer) => this.#accountOf(peer),
       nowMs: () => env.clock.now(),
       done: (contract) => this.#supplying?.log(contract)?.done ?? [],
     })
@@ -128,7 +131,7 @@ export class Contracts implements Admission {
       keys: ports.keys,
       host: wallet.host,
       hostOf: ports.hostOf,
-      accountOf: (host) => ports.ledger.accountOf(host),
+      accountOf: (peer) => this.#accountOf(peer),
       allocation: (id) => this.#parts.get(id),
       digest: (allocation, task) => this.#supplying?.log(claimId(allocation))?.digest(task),
       specBytes: (allocation) => {
@@ -155,7 +158,7 @@ export class Contracts implements Admission {
         if (this.#gate.spend(contract)) this.#ports.admissionChanged()
         this.#rouse()
       },
-      hasRoom: (contract) => this.#gate.admits(contract, this.#ports.transport.peer),
+      hasRoom: (contract) => this.#gate.hasRoom(contract),
     })
     this.#serving.start()
     const forget = ledger.onBlock(() => this.#look())
@@ -174,8 +177,8 @@ export class Contracts implements Admission {
 
   // Admission ----------------------------------------------------------------------------------------------------------
 
-  admits(contract: Key, peer: string): boolean {
-    return this.#gate.admits(contract, peer)
+  admits(contract: Key, peer: string, pass: PaidPass): boolean {
+    return this.#gate.admits(contract, peer, pass)
   }
 
   contractOf(job: Key): Key {
@@ -212,13 +215,6 @@ export class Contracts implements Admission {
   release(job: Key): void {
     this.#remembering.release(job)
     this.#rouse()
-  }
-
-  /** This host does tasks again when others quarrel, or no longer. Rejects as `Wallet.act` does. */
-  volunteer(willing: boolean, options: { readonly signal: AbortSignal }): Promise<Outcome> {
-    const { wallet } = this.#ports
-    if (willing) this.#publish()
-    return wallet.act({ kind: 'mediate', host: wallet.host, willing }, options)
   }
 
   counters(): Readonly<Record<ContractCounter, number>> {
@@ -373,8 +369,13 @@ export class Contracts implements Admission {
     return this.#specHere(allocation) ?? (await askSpec(this.#asking(), [id, allocation], signal))
   }
 
+  #accountOf(peer: string): PublicKey | undefined {
+    const host = this.#ports.hostOf(peer)
+    return host && this.#ports.ledger.accountOf(host)
+  }
+
   #asking() {
-    const { transport, ledger, wallet, find } = this.#ports
-    return { transport, host: wallet.host, state: () => ledger.state, find }
+    const { transport, ledger, wallet, find, lost } = this.#ports
+    return { transport, host: wallet.host, state: () => ledger.state, find, lost }
   }
 }

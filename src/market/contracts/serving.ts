@@ -21,7 +21,7 @@ export interface ServingPorts {
   readonly host: PublicKey
   /** Of the sender of a message. */
   hostOf(peer: string): PublicKey | undefined
-  accountOf(host: PublicKey): PublicKey | undefined
+  accountOf(peer: string): PublicKey | undefined
   allocation(id: Key): Allocation | undefined
   /** Of a task that this host has done. */
   digest(allocation: Allocation, task: number): Key | undefined
@@ -42,7 +42,8 @@ export class Serving {
     const { transport } = this.#ports
     transport.handle(OpenWindow, ({ allocation: id, window, positions }, { from }) => {
       const allocation = this.#ports.allocation(id)
-      if (!allocation || !this.#isOf(from.peer, allocation.customer)) throw this.#refusal('refusedOpenings')
+      if (!allocation || this.#ports.accountOf(from.peer) !== allocation.customer)
+        throw this.#refusal('refusedOpenings')
       const { phase, host, windows } = allocation
       if (host !== this.#ports.host) throw this.#refusal('refusedOpenings')
       // This host's copy of the ledger may lag behind the customer's.
@@ -68,16 +69,11 @@ export class Serving {
     return new ChoraleError('auth', 'that is not for this host to know')
   }
 
-  #isOf(peer: string, account: PublicKey): boolean {
-    const host = this.#ports.hostOf(peer)
-    return host !== undefined && this.#ports.accountOf(host) === account
-  }
-
   #mayKnow(peer: string, { customer, supplier, phase }: Allocation): boolean {
     const host = this.#ports.hostOf(peer)
     if (host === undefined) return false
     if ('mediators' in phase && (phase.mediators as readonly PublicKey[]).includes(host)) return true
-    const account = this.#ports.accountOf(host)
+    const account = this.#ports.accountOf(peer)
     return account !== undefined && (account === customer || account === supplier)
   }
 

@@ -1,5 +1,6 @@
 /** Nodes that trade: what comes of the money, whoever cheats, is gone or begins anew. */
 import { expect, test } from 'vitest'
+import { hashKey } from '../../../../src/core/ids.ts'
 import { seededRandom } from '../../../../src/core/random.ts'
 import { testedPositions } from '../../../../src/market/allocation/steps.ts'
 import { OpenWindow, TellSpec } from '../../../../src/market/contracts/messages.ts'
@@ -15,18 +16,25 @@ test('an honest trade goes to its last window, and each side has what it should'
   const floor = new Floor()
   const [anna, ben] = await floor.open('anna', 'ben')
   const [before, earned] = [floor.wealth(anna!), floor.wealth(ben!)]
-  const { ids, contract } = await floor.job(anna!, [ben!])
+  const { ids, contract, job } = await floor.job(anna!, [ben!])
+  const pass = { job, isFirst: true }
   expect(ids).toHaveLength(1)
   await floor.until(() => floor.allocation(ids[0]!)?.phase.name === 'running')
-  expect(anna!.contracts.admits(contract, ben!.peer), 'everybody admits the supplier').toBe(true)
-  expect(anna!.contracts.admits(contract, anna!.peer), 'and nobody else').toBe(false)
+  expect(anna!.contracts.admits(contract, ben!.peer, pass), 'everybody admits the supplier').toBe(true)
+  expect(anna!.contracts.admits(contract, anna!.peer, pass), 'and nobody else').toBe(false)
+  const other = { job: hashKey('another job'), isFirst: true }
+  expect(anna!.contracts.admits(contract, ben!.peer, other), 'nor to what another job says').toBe(false)
+  for (const node of [anna!, ben!]) {
+    const admits = [anna!, ben!].map(({ peer }) => node.contracts.admits(contract, peer, { job, isFirst: false }))
+    expect(admits, 'later passes are for the customer').toEqual([true, false])
+  }
   expect([...anna!.contracts.all()].map(([id]) => id)).toEqual(ids)
   await floor.over(ids[0]!)
   expect(floor.wealth(ben!) - earned).toBe(WAGE)
   expect(before - floor.wealth(anna!)).toBe(WAGE + FEE)
   expect(floor.log.filter((line) => !line.endsWith('applied'))).toEqual([])
   expect(anna!.redone.length, 'it has tested').toBeGreaterThan(0)
-  expect(ben!.contracts.admits(contract, ben!.peer), 'nothing is left to do').toBe(false)
+  expect(ben!.contracts.admits(contract, ben!.peer, pass), 'nothing is left to do').toBe(false)
   await floor.wait(70_000)
   await floor.stop()
 })

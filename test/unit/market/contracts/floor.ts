@@ -22,7 +22,13 @@ import { type Buy, signOffer, type Terms } from '../../../../src/market/offers/o
 import { slotAt } from '../../../../src/market/offers/price-slot.ts'
 import type { VerifyPolicy } from '../../../../src/market/verification/policy.ts'
 import { type Contact, contactAt } from '../../../../src/net/contact.ts'
-import { decodeReply, decodeRequest, encodeReply, encodeRequest, type MessageKind } from '../../../../src/net/message.ts'
+import {
+  decodeReply,
+  decodeRequest,
+  encodeReply,
+  encodeRequest,
+  type MessageKind,
+} from '../../../../src/net/message.ts'
 import type { Transport } from '../../../../src/net/transport.ts'
 import { SoleLedger } from '../../../fakes/ledger.ts'
 import { VirtualTime } from '../../mapreduce/virtual-time.ts'
@@ -92,7 +98,14 @@ export class Floor {
   async node(name: string, options: NodeOptions = {}): Promise<Node> {
     const [keys, host] = [fakeKeyPair(name), fakeKeyPair(`host of ${name}`)]
     const wallet = new Wallet({ env: this.env, ledger: this.ledger, keys, host })
-    const node = { name, wallet, peer: peerOf(host.publicKey), handlers: new Map(), jobs: new Map(), ...options } as Node
+    const node = {
+      name,
+      wallet,
+      peer: peerOf(host.publicKey),
+      handlers: new Map(),
+      jobs: new Map(),
+      ...options,
+    } as Node
     node.disk = new CrashDisk()
     node.redone = []
     const act = wallet.act.bind(wallet)
@@ -112,8 +125,7 @@ export class Floor {
     const made: Node[] = []
     for (let i = 0; i < count; i++) {
       const node = await this.node(`judge ${i}`, { finds })
-      await this.must(node, { kind: 'bond', host: node.wallet.host, amount: this.ledger.genesis.settings.bond })
-      expectApplied(await this.done(node.contracts.volunteer(true, { signal: never })))
+      expectApplied(await this.done(node.wallet.volunteer(true, { signal: never })))
       made.push(node)
     }
     return made
@@ -136,6 +148,7 @@ export class Floor {
       wallet,
       keys: fakeKeyPair(name),
       find: async (host) => placeOf(host),
+      lost: () => {},
       publish: () => {},
       peerOf,
       hostOf: (peer) => this.nodes.find((one) => one.peer === peer)?.wallet.host,
@@ -241,8 +254,9 @@ export class Floor {
     this.time.timer(1_000, () => this.#dispatch())
     for (const [contract, { spec, left }] of this.#work) {
       for (const node of this.nodes) {
-        if (!node.isUp || !this.nodes[0]!.contracts.admits(contract, node.peer)) continue
-        if (!node.contracts.admits(contract, node.peer)) continue
+        const pass = { job: jobKeyOf(spec), isFirst: true }
+        if (!node.isUp || !this.nodes[0]!.contracts.admits(contract, node.peer, pass)) continue
+        if (!node.contracts.admits(contract, node.peer, pass)) continue
         const task = left.shift()
         if (task !== undefined) node.contracts.witnessed(spec, task, (node.makes ?? rightDigest)(task))
       }

@@ -35,40 +35,43 @@ test('digests and ranges are what was added, in any order, each once', async () 
   expect(log.done[1]).toEqual([3, 7])
 })
 
-test.each(seeds(20))('a power cut at any time loses nothing that was synced, and makes nothing up: seed %i', async (seed) => {
-  const random = seededRandom(seed)
-  let disk = new CrashDisk()
-  const added = new Map<number, Key>()
-  let synced = 0
-  for (let life = 0; life < 6; life++) {
-    const cutAt = disk.count + 2 + random.int(25)
-    const logs = await WorkLogs.open(disk, DIR)
-    disk.faults = (number, operation) => (number >= cutAt && operation !== 'read' ? 'power' : undefined)
-    try {
-      const log = (await logs.begin(contract, specOf(contract), 1))!
-      expect(log.count).toBeGreaterThanOrEqual(synced)
-      for (const [task, digest] of added) expect(log.digest(task) ?? digest).toBe(digest)
-      synced = log.count
-      for (let i = 0; i < 40; i++) {
-        const task = random.int(1_000)
-        const digest = hashKey(`${seed} ${task}`)
-        if (log.add(task, digest)) added.set(task, digest)
-        if (random.int(4) > 0) continue
-        const count = log.count
-        await log.sync()
-        synced = count
+test.each(seeds(20))(
+  'a power cut at any time loses nothing that was synced, and makes nothing up: seed %i',
+  async (seed) => {
+    const random = seededRandom(seed)
+    let disk = new CrashDisk()
+    const added = new Map<number, Key>()
+    let synced = 0
+    for (let life = 0; life < 6; life++) {
+      const cutAt = disk.count + 2 + random.int(25)
+      const logs = await WorkLogs.open(disk, DIR)
+      disk.faults = (number, operation) => (number >= cutAt && operation !== 'read' ? 'power' : undefined)
+      try {
+        const log = (await logs.begin(contract, specOf(contract), 1))!
+        expect(log.count).toBeGreaterThanOrEqual(synced)
+        for (const [task, digest] of added) expect(log.digest(task) ?? digest).toBe(digest)
+        synced = log.count
+        for (let i = 0; i < 40; i++) {
+          const task = random.int(1_000)
+          const digest = hashKey(`${seed} ${task}`)
+          if (log.add(task, digest)) added.set(task, digest)
+          if (random.int(4) > 0) continue
+          const count = log.count
+          await log.sync()
+          synced = count
+        }
+      } catch {
+        // the power is gone
       }
-    } catch {
-      // the power is gone
+      disk = disk.reboot(random, 'some')
     }
-    disk = disk.reboot(random, 'some')
-  }
-  const log = (await WorkLogs.open(disk, DIR)).get(contract)
-  expect(log?.count ?? 0).toBeGreaterThanOrEqual(synced)
-  for (const [from, to] of log?.done ?? []) {
-    for (let task = from; task < to; task++) expect(log!.digest(task)).toBe(hashKey(`${seed} ${task}`))
-  }
-})
+    const log = (await WorkLogs.open(disk, DIR)).get(contract)
+    expect(log?.count ?? 0).toBeGreaterThanOrEqual(synced)
+    for (const [from, to] of log?.done ?? []) {
+      for (let task = from; task < to; task++) expect(log!.digest(task)).toBe(hashKey(`${seed} ${task}`))
+    }
+  },
+)
 
 test('a record that has rotted is passed over, and a torn tail is cut', async () => {
   const disk = new CrashDisk()
