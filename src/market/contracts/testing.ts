@@ -22,6 +22,8 @@ import type { Redoing } from './redoing.ts'
 const OPENINGS_MS = PATIENCE.approve / 2
 /** What is not found out by then is challenged: the supplier has to show it, and there is time for it again. */
 const MARGIN_MS = 30_000
+/** At first the supplier's copy of the ledger may only be a block behind. */
+const FIRST_RETRY_MS = 200
 const RETRY_MS = 3_000
 /** Of a window, tasks that only one supplier has told so far and that are done again. */
 const LONE_TESTS = 8
@@ -126,6 +128,7 @@ export class Testing {
     const { id, allocation, phase, tasks, signal } = tested
     const name = windowName(id, allocation)
     const opened = new Map<number, Key>()
+    let pauseMs = FIRST_RETRY_MS
     while (opened.size < positions.length) {
       const missing = positions.filter((position) => !opened.has(position)).slice(0, MAX_OPENINGS_PER_MESSAGE)
       const before = opened.size
@@ -148,7 +151,8 @@ export class Testing {
         count('missingOpenings')
         return { kind: 'wrong', position: missing[0]! }
       }
-      await env.clock.sleep(RETRY_MS, { signal })
+      await env.clock.sleep(pauseMs, { signal })
+      pauseMs = Math.min(2 * pauseMs, RETRY_MS)
     }
     return opened
   }
