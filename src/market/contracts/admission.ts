@@ -74,7 +74,7 @@ export class Gate {
     const own: Allocation[] = []
     let job: Key | undefined
     for (const [, allocation] of this.#ports.parts.of(contract)) {
-      if (!isOpen(allocation) || tasksLeft(allocation) <= 0) continue
+      if (!isOpen(allocation) || allocation.isEnding || tasksLeft(allocation) <= 0) continue
       const peer = this.#peerOf(allocation.host)
       job = allocation.job
       peers.set(peer, Math.max(peers.get(peer) ?? 0, allocation.untilMs))

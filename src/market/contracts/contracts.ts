@@ -35,6 +35,10 @@ import { WorkLogs } from './work-log.ts'
 
 /** When no block comes: deadlines are over all the same. */
 const TICK_MS = 2_000
+/** Between two rounds, however much happens: what happened meanwhile is seen in one. */
+const LEAST_REST_MS = 50
+/** What is done is synced so often; a crash costs what was done since. */
+const FLUSH_MS = 2_000
 /** For one operation. */
 const PATIENCE_MS = 30_000
 const CLEAN_MS = 60_000
@@ -96,6 +100,7 @@ export class Contracts implements Admission {
   #looked: Ledger['state'] | undefined
   #wake = () => {}
   #woken = false
+  #flushAtMs = 0
   #cleanAtMs = 0
   #isPublished = false
   #running: Promise<void> = Promise.resolve()
@@ -267,9 +272,12 @@ export class Contracts implements Admission {
   }
 
   async #rest(): Promise<void> {
-    if (this.#woken || this.#stopped.signal.aborted) return
+    const { clock } = this.#ports.env
+    const { signal } = this.#stopped
+    await clock.sleep(LEAST_REST_MS, { signal }).catch(() => {})
+    if (this.#woken || signal.aborted) return
     await new Promise<void>((resolve) => {
-      const cancel = this.#ports.env.clock.timer(TICK_MS, resolve)
+      const cancel = clock.timer(TICK_MS, resolve)
       this.#wake = () => {
         cancel()
         resolve()
@@ -280,8 +288,11 @@ export class Contracts implements Admission {
   }
 
   async #keep(supplying: Supplying): Promise<void> {
-    await supplying.flush()
     const { env } = this.#ports
+    if (env.clock.now() >= this.#flushAtMs) {
+      this.#flushAtMs = env.clock.now() + FLUSH_MS
+      await supplying.flush()
+    }
     for (const [id, allocation] of this.#parts.own()) {
       if (isMine(allocation, this.#ports.wallet) && isOpen(allocation)) supplying.copy(this.#parts.contractOf(id)!)
       if (allocation.phase.name !== 'closed') this.#publish()

@@ -2,7 +2,7 @@
 import type { Key } from '../../core/ids.ts'
 import { customerStep, lateStep, mediatorStep, supplierStep } from '../allocation/steps.ts'
 import type { KeyPair, PublicKey } from '../ledger/keys.ts'
-import { type Allocation, PATIENCE } from '../ledger/state/allocations/allocation.ts'
+import type { Allocation } from '../ledger/state/allocations/allocation.ts'
 import type { Action } from '../ledger/state/operation.ts'
 import type { Mediating } from './mediating.ts'
 import { isMine, type Self } from './parts.ts'
@@ -42,17 +42,13 @@ export function nextStep(sides: Sides, { contract, ...at }: At): Action | undefi
 }
 
 function asCustomer({ keys, testing }: Sides, at: Omit<At, 'contract'>, job: RememberedJob): Action | undefined {
-  const { id, allocation, blockTimeMs } = at
-  const { phase, untilMs } = allocation
+  const { id, allocation } = at
   const isTrusting = job.policy.kind === 'none'
-  if (job.releasedMs !== undefined) {
-    const isEnding = untilMs <= blockTimeMs + PATIENCE.lastWindow
-    if (phase.name === 'signing' || (phase.name === 'running' && !isEnding)) return { kind: 'end', allocation: id }
-  }
   return customerStep(
     { ...at, keys },
     {
       isTrusting,
+      isOver: job.releasedMs !== undefined,
       examined: isTrusting ? undefined : testing.examined(id, allocation, job.spec),
       digest: (task) => testing.own(allocation.job, job.spec, task),
     },

@@ -88,7 +88,6 @@ export class Supplying {
     this.#ports.done(contract)
   }
 
-  /** Now and then: a crash costs what was done since. */
   async flush(): Promise<void> {
     const logs = [...this.#dirty]
     this.#dirty.clear()
@@ -110,7 +109,7 @@ export class Supplying {
       digest: (task) => log?.digest(task),
       unclaimed,
       waitedMs: this.#waitedMs(id, allocation.windows, unclaimed.length > 0),
-      isOver: countOf(without(all, done)) === 0,
+      isOver: allocation.isEnding || countOf(without(all, done)) === 0,
     }
   }
 
