@@ -29,7 +29,8 @@ export interface HostLending {
   measure(options: { readonly signal: AbortSignal }): Promise<Speed>
 }
 
-export interface LendHostOptions extends Pick<LenderPorts, 'isOpenNetwork' | 'given' | 'load' | 'onCapacity'> {
+export interface LendHostOptions
+  extends Pick<LenderPorts, 'isOpenNetwork' | 'given' | 'load' | 'onCapacity' | 'market'> {
   readonly env: Env
   /** Runs foreign code. Not asked for before the lender starts. */
   readonly foreign: () => Pick<SandboxExecutor, 'state' | 'inspect'>
@@ -75,14 +76,19 @@ export interface LendParts {
   readonly ledger: Pick<Ledger, 'history' | 'status'>
   readonly account: PublicKey
   readonly storeCapacityBytes: number
+  /** The user has said what is lent. */
+  onSet(): void
 }
 
-export function hostLending({ lender, ledger, account, storeCapacityBytes }: LendParts): HostLending {
+export function hostLending({ lender, ledger, account, storeCapacityBytes, onSet }: LendParts): HostLending {
   return {
     async view() {
       return { ...(await lender.view()), earnings: await earningsOf(ledger, account), storeCapacityBytes }
     },
-    set: (change) => lender.set(change),
+    set(change) {
+      lender.set(change)
+      onSet()
+    },
     measure: (options) => lender.measure(options),
   }
 }

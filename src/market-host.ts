@@ -7,30 +7,46 @@ import { Type } from 'typebox'
 import { checker } from './core/codec.ts'
 import type { Env } from './core/env.ts'
 import { ChoraleError } from './core/errors.ts'
+import type { Registers } from './dht/registers.ts'
 import { nodeFs } from './dht/store/disk/fs.ts'
 import { guarded, makeDirectory, namesIn, readText, removeFile, writeAtomically } from './home-files.ts'
 import type { OpenLedger } from './ledger-host.ts'
-import type { Admission, Executor, Redo } from './mapreduce/ports.ts'
+import type { Admission, Executor, JobStore, Redo } from './mapreduce/ports.ts'
+import type { SandboxState } from './mapreduce/sandbox/admission.ts'
 import type { JobsService } from './mapreduce/service.ts'
 import { encodeSpec, jobIdOf, jobKeyOf, parseSpec } from './mapreduce/spec.ts'
+import { type TrialPorts, trialSpec } from './mapreduce/trial.ts'
 import { type OnDone, witnessed } from './market/allocation/witness.ts'
+import { Board, type BoardCounter } from './market/board/board.ts'
 import { type ContractCounter, Contracts, type ContractsPorts } from './market/contracts/contracts.ts'
 import type { RememberedJob } from './market/contracts/remembering.ts'
+import { verifyEd25519 } from './market/ledger/ed25519.ts'
+import { rememberingVerify } from './market/ledger/keys.ts'
+import { EMPTY_FUNNEL, type LenderMarket } from './market/lending/funnel.ts'
+import type { Lender } from './market/lending/lender.ts'
+import type { Level } from './market/offers/offer.ts'
+import { Trading } from './market/trading/trading.ts'
 import { formatVerify, parseVerify } from './market/verification/policy.ts'
 import { peerOfPublicKey, publicKeyOfPeer } from './net/host-key.ts'
 import type { Transport } from './net/transport.ts'
+import { purchaseJournal } from './purchase-journal.ts'
+
+/** Good signatures of offers that are remembered. */
+const REMEMBERED = 16_384
 
 /** What jobs ask the market, from the start on. */
 export interface LateMarket {
   readonly admission: Admission
   /** Tells the market what is done for money. */
   witness(executor: Executor): Executor
-  /** From now on this answers. */
-  open(contracts: Admission & { witnessed: OnDone }): void
+  readonly lending: LenderMarket
+  /** From now on these answer. */
+  open(contracts: Admission & { witnessed: OnDone }, lending: LenderMarket): void
 }
 
 export function lateMarket(): LateMarket {
   let market: Parameters<LateMarket['open']>[0] | undefined
+  let lending: LenderMarket | undefined
   return {
     admission: {
       admits: (contract, peer, pass) => market?.admits(contract, peer, pass) ?? false,
@@ -40,26 +56,35 @@ export function lateMarket(): LateMarket {
       },
     },
     witness: (executor) => witnessed(executor, (spec, task, digest) => market?.witnessed(spec, task, digest)),
-    open(contracts) {
+    lending: { funnel: () => lending?.funnel() ?? EMPTY_FUNNEL },
+    open(contracts, trading) {
       market = contracts
+      lending = trading
     },
   }
 }
 
-export interface MarketHostOptions {
+export interface MarketHostOptions extends Pick<TrialPorts, 'executor' | 'signer'> {
   readonly env: Env
   /** A home's directory. */
   readonly home: string
   readonly transport: Transport
   readonly books: Pick<OpenLedger, 'ledger' | 'wallet' | 'keys' | 'find' | 'lost' | 'publish'>
-  readonly service: Pick<JobsService, 'capacityChanged'>
+  readonly registers: Registers
+  readonly service: Pick<JobsService, 'capacityChanged' | 'jobs'>
+  readonly jobStore: Pick<JobStore, 'file'>
+  readonly lender: Pick<Lender, 'lent' | 'measure'>
+  readonly isOpenNetwork: boolean
+  /** How this host runs foreign code. */
+  readonly sandbox: () => SandboxState | undefined
   readonly redo: Redo
   readonly late: LateMarket
 }
 
 export interface OpenMarket {
   readonly contracts: Contracts
-  counters(): Readonly<Record<ContractCounter, number>>
+  readonly trading: Trading
+  counters(): Readonly<Record<ContractCounter | BoardCounter, number>>
   /** Before the ledger stops. */
   stop(): Promise<void>
 }
@@ -67,6 +92,7 @@ export interface OpenMarket {
 /** Starts it, over a ledger that is open. Rejects with `config` (what the home keeps is damaged) and `io`. */
 export async function openMarket(options: MarketHostOptions): Promise<OpenMarket> {
   const { env: host, home, transport, books, service, redo, late } = options
+  const { executor, signer, registers, jobStore: store, lender: lending } = options
   const env = { ...host, log: host.log.child('market') }
   const dir = join(home, 'market')
   guarded(home, () => makeDirectory(dir))
@@ -81,9 +107,38 @@ export async function openMarket(options: MarketHostOptions): Promise<OpenMarket
     admissionChanged: () => service.capacityChanged(),
   })
   await contracts.start()
-  late.open(contracts)
+  const verify = rememberingVerify(verifyEd25519, REMEMBERED)
+  const board = new Board({ env, registers, network: ledger.network, verify })
+  const { jobs } = service
+  const trading = new Trading({
+    ...{ env: { ...host, log: host.log.child('trading') }, ledger, wallet, keys, verify, board, contracts, lending },
+    ...{ jobs, redo },
+    levelOf: ({ module }) => levelFor(module, options.isOpenNetwork, options.sandbox()),
+    plan: (request) => trialSpec({ env, executor, store, signer }, request),
+    journal: purchaseJournal(home),
+  })
+  late.open(contracts, trading)
   service.capacityChanged()
-  return { contracts, counters: () => contracts.counters(), stop: () => contracts.stop() }
+  board.start()
+  trading.start()
+  return {
+    contracts,
+    trading,
+    counters: () => ({ ...contracts.counters(), ...board.counters }),
+    async stop() {
+      await trading.stop()
+      await Promise.all([board.stop(), contracts.stop()])
+    },
+  }
+}
+
+/**
+ * What code of others asks for (mapreduce/sandbox/admission.ts): hosts without walls take none but what comes with Chorale, unless
+ * those of a private network were told to, and then this one was too.
+ */
+function levelFor(module: string, isOpenNetwork: boolean, sandbox: SandboxState | undefined): Level {
+  if (module.startsWith('builtin:')) return 'process'
+  return !isOpenNetwork && sandbox?.level === 'process' && sandbox.strangers === 'any' ? 'process' : 'os'
 }
 
 const Kept = checker(

@@ -166,7 +166,6 @@ export interface Host {
   /** The ledger, and what this host does for its account. */
   readonly books: HostLedger
   readonly lending: HostLending
-  /** Undefined: this host takes no part in it. */
   readonly market?: Market
   /** What an attacker who makes up nodes could have, and whether it looks as if one does. */
   readonly sybil: SybilAnalysis
@@ -194,6 +193,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const signer = { peer: key.peer, sign: signerOf(key), verify: verifySignature }
   const { space = 'ring', placement = 'ip-port', successors = 4, slots = 1 } = options
   const settings = networkSettings({ ...options, space, placement, successors })
+  const market = lateMarket()
   const lender = createLender({
     env,
     home: home.path,
@@ -202,6 +202,7 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     foreign: () => foreign,
     load: () => service.lend(),
     onCapacity: () => service.capacityChanged(),
+    market: market.lending,
   })
   const running = { cores: lender.cores, clock: env.clock, log: env.log.child('executor') }
   const foreign = parts.adopt(
@@ -247,7 +248,6 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   const builtin = parts.adopt(createThreadExecutor({ ...running, modules: builtinModule }), (executor) =>
     executor.stop(),
   )
-  const market = lateMarket()
   const plain = chooseExecutor(lender, (module) => (module.startsWith('builtin:') ? builtin : foreign))
   const executor = market.witness(plain)
   const records = new Records({ env, registers, signer, network })
@@ -285,7 +285,12 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
   )
   const redo = createRedo({ executor: plain, store: jobStore })
   const trade = parts.adopt(
-    await openMarket({ env, home: home.path, transport, books, service, redo, late: market }),
+    await openMarket({
+      ...{ env, home: home.path, transport, registers, books, service, redo, late: market },
+      ...{ executor: plain, jobStore, signer, lender },
+      isOpenNetwork: isOpenNetwork(settings),
+      sandbox: () => foreign.state,
+    }),
     (open) => open.stop(),
   )
   pins.start()
@@ -317,7 +322,14 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     books,
     sybil: sybilAnalysis({ env, overlay, settings, copies, books, pinned: () => pins.list().map(({ cid }) => cid) }),
     pins,
-    lending: hostLending({ lender, ledger: books.ledger, account: books.wallet.account, storeCapacityBytes }),
+    lending: hostLending({
+      lender,
+      ledger: books.ledger,
+      account: books.wallet.account,
+      storeCapacityBytes,
+      onSet: () => trade.trading.lendingSet(),
+    }),
+    market: trade.trading,
     status: () => {
       const { blocks: count, bytes, capacityBytes, full, pins: pinned } = storeStat()
       const { rss, heapUsed, external } = process.memoryUsage()

@@ -358,14 +358,17 @@ export class Payments {
   }
 }
 
-/** The same jobs; each that is submitted through them will be paid for. */
+/** The same jobs; each that is submitted through them will be paid for, unless its suppliers are paid by contract. */
 export function paidJobs(jobs: Jobs, payments: Pick<Payments, 'owe'>): Jobs {
   const noted = (view: JobView) => {
     payments.owe(view.id)
     return view
   }
   return {
-    submit: async (request, options) => noted(await jobs.submit(request, options)),
+    async submit(request, options) {
+      const view = await jobs.submit(request, options)
+      return request.paid ? view : noted(view)
+    },
     retry: async (id, options) => noted(await jobs.retry(id, options)),
     list: () => jobs.list(),
     show: (id, options) => jobs.show(id, options),

@@ -36,3 +36,8 @@ export function isWithin({ fromMinute, toMinute }: Hours, minute: number): boole
   if (fromMinute < toMinute) return minute >= fromMinute && minute < toMinute
   return minute >= fromMinute || minute < toMinute
 }
+
+/** From a minute within the hours until their end. */
+export function minutesLeft({ toMinute }: Hours, minute: number): number {
+  return (toMinute - minute + DAY_MINUTES) % DAY_MINUTES
+}

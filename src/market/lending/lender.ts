@@ -13,6 +13,7 @@ import { type ProcessLimits, processesFor } from '../../mapreduce/sandbox/sandbo
 import type { JobsLoad } from '../../mapreduce/service.ts'
 import { type Decision, decide, whyNoWalls } from './decision.ts'
 import type { Funnel, LenderMarket } from './funnel.ts'
+import { minutesLeft } from './hours.ts'
 import { type CpuReading, type IdleState, NOT_WATCHED, watched } from './idle.ts'
 import { type LendChange, type LendSetting, type MachineSize, requireFitting, slotsOf } from './setting.ts'
 import { holdsFor, mipsOf, type Speed, type SpeedPlace } from './speed.ts'
@@ -55,6 +56,18 @@ export interface LenderPorts {
   onCapacity(): void
   /** Absent: the network has no market. */
   readonly market?: LenderMarket
+}
+
+/** What a host has for others now. */
+export interface Lent {
+  /** Tasks at once. */
+  readonly slots: number
+  readonly level: 'process' | 'os'
+  readonly minPrice: LendSetting['minPrice']
+  /** Undefined: it was not measured on this machine, engine and level. */
+  readonly mips: number | undefined
+  /** How long it will lend, in ms; undefined: there is no end to be seen. */
+  readonly forMs: number | undefined
 }
 
 export interface LendView extends Decision, JobsLoad {
@@ -165,6 +178,20 @@ export class Lender {
       speedHolds: speed !== undefined && holdsFor(speed, await this.#place()),
       funnel: market?.funnel(),
     }
+  }
+
+  /** Undefined: it lends nothing, or takes no code of others. */
+  async lent(): Promise<Lent | undefined> {
+    const { machine, sandbox, env } = this.#ports
+    const { level = 'none', strangers } = sandbox() ?? {}
+    if (this.#cores === 0 || level === 'none' || strangers === 'none') return undefined
+    const { minPrice, when } = this.setting
+    const { speed } = this.#kept
+    const slots = this.#cores
+    const mips = speed && holdsFor(speed, await this.#place()) ? speed.mips : undefined
+    const forMs =
+      typeof when === 'string' ? undefined : minutesLeft(when, machine.minuteOfDay(env.clock.now())) * 60_000
+    return { slots, level, minPrice, mips, forMs }
   }
 
   get #slots(): number {

@@ -47,7 +47,8 @@ export function withRound(history: History, slot: number, { allocations, rest }:
   return [...kept, ...now]
 }
 
-function unsoldIn({ sells }: Entries, slot: number, resource: Level): bigint {
+/** Capacity that is left in a slot, in MI. */
+export function unsoldIn({ sells }: Pick<Entries, 'sells'>, slot: number, resource: Level): bigint {
   const able = sells.filter(({ terms }) => resource === 'process' || terms.level === 'os')
   return sum(able, ({ terms, pieces }) =>
     sum(pieces, ({ fromMs, untilMs, coresMilli }) => {
@@ -58,7 +59,7 @@ function unsoldIn({ sells }: Entries, slot: number, resource: Level): bigint {
 }
 
 /** Of needs that may be met in the slot, all of what is left of them. */
-function unservedIn({ buys }: Entries, slot: number, resource: Level): bigint {
+export function unservedIn({ buys }: Pick<Entries, 'buys'>, slot: number, resource: Level): bigint {
   const open = buys.filter(
     ({ terms }) =>
       terms.level === resource && terms.fromMs < slotStartMs(slot + 1) && terms.untilMs > slotStartMs(slot),

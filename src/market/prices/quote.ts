@@ -100,8 +100,9 @@ function workReason({ tasks, taskWorkMi, replicas }: Wish, workMi: bigint): stri
 function priceReason({ slot, low, likely, high, slots, errors }: Forecast, feePpm: number): string {
   const fee = feePpm > 0 ? `, and a fee of ${short(feePpm / 10_000)} %` : ''
   const spread = errors > 0 ? 'in 8 of 10 cases' : 'a guess'
+  const basis = slots > 0 ? `by ${plural(slots, 'slot')} of trades` : 'by what hosts ask for: nothing was traded yet'
   const prices = `${formatCredits(likely)} credits for a core-hour (${formatCredits(low)} to ${formatCredits(high)}, ${spread})`
-  return `${prices} from ${timeOf(slot)}, by ${plural(slots, 'slot')} of trades${fee}`
+  return `${prices} from ${timeOf(slot)}, ${basis}${fee}`
 }
 
 function failureReason({ failure, success }: Wish, expected: number, attempts: number): string {

@@ -99,6 +99,7 @@ export class FakeHost implements Host {
     ledger: this.books.ledger,
     account: this.books.wallet.account,
     storeCapacityBytes: fakeStatus.store.capacityBytes,
+    onSet: () => {},
   })
   /** Real files and pins, over blocks in memory. */
   readonly io = new MemoryIo()

@@ -4,14 +4,26 @@ import { fakeKeyPair } from '../../../sim/fake-keys.ts'
 import { ChoraleError } from '../../../src/core/errors.ts'
 import { hashKey } from '../../../src/core/ids.ts'
 import { MAX_OPEN_ESCROWS } from '../../../src/core/limits.ts'
+import type { JobRequest, Jobs } from '../../../src/mapreduce/types.ts'
 import { amount, ZERO } from '../../../src/market/ledger/state/amount.ts'
 import { EMPTY_PURSE } from '../../../src/market/ledger/state/purse.ts'
 import { withEscrow } from '../../../src/market/ledger/state/state.ts'
-import { wagesOf } from '../../../src/market/payments.ts'
+import { paidJobs, wagesOf } from '../../../src/market/payments.ts'
+import { jobView } from '../cli/fake-host.ts'
 import { GRANT } from './ledger/books.ts'
 import { byTwo, mark, setUp, until } from './paying.ts'
 
 const options = { signal: new AbortController().signal }
+
+test('what is paid for by contract is not paid for at a flat price too', async () => {
+  const owed: string[] = []
+  const submit = async ({ paid }: JobRequest) => jobView({ id: paid ? 'by contract' : 'at a flat price' })
+  const jobs = paidJobs({ submit } as Jobs, { owe: (job) => owed.push(job) })
+  const request = { module: 'builtin:pi', params: {}, seed: 1 }
+  await jobs.submit(request)
+  await jobs.submit({ ...request, paid: true })
+  expect(owed).toEqual(['at a flat price'])
+})
 
 test('who did the tasks is paid for them, once, and the payer for its own not at all', async () => {
   const { ledger, payer, accounts, open, ended, kept, total } = await setUp(3)

@@ -1,0 +1,117 @@
+/**
+ * A job that was bought here, as the journal keeps it, and what it has cost: the sums over its allocations. Pure. The ledger
+ * forgets what is closed after a day, so what came of each is kept here.
+ */
+import type { Key } from '../../core/ids.ts'
+import { type Allocation, worthOf } from '../ledger/state/allocations/allocation.ts'
+import { type Amount, minus, plus, ZERO } from '../ledger/state/amount.ts'
+import { total } from '../ledger/state/purse.ts'
+import type { PurchasedPart } from './market.ts'
+
+/** Parts of one purchase that are kept. */
+const MAX_PARTS = 256
+
+/** An allocation of a purchase, as it was last seen. */
+export interface Part extends PurchasedPart {
+  /** What it costs at most. */
+  readonly price: Amount
+  readonly fee: Amount
+  /** In its escrow. */
+  readonly locked: Amount
+  readonly isOpen: boolean
+}
+
+export type Failure = 'not-placed' | 'credits'
+
+export interface Bought {
+  readonly job: string
+  /** `jobKeyOf` its spec. */
+  readonly key: Key
+  /** The offer, as it was signed, and its id. */
+  readonly offer: Uint8Array
+  readonly id: Key
+  readonly maxCost: Amount
+  /** As `formatVerify` writes it. */
+  readonly verify: string
+  readonly tasks: number
+  readonly fromMs: number
+  readonly deadlineMs: number
+  /** Absent: the job is not over. */
+  readonly over?: { readonly reason: string; readonly failure?: Failure }
+  /** Nothing is open any more. */
+  readonly settled?: true
+  /** At most `MAX_PARTS`. */
+  readonly parts: readonly Part[]
+}
+
+export function isOver({ phase }: Pick<Allocation, 'phase'>): boolean {
+  return phase.name === 'closed'
+}
+
+export function partOf(id: Key, allocation: Allocation): Part {
+  const { supplier, host, phase, tasks, paid, tested, price, fee, escrow } = allocation
+  const outcome = phase.name === 'closed' ? phase.outcome : undefined
+  return {
+    allocation: id,
+    account: supplier,
+    host,
+    state: outcome ?? phase.name,
+    tasks,
+    paidTasks: paid,
+    paid: worthOf(allocation, paid),
+    tested,
+    isConvicted: outcome === 'cheated',
+    price,
+    fee,
+    locked: total(escrow),
+    isOpen: outcome === undefined,
+  }
+}
+
+/**
+ * The purchase with its allocations as they are now. What the ledger has forgotten stays as it was, but is over. The same
+ * object when nothing has changed.
+ */
+export function withParts(bought: Bought, all: Iterable<readonly [Key, Allocation]>): Bought {
+  const now = new Map<Key, Part>()
+  for (const [id, allocation] of all) if (allocation.offer === bought.id) now.set(id, partOf(id, allocation))
+  const known = new Set(bought.parts.map(({ allocation }) => allocation))
+  const kept = bought.parts.map((part) => {
+    const found = now.get(part.allocation)
+    if (found) return isSame(found, part) ? part : found
+    return part.isOpen ? { ...part, isOpen: false, locked: ZERO, state: 'ended' } : part
+  })
+  const fresh = [...now.values()].filter(({ allocation }) => !known.has(allocation))
+  if (fresh.length === 0 && kept.every((part, i) => part === bought.parts[i])) return bought
+  return { ...bought, parts: [...kept, ...fresh].slice(-MAX_PARTS) }
+}
+
+function isSame(a: Part, b: Part): boolean {
+  return a.state === b.state && a.paidTasks === b.paidTasks && a.tested === b.tested && a.locked === b.locked
+}
+
+export interface Sums {
+  readonly paid: Amount
+  readonly fees: Amount
+  readonly locked: Amount
+  /** What it may come to cost with what is contracted now. */
+  readonly exposed: Amount
+  readonly open: number
+  readonly convicted: number
+}
+
+export function sumsOf({ parts }: Pick<Bought, 'parts'>): Sums {
+  let sums: Sums = { paid: ZERO, fees: ZERO, locked: ZERO, exposed: ZERO, open: 0, convicted: 0 }
+  for (const { paid, fee, locked, price, isOpen, isConvicted } of parts) {
+    const more = isOpen ? minus(price, paid) : ZERO
+    sums = {
+      paid: plus(sums.paid, paid),
+      fees: plus(sums.fees, fee),
+      locked: plus(sums.locked, locked),
+      exposed: plus(plus(plus(sums.exposed, paid), fee), more),
+      open: sums.open + (isOpen ? 1 : 0),
+      convicted: sums.convicted + (isConvicted ? 1 : 0),
+    }
+  }
+  return sums
+}

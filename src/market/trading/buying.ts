@@ -1,0 +1,301 @@
+/**
+ * Buys work for jobs that were submitted here: one offer for each, from the journal to its end (DESIGN 10).
+ *
+ *   submitted -> in the journal -> posted, handed in -> matched, done, checked (`Contracts`) -> the job is over -> settled
+ *
+ * What is signed is in the journal before anybody hears of it, and goes out again as it was after a restart: by its number the
+ * ledger knows it. When the job is over its offer is taken back and what runs of it is ended. When it is not by its deadline, or
+ * cannot be paid for any more, it is cancelled.
+ */
+import { ChoraleError, errorCode, errorMessage, invariant } from '../../core/errors.ts'
+import { jobKeyOf } from '../../mapreduce/spec.ts'
+import type { JobRequest, JobView } from '../../mapreduce/types.ts'
+import { formatCredits } from '../ledger/credits.ts'
+import { LEAST_BOND, PATIENCE } from '../ledger/state/allocations/allocation.ts'
+import { offerIn } from '../ledger/state/book/offers.ts'
+import { total } from '../ledger/state/purse.ts'
+import { sentenceOf } from '../ledger/state/refusal.ts'
+import type { Buy } from '../offers/offer.ts'
+import { worth } from '../offers/work.ts'
+import { formatVerify, parseVerify } from '../verification/policy.ts'
+import type { Allocating } from './allocating.ts'
+import { type Bought, type Failure, sumsOf, withParts } from './bought.ts'
+import { buyTerms, capFault, maxPriceFor, replicasOf, windowFor } from './buy-terms.ts'
+import { openOffer } from './in-book.ts'
+import type { PaidTerms, Purchase } from './market.ts'
+import { signedHere } from './number.ts'
+import type { TradingPorts } from './ports.ts'
+import type { Quoting } from './quoting.ts'
+import { plural, purchaseOf } from './standing.ts'
+
+/** Purchases that are remembered, the settled ones that are oldest go first. */
+const MAX_KEPT = 300
+const PATIENCE_MS = 20_000
+const RETRY_MS = 5_000
+/** A job all of which was paid for is over soon; if it is not, its offer was dropped. */
+const DROPPED_MS = 30_000
+
+interface Call {
+  readonly signal: AbortSignal
+}
+
+export class Buying {
+  readonly #ports: TradingPorts
+  readonly #allocating: Allocating
+  readonly #quoting: Quoting
+  readonly #stopped: AbortSignal
+  /** By job, the oldest first. */
+  readonly #bought = new Map<string, Bought>()
+  /** Offers that were in the book in this run. */
+  readonly #booked = new Set<string>()
+  /** Since when the ledger seems to have dropped an offer. */
+  readonly #dropped = new Map<string, number>()
+  /** Ends the wait for a job that is given up. */
+  readonly #waits = new Map<string, AbortController>()
+  #isWithdrawing = false
+  #working: Promise<unknown> = Promise.resolve()
+
+  constructor(ports: TradingPorts, parts: { allocating: Allocating; quoting: Quoting }, stopped: AbortSignal) {
+    this.#ports = ports
+    this.#allocating = parts.allocating
+    this.#quoting = parts.quoting
+    this.#stopped = stopped
+    for (const bought of ports.journal.kept) this.#bought.set(bought.job, bought)
+  }
+
+  /** Goes on with what was bought before. */
+  start(): void {
+    for (const bought of this.#bought.values()) if (!bought.over) this.#begin(bought, true)
+  }
+
+  async stop(): Promise<void> {
+    await this.#working
+  }
+
+  /** Undefined: it was not bought here, or that was long ago. */
+  purchase(job: string): Purchase | undefined {
+    const { ledger, env, contracts } = this.#ports
+    const bought = this.#bought.get(job)
+    return bought && purchaseOf(withParts(bought, contracts.all()), ledger.state, env.clock.now())
+  }
+
+  async submit(request: JobRequest, terms: PaidTerms, call: Call): Promise<JobView> {
+    const { env, ledger, wallet, jobs, contracts } = this.#ports
+    const { maxCost, verify, when, deadlineMs } = terms
+    const quoted = await this.#quoting.quote(request, terms, call)
+    const { tasks, taskWorkMi, slot } = quoted
+    const size = { tasks, taskWorkMi, replicas: replicasOf(verify) }
+    const account = await ledger.account(wallet.account, call)
+    if (!account) throw new ChoraleError('busy', sentenceOf('no-account'))
+    const maxPrice = maxPriceFor(maxCost, size)
+    const fault = capFault(maxCost, quoted, { has: total(account) - this.#promised(), bond: LEAST_BOND })
+    if (fault !== undefined) throw new ChoraleError('credits', fault)
+    if (maxPrice === 0n) {
+      throw new ChoraleError(
+        'credits',
+        `a cap of ${formatCredits(maxCost)} credits pays nothing: the job needs ${formatCredits(quoted.high)}`,
+      )
+    }
+    const window = windowFor({ when, slot, deadlineMs }, env.clock.now())
+    const view = await jobs.submit({ ...request, paid: true }, call)
+    try {
+      // From here on somebody must look after it: no signal of the caller's any more.
+      const spec = await this.#specOf(view.id)
+      invariant(spec.tasks === tasks, 'a job came out with another number of tasks')
+      contracts.remember(spec, verify)
+      const key = jobKeyOf(spec)
+      const buy = buyTerms({ ...size, ...window, job: key, verify, level: this.#ports.levelOf(spec), maxPrice })
+      const { id, bytes } = signedHere(this.#ports, buy, window.untilMs)
+      const bought: Bought = {
+        ...{ job: view.id, key, offer: bytes, id, maxCost, verify: formatVerify(verify), tasks },
+        ...{ fromMs: window.fromMs, deadlineMs: window.untilMs, parts: [] },
+      }
+      this.#note(bought)
+      this.#begin(bought)
+    } catch (error) {
+      await jobs.cancel(view.id).catch(() => {}) // nobody would ever do it
+      throw error
+    }
+    return view
+  }
+
+  /** Looks at what has become of each: call after every block, and now and then. */
+  tick(): void {
+    const { contracts, ledger, env } = this.#ports
+    const all = [...contracts.all()]
+    for (const before of this.#bought.values()) {
+      if (before.settled) continue
+      const bought = withParts(before, all)
+      if (bought !== before) this.#keep(bought, isWorthWriting(before, bought))
+      if (ledger.state.book.get(bought.id)) this.#booked.add(bought.job)
+      if (bought.over) this.#settle(bought)
+      else if (env.clock.now() >= this.#lastMs(bought)) this.#giveUp(bought, 'not-placed', this.#whyLate(bought))
+      else this.#inspect(bought)
+    }
+    this.#withdrawOver()
+  }
+
+  /** Of other jobs, for as far as nothing is locked for them yet. */
+  #promised(): bigint {
+    let sum = 0n
+    for (const bought of this.#bought.values()) {
+      if (bought.over) continue
+      const { exposed } = sumsOf(bought)
+      if (bought.maxCost > exposed) sum += bought.maxCost - exposed
+    }
+    return sum
+  }
+
+  /** Can it still be paid for? */
+  #inspect(bought: Bought): void {
+    const { ledger, env } = this.#ports
+    const booked = ledger.state.book.get(bought.id)
+    const { exposed, open } = sumsOf(bought)
+    if (booked && booked.left > 0) {
+      const { maxPrice, taskWorkMi } = offerIn(bought.offer)!.terms as Buy
+      const rest = worth(maxPrice, BigInt(booked.left) * BigInt(taskWorkMi)) ?? bought.maxCost
+      if (exposed + rest <= bought.maxCost) return
+      const spent = `${formatCredits(exposed)} of ${formatCredits(bought.maxCost)} credits are used up`
+      const left = `${plural(booked.left, 'task')} left to place might cost ${formatCredits(rest)} more`
+      this.#giveUp(bought, 'credits', `the cap is too low for tasks that must be done again: ${spent}, and ${left}`)
+      return
+    }
+    const paid = bought.parts.reduce((sum, { paidTasks }) => sum + paidTasks, 0)
+    const { tasks, replicas } = offerIn(bought.offer)!.terms as Buy
+    // Copies of which nothing came are left in the book again, unless the account could not cover them.
+    const isDropped = open === 0 && (booked ? paid < tasks * replicas : this.#booked.has(bought.job))
+    if (!isDropped) this.#dropped.delete(bought.job)
+    else if (!this.#dropped.has(bought.job)) this.#dropped.set(bought.job, env.clock.now())
+    else if (env.clock.now() >= this.#dropped.get(bought.job)! + DROPPED_MS) {
+      const reason = 'the account has too few credits for what was offered: the ledger has dropped the offer'
+      this.#giveUp(bought, 'credits', reason)
+    }
+  }
+
+  /** Suppliers have a little time beyond the deadline for what they have done by then. */
+  #lastMs(bought: Bought): number {
+    return bought.deadlineMs + (sumsOf(bought).open > 0 ? PATIENCE.lastWindow : 0)
+  }
+
+  #whyLate(bought: Bought): string {
+    const { contracts, ledger, env } = this.#ports
+    const { reason } = purchaseOf(withParts(bought, contracts.all()), ledger.state, env.clock.now())
+    const isPlaced = ledger.state.book.get(bought.id)?.left === 0
+    return isPlaced ? `not done by the deadline: ${reason}` : `not placed by the deadline: ${reason}`
+  }
+
+  #giveUp(bought: Bought, failure: Failure, reason: string): void {
+    this.#end({ ...bought, over: { failure, reason } })
+    const { jobs, env } = this.#ports
+    env.log.info('a job was given up', { job: bought.job, reason })
+    const cancelled = jobs.cancel(bought.job).catch((error) => {
+      env.log.warn('a job could not be cancelled', { job: bought.job, reason: errorMessage(error) })
+    })
+    this.#working = Promise.all([this.#working, cancelled])
+  }
+
+  /** The job is over: its offer goes, and its allocations end. */
+  #end(bought: Bought): void {
+    this.#allocating.drop(bought.id)
+    this.#note(bought)
+    this.#ports.contracts.release(bought.key)
+    this.#waits.get(bought.job)?.abort(new ChoraleError('aborted', 'the job is over'))
+    this.#settle(bought)
+  }
+
+  #settle(bought: Bought): void {
+    const { ledger, env } = this.#ports
+    if (openOffer(ledger.state, bought.id, env.clock.now()) || sumsOf(bought).open > 0) return
+    this.#note({ ...bought, settled: true })
+  }
+
+  /** Takes one offer back whose job is over; also one that somebody hands in anew later. */
+  #withdrawOver(): void {
+    const { ledger, wallet, env } = this.#ports
+    if (this.#isWithdrawing) return
+    const nowMs = env.clock.now()
+    const found = [...this.#bought.values()].find(({ over, id }) => over && openOffer(ledger.state, id, nowMs))
+    if (!found) return
+    this.#isWithdrawing = true
+    const work = async () => {
+      using deadline = env.clock.deadline(PATIENCE_MS, this.#stopped)
+      try {
+        await wallet.act({ kind: 'withdraw-offer', offer: found.id }, deadline)
+      } catch (error) {
+        env.log.debug('an offer was not taken back', { code: errorCode(error), reason: errorMessage(error) })
+        await env.clock.sleep(RETRY_MS, { signal: this.#stopped }).catch(() => {})
+      } finally {
+        this.#isWithdrawing = false
+      }
+    }
+    this.#working = Promise.all([this.#working, work()])
+  }
+
+  #begin(bought: Bought, isKept = false): void {
+    this.#allocating.add(bought.id, bought.offer)
+    const done = Promise.all([this.#post(bought), this.#watch(bought, isKept)])
+    this.#working = Promise.all([this.#working, done])
+  }
+
+  async #post({ offer }: Bought): Promise<void> {
+    const { env, board } = this.#ports
+    using deadline = env.clock.deadline(PATIENCE_MS, this.#stopped)
+    // Nobody may take it: it is handed in from here anyway.
+    await board.post(offer, deadline).catch((error) => env.log.debug('not posted', { reason: errorMessage(error) }))
+  }
+
+  /** Until the job is over or given up. */
+  async #watch({ job, verify }: Bought, isKept: boolean): Promise<void> {
+    const { env, jobs, contracts } = this.#ports
+    const wait = new AbortController()
+    const signal = AbortSignal.any([this.#stopped, wait.signal])
+    this.#waits.set(job, wait)
+    while (!signal.aborted) {
+      try {
+        if (isKept) contracts.remember(await this.#specOf(job), parseVerify(verify))
+        let last: JobView | undefined
+        for await (last of jobs.watch(job, { signal }));
+        const bought = this.#bought.get(job)
+        if (signal.aborted || !bought || bought.over) break
+        if (last) this.#end({ ...bought, over: { reason: `the job has ${saidOf(last)}` } })
+        break
+      } catch (error) {
+        if (signal.aborted) break
+        env.log.debug('a job that is paid for is not seen', { job, reason: errorMessage(error) })
+        await env.clock.sleep(RETRY_MS, { signal }).catch(() => {})
+      }
+    }
+    this.#waits.delete(job)
+  }
+
+  async #specOf(job: string) {
+    using deadline = this.#ports.env.clock.deadline(PATIENCE_MS, this.#stopped)
+    const spec = await this.#ports.jobs.spec(job, deadline)
+    if (!spec) throw new ChoraleError('not-found', `nobody knows the job ${job}`)
+    return spec
+  }
+
+  #note(bought: Bought): void {
+    this.#keep(bought, true)
+  }
+
+  #keep(bought: Bought, write: boolean): void {
+    this.#bought.set(bought.job, bought)
+    for (const [job, { settled, deadlineMs }] of this.#bought) {
+      if (this.#bought.size <= MAX_KEPT) break
+      // As long as its offer is good, somebody may hand it in once more.
+      if (settled && deadlineMs < this.#ports.env.clock.now()) this.#bought.delete(job)
+    }
+    if (write) this.#ports.journal.keep([...this.#bought.values()])
+  }
+}
+
+function isWorthWriting(before: Bought, now: Bought): boolean {
+  const closed = ({ parts }: Bought) => parts.filter(({ isOpen }) => !isOpen).length
+  return closed(now) !== closed(before)
+}
+
+function saidOf({ state, reason }: JobView): string {
+  if (state === 'succeeded') return 'succeeded'
+  return state === 'cancelled' ? 'been cancelled' : `failed: ${reason}`
+}

@@ -1,0 +1,296 @@
+/**
+ * Keeps one sell offer of this host in the market, for what it lends and nobody has yet: posted, handed in, renewed before it runs
+ * out, replaced when what is lent changes or is sold, and taken back when lending ends.
+ *
+ * The speed of the machine must be known first. It is measured when the user has said what is to be lent, or when the first offer
+ * to buy is seen that this host could serve; after a pause by chance, for many hosts may be on one machine.
+ */
+import { errorMessage } from '../../core/errors.ts'
+import type { Key } from '../../core/ids.ts'
+import { CappedMap } from '../../net/capped-map.ts'
+import type { Piece } from '../auction/fit.ts'
+import type { PublicKey } from '../ledger/keys.ts'
+import type { Amount } from '../ledger/state/amount.ts'
+import { FEE_PPM } from '../ledger/state/book/book.ts'
+import type { State } from '../ledger/state/state.ts'
+import type { Lent } from '../lending/lender.ts'
+import type { Offer, Sell } from '../offers/offer.ts'
+import type { Allocating } from './allocating.ts'
+import { isOver } from './bought.ts'
+import type { Counting } from './counting.ts'
+import { entriesOf, liveEntries, openOffer } from './in-book.ts'
+import { signedHere } from './number.ts'
+import { autoPrice } from './outlook.ts'
+import type { TradingPorts } from './ports.ts'
+import { hasChanged, isPricedOut, sellTerms, unfitOf } from './sell-terms.ts'
+import { coresAt, freeFrom, type Sold, type Step, soldSteps } from './taken.ts'
+
+/** An offer may be traded for so long, and is renewed so long before. */
+const LIFE_MS = 3_600_000
+const RENEW_MS = 300_000
+/** More than is offered may be free for so long: a job that is placed takes it in pieces. */
+const SETTLED_MS = 60_000
+/** What is asked for by a price left to the market is looked at so often. */
+const PRICE_MS = 60_000
+/** Before the speed is measured, up to this. */
+const MEASURE_SPREAD_MS = 20_000
+/** Between two attempts to measure. */
+const MEASURE_AGAIN_MS = 600_000
+/** After an offer was taken out of the book because its deposit could not be put up: this, twice, and so on. */
+const UNCOVERED_MS = 60_000
+const UNCOVERED_MOST_MS = 3_600_000
+const PATIENCE_MS = 20_000
+const PAUSE_MS = 10_000
+
+interface Offered {
+  readonly id: Key
+  readonly terms: Sell
+  readonly expiresMs: number
+  /** Of it that is not sold. */
+  pieces: readonly Piece[]
+  wasBooked: boolean
+  moreSinceMs: number | undefined
+}
+
+type KnownLent = Lent & { readonly mips: number }
+
+export class Selling {
+  readonly #ports: TradingPorts
+  readonly #allocating: Allocating
+  readonly #counting: Counting
+  readonly #signal: AbortSignal
+  /** Open allocations of this host and the tasks that they have left; what was sold at once; what was cut out of the offer for those that are not seen yet. */
+  #open: ReadonlyMap<Key, number> = new Map()
+  #sold: Sold[] = []
+  #cut: Step[] = []
+  readonly #judged = new CappedMap<Key, true>(65_536)
+  /** As it was last looked at. */
+  #lent: Lent | undefined
+  #looked: State['book'] | undefined
+  #offered: Offered | undefined
+  #isBusy = false
+  #isAsked = false
+  #measureMs = 0
+  #isMeasuring = false
+  #notBeforeMs = 0
+  #uncovered = 0
+  #price: { readonly atMs: number; readonly level: string; readonly price: Amount } | undefined
+
+  constructor(ports: TradingPorts, parts: { allocating: Allocating; counting: Counting }, signal: AbortSignal) {
+    this.#ports = ports
+    this.#allocating = parts.allocating
+    this.#counting = parts.counting
+    this.#signal = signal
+  }
+
+  /** The user has said what is to be lent. */
+  lendingSet(): void {
+    this.#notBeforeMs = 0
+    this.#askToMeasure()
+  }
+
+  async tick(): Promise<void> {
+    if (this.#isBusy) return
+    this.#isBusy = true
+    try {
+      await this.#step()
+    } catch (error) {
+      if (this.#signal.aborted) return
+      const { env } = this.#ports
+      this.#notBeforeMs = env.clock.now() + PAUSE_MS
+      env.log.debug('nothing was offered', { reason: errorMessage(error) })
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  /** Nobody is to be matched with a host that has left. */
+  async stop({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const own = this.#offered?.id
+    if (own === undefined) return
+    this.#allocating.drop(own)
+    if (this.#isOnSale(own)) await this.#takeBack(own, signal)
+  }
+
+  /** An offer to buy, from the board: does this host do such work? */
+  seen(id: Key, { account, terms }: Pick<Offer, 'account' | 'terms'>): void {
+    const { env, wallet } = this.#ports
+    const lent = this.#lent
+    if (terms.kind !== 'buy' || !lent || account === wallet.account || this.#judged.get(id)) return
+    this.#judged.set(id, true)
+    const unfit = unfitOf(lent, terms, env.clock.now())
+    this.#counting.count({ kind: 'seen', unfit })
+    if (unfit !== undefined) return
+    if (isPricedOut(terms, this.#minPrice(lent), FEE_PPM)) this.#counting.count({ kind: 'pricedOut' })
+    if (lent.mips === undefined) this.#askToMeasure()
+  }
+
+  async #step(): Promise<void> {
+    const { env, ledger, wallet, lending } = this.#ports
+    const isOwn = ledger.state.hosts.get(wallet.host) === wallet.account
+    const lent = isOwn ? await lending.lent() : undefined
+    this.#lent = lent
+    const nowMs = env.clock.now()
+    if (lent && ledger.state.book !== this.#looked) {
+      this.#looked = ledger.state.book
+      for (const entry of liveEntries(ledger.state, nowMs).buys) this.seen(entry.id, entry)
+    }
+    await this.#withdrawStrays()
+    if (lent && lent.mips === undefined) this.#measureWhenDue(nowMs)
+    this.#noteSold()
+    const known = lent?.mips === undefined ? undefined : { ...lent, mips: lent.mips }
+    const free = this.#freeCores(known?.slots ?? 0, nowMs)
+    const wanted = known && sellTerms(known, free, this.#situation(known, nowMs))
+    if (this.#offered) {
+      if (this.#stays(this.#offered, known, free.cores, nowMs)) return
+      await this.#end()
+    }
+    if (!wanted || nowMs < this.#notBeforeMs) return
+    await this.#offer(wanted, nowMs)
+  }
+
+  #situation(lent: Lent, nowMs: number) {
+    return { host: this.#ports.wallet.host as PublicKey, nowMs, minPrice: this.#minPrice(lent), storeBytes: 0 }
+  }
+
+  #minPrice(lent: Lent): Amount {
+    if (lent.minPrice !== 'auto') return lent.minPrice
+    const { env, ledger } = this.#ports
+    const atMs = env.clock.now()
+    const { level } = lent
+    if (!this.#price || this.#price.level !== level || atMs >= this.#price.atMs + PRICE_MS) {
+      this.#price = { atMs, level, price: autoPrice(ledger.state, atMs, level) }
+    }
+    return this.#price.price
+  }
+
+  /** What of this host is sold, as far as its allocations are open. */
+  #noteSold(): void {
+    const { ledger, wallet, contracts } = this.#ports
+    const open = new Map<Key, number>()
+    for (const [id, allocation] of contracts.all()) {
+      if (allocation.host === wallet.host && !isOver(allocation)) open.set(id, allocation.tasks - allocation.paid)
+    }
+    const fresh = [...open.keys()].filter((id) => !this.#open.has(id))
+    const offered = this.#offered
+    if (offered) {
+      const pieces = ledger.state.book.get(offered.id)?.pieces ?? (offered.wasBooked ? [] : offered.pieces)
+      this.#cut.push(...soldSteps(offered.pieces, pieces))
+      offered.pieces = pieces
+    }
+    if (fresh.length > 0 && this.#cut.length > 0) {
+      this.#sold.push({ allocations: fresh, steps: this.#cut })
+      this.#uncovered = 0
+      this.#cut = []
+    }
+    this.#open = open
+    this.#sold = this.#sold.filter(({ allocations }) => allocations.some((id) => this.#open.has(id)))
+  }
+
+  #freeCores(slots: number, nowMs: number) {
+    const known = new Set(this.#sold.flatMap(({ allocations }) => allocations))
+    // Of before the last start: nobody knows any more which cores they were meant for, but it is at most one for a task.
+    const unknown = [...this.#open].reduce((sum, [id, tasks]) => sum + (known.has(id) ? 0 : Math.min(tasks, slots)), 0)
+    return freeFrom(slots, this.#sold, { unknown, nowMs })
+  }
+
+  /** As it is, also when it is not in the book yet. What is gone or out of time is forgotten. */
+  #stays(offered: Offered, known: KnownLent | undefined, free: number, nowMs: number): boolean {
+    const booked = this.#ports.ledger.state.book.get(offered.id)
+    if (booked) offered.wasBooked = true
+    // What is cut out of an offer and in no allocation was dropped, as is an offer of which nothing was sold.
+    const isDropped = booked ? booked.pieces.length === 0 && this.#cut.length > 0 : offered.wasBooked
+    if (isDropped) {
+      this.#onDropped(offered, nowMs)
+      return false
+    }
+    if (!known || nowMs >= offered.expiresMs - RENEW_MS) return false
+    const now = { speedMips: known.mips, level: known.level, minPrice: this.#minPrice(known) }
+    if (hasChanged(offered.terms, now, known.minPrice === 'auto')) return false
+    const leftMilli = coresAt(offered.pieces, nowMs)
+    if (leftMilli > free * 1000) return false
+    if (leftMilli === free * 1000) offered.moreSinceMs = undefined
+    else offered.moreSinceMs ??= nowMs
+    return offered.moreSinceMs === undefined || nowMs < offered.moreSinceMs + SETTLED_MS
+  }
+
+  /** The ledger has dropped it, because this account could not put up the deposit. */
+  #onDropped(offered: Offered, nowMs: number): void {
+    this.#cut = []
+    if (nowMs >= offered.expiresMs) return
+    const pauseMs = Math.min(UNCOVERED_MOST_MS, UNCOVERED_MS * 2 ** this.#uncovered++)
+    this.#notBeforeMs = nowMs + pauseMs
+    this.#ports.env.log.warn('an offer was dropped: has the account the credits for a deposit?', { pauseMs })
+  }
+
+  async #offer(terms: Sell, nowMs: number): Promise<void> {
+    const { env, board } = this.#ports
+    const expiresMs = Math.min(terms.untilMs, Math.floor(nowMs) + LIFE_MS)
+    const { id, bytes } = signedHere(this.#ports, terms, expiresMs)
+    const { fromMs, untilMs, coresMilli, memoryBytes } = terms
+    const pieces = [{ fromMs, untilMs, coresMilli, memoryBytes }]
+    this.#offered = { id, terms, expiresMs, pieces, wasBooked: false, moreSinceMs: undefined }
+    this.#cut = []
+    this.#allocating.add(id, bytes)
+    env.log.debug('offered', { cores: terms.coresMilli / 1000, price: Number(terms.minPrice), expiresMs })
+    using deadline = env.clock.deadline(PATIENCE_MS, this.#signal)
+    // Nobody may take it: it is handed in from here anyway.
+    await board.post(bytes, deadline).catch((error) => env.log.debug('not posted', { reason: errorMessage(error) }))
+  }
+
+  async #end(): Promise<void> {
+    const { id } = this.#offered!
+    this.#allocating.drop(id)
+    if (this.#isOnSale(id)) await this.#takeBack(id, this.#signal)
+    this.#offered = undefined
+  }
+
+  /** Is anything left of it that could be sold? */
+  #isOnSale(id: Key): boolean {
+    const { env, ledger } = this.#ports
+    const booked = openOffer(ledger.state, id, env.clock.now())
+    return booked !== undefined && booked.pieces.length > 0
+  }
+
+  /** Of this host, from before its last start, or handed in by somebody after it was given up here. */
+  async #withdrawStrays(): Promise<void> {
+    const { env, ledger, wallet } = this.#ports
+    if ((ledger.state.offersOf.get(wallet.account) ?? 0) === 0) return
+    for (const { id, account, terms, expiresMs } of entriesOf(ledger.state).sells) {
+      const isStray = account === wallet.account && terms.host === wallet.host && id !== this.#offered?.id
+      if (isStray && expiresMs > env.clock.now()) await this.#takeBack(id, this.#signal)
+    }
+  }
+
+  async #takeBack(offer: Key, signal: AbortSignal): Promise<void> {
+    const { env, wallet } = this.#ports
+    using deadline = env.clock.deadline(PATIENCE_MS, signal)
+    await wallet.act({ kind: 'withdraw-offer', offer }, deadline)
+  }
+
+  // The speed ------------------------------------------------------------------------------------------------------
+
+  #askToMeasure(): void {
+    if (this.#isAsked) return
+    const { env } = this.#ports
+    this.#isAsked = true
+    this.#measureMs = Math.max(this.#measureMs, env.clock.now() + env.random.next() * MEASURE_SPREAD_MS)
+  }
+
+  #measureWhenDue(nowMs: number): void {
+    if (!this.#isAsked || this.#isMeasuring || nowMs < this.#measureMs) return
+    const { env, lending } = this.#ports
+    this.#isMeasuring = true
+    this.#isAsked = false
+    this.#measureMs = nowMs + MEASURE_AGAIN_MS
+    lending
+      .measure({ signal: this.#signal })
+      .catch((error) => {
+        this.#isAsked = true
+        if (!this.#signal.aborted) env.log.warn('the machine was not measured', { reason: errorMessage(error) })
+      })
+      .finally(() => {
+        this.#isMeasuring = false
+      })
+  }
+}

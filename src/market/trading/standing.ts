@@ -1,0 +1,75 @@
+/** How a purchase stands, for its user: one state and one line. Pure. */
+import { formatCredits } from '../ledger/credits.ts'
+import { FEE_PPM } from '../ledger/state/book/book.ts'
+import { offerIn } from '../ledger/state/book/offers.ts'
+import type { State } from '../ledger/state/state.ts'
+import type { Buy } from '../offers/offer.ts'
+import { slotAt, slotName, slotOfDay } from '../offers/price-slot.ts'
+import { withoutFee } from '../offers/work.ts'
+import { type Bought, sumsOf } from './bought.ts'
+import { canServe, liveEntries } from './in-book.ts'
+import type { Purchase, PurchaseState } from './market.ts'
+
+export function purchaseOf(bought: Bought, state: State, nowMs: number): Purchase {
+  const { job, over, maxCost, tasks, parts } = bought
+  const { paid, fees, locked } = sumsOf(bought)
+  return {
+    job,
+    ...standingOf(bought, state, nowMs),
+    ...(over?.failure && { failure: over.failure }),
+    ...{ maxCost, paid, fees, locked, tasks },
+    suppliers: parts.map(({ price, fee, locked, isOpen, ...part }) => part),
+  }
+}
+
+function standingOf(bought: Bought, state: State, nowMs: number): { state: PurchaseState; reason: string } {
+  const { over, settled, parts } = bought
+  const { open } = sumsOf(bought)
+  if (settled) return { state: 'settled', reason: over?.reason ?? 'it is over' }
+  if (over) {
+    const left = open > 0 ? `, ${open} of ${plural(parts.length, 'contract')} still open` : ''
+    return { state: 'settling', reason: `${over.reason}${left}` }
+  }
+  const left = state.book.get(bought.id)?.left
+  if (left === 0 && open > 0) return { state: 'running', reason: atWork(bought) }
+  return { state: 'bidding', reason: whyBidding(bought, left, state, nowMs) }
+}
+
+function atWork({ parts }: Bought): string {
+  const suppliers = new Set(parts.map(({ host }) => host))
+  const busy = new Set(parts.filter(({ isOpen, state }) => isOpen && state !== 'signing').map(({ host }) => host))
+  return `${busy.size} of ${plural(suppliers.size, 'supplier')} at work`
+}
+
+function whyBidding(bought: Bought, left: number | undefined, state: State, nowMs: number): string {
+  const { fromMs, account, terms } = { ...offerIn(bought.offer)!, fromMs: bought.fromMs }
+  const buy = terms as Buy
+  const placed = sumsOf(bought).open > 0 ? `${atWork(bought)}; ` : ''
+  if (left === undefined) return `${placed}the offer is on its way into the book`
+  const some = placed === '' ? '' : `${left} of ${buy.tasks * buy.replicas} tasks are not placed: `
+  const say = (why: string) => `${placed}${some}${why}`
+  if (fromMs > nowMs) return say(`it waits for the slot ${slotName(slotOfDay(slotAt(fromMs)))} UTC`)
+  const { sells } = liveEntries(state, nowMs)
+  const others = sells.filter((entry) => entry.account !== account)
+  if (others.length === 0) return say('no host offers anything now')
+  // At the end of its time it is told what was lacking while there was some.
+  const isLate = nowMs >= buy.untilMs - buy.minServiceMs
+  const need = isLate ? { ...buy, untilMs: nowMs + buy.untilMs - buy.fromMs } : buy
+  const able = others.filter((entry) => canServe(entry, account, need, nowMs))
+  if (able.length === 0) {
+    return say(`of ${plural(others.length, 'offer')} none has the time, memory or isolation that the job needs`)
+  }
+  const lowest = able.reduce((low, { terms }) => (terms.minPrice < low ? terms.minPrice : low), able[0]!.terms.minPrice)
+  const limit = withoutFee(buy.maxPrice, FEE_PPM)
+  if (lowest > limit) {
+    const paid = `the cap pays ${formatCredits(limit)}`
+    return say(
+      `no host offers this for your price: the lowest is ${formatCredits(lowest)} credits for a core-hour, ${paid}`,
+    )
+  }
+  return say('it is matched in the next round')
+}
+
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}

@@ -1,0 +1,197 @@
+/** The market of one host, put together: prices and the book, selling what it lends, buying work for jobs, and bringing offers in. */
+import { errorMessage } from '../../core/errors.ts'
+import type { Key } from '../../core/ids.ts'
+import type { JobRequest, JobView } from '../../mapreduce/types.ts'
+import type { Outcome } from '../ledger/ledger.ts'
+import { type Allocation, worthOf } from '../ledger/state/allocations/allocation.ts'
+import { countOf } from '../ledger/state/allocations/ranges.ts'
+import type { Funnel, LenderMarket } from '../lending/funnel.ts'
+import { type Buy, type Offer, type Sell, timeFault } from '../offers/offer.ts'
+import type { SlotRecord } from '../prices/history.ts'
+import { Allocating, leaving } from './allocating.ts'
+import { Buying } from './buying.ts'
+import { Counting } from './counting.ts'
+import { liveEntries } from './in-book.ts'
+import type {
+  BookView,
+  JobQuote,
+  Market,
+  OfferView,
+  PaidTerms,
+  PriceView,
+  Purchase,
+  QuoteTerms,
+  Sale,
+} from './market.ts'
+import { historyOf, pricesOf } from './outlook.ts'
+import type { TradingPorts } from './ports.ts'
+import { Quoting } from './quoting.ts'
+import { Selling } from './selling.ts'
+
+/** All of it is looked at so often. It reads this node's own copy of the ledger, and asks nobody. */
+const TICK_MS = 2_000
+/** Offers that were seen on the board are shown beside those of the book: so many. */
+const MAX_SHOWN = 1_024
+/** To take an offer back when the host leaves. */
+const LEAVE_MS = 2_000
+
+interface Call {
+  readonly signal: AbortSignal
+}
+
+export class Trading implements Market, LenderMarket {
+  readonly #ports: TradingPorts
+  readonly #stopped = new AbortController()
+  readonly #counting = new Counting()
+  readonly #allocating: Allocating
+  readonly #selling: Selling
+  readonly #quoting: Quoting
+  readonly #buying: Buying
+  /** Seen on the board, good when they were. */
+  readonly #posted = new Map<Key, Offer>()
+  #cancel = () => {}
+
+  constructor(ports: TradingPorts) {
+    this.#ports = ports
+    const { signal } = this.#stopped
+    this.#allocating = new Allocating(ports, signal, (id, offer) => this.#onSeen(id, offer))
+    this.#selling = new Selling(ports, { allocating: this.#allocating, counting: this.#counting }, signal)
+    this.#quoting = new Quoting(ports)
+    this.#buying = new Buying(ports, { allocating: this.#allocating, quoting: this.#quoting }, signal)
+  }
+
+  start(): void {
+    this.#buying.start()
+    this.#tick()
+  }
+
+  /** Takes back what it offers to sell. What was bought is gone on with after the next start. */
+  async stop(): Promise<void> {
+    if (this.#stopped.signal.aborted) return
+    this.#cancel()
+    this.#stopped.abort(leaving())
+    using deadline = this.#ports.env.clock.deadline(LEAVE_MS)
+    await Promise.all([this.#buying.stop(), this.#selling.stop(deadline).catch(() => {})])
+  }
+
+  /** The user of this host has said what it lends: how fast it is will be asked. */
+  lendingSet(): void {
+    this.#selling.lendingSet()
+  }
+
+  funnel(): Funnel {
+    return this.#counting.funnel()
+  }
+
+  prices(): PriceView {
+    return pricesOf(this.#ports.ledger.state, this.#nowMs)
+  }
+
+  history(): readonly SlotRecord[] {
+    return historyOf(this.#ports.ledger.state, this.#nowMs)
+  }
+
+  book(): BookView {
+    const nowMs = this.#nowMs
+    const { state } = this.#ports.ledger
+    const { sells, buys } = liveEntries(state, nowMs)
+    const own = this.#ports.wallet.account
+    const posted = [...this.#posted].filter(([id, offer]) => !state.book.get(id) && !timeFault(offer, nowMs))
+    const views = posted.map(([id, { account, expiresMs, terms }]) => {
+      return { id, account, isOwn: account === own, expiresMs, terms, isBooked: false }
+    })
+    const booked = { isBooked: true }
+    return {
+      sells: [
+        ...sells.map(({ id, account, expiresMs, terms }) => ({
+          id,
+          account,
+          isOwn: account === own,
+          expiresMs,
+          terms,
+          ...booked,
+        })),
+        ...views.filter((view): view is OfferView<Sell> & typeof view => view.terms.kind === 'sell'),
+      ],
+      buys: [
+        ...buys.map(({ id, account, expiresMs, terms, left }) => ({
+          id,
+          account,
+          isOwn: account === own,
+          expiresMs,
+          terms,
+          left,
+          ...booked,
+        })),
+        ...views.filter((view): view is OfferView<Buy> & typeof view => view.terms.kind === 'buy'),
+      ],
+    }
+  }
+
+  quote(request: JobRequest, terms: QuoteTerms, call: Call): Promise<JobQuote> {
+    return this.#quoting.quote(request, terms, call)
+  }
+
+  submit(request: JobRequest, terms: PaidTerms, call: Call): Promise<JobView> {
+    return this.#buying.submit(request, terms, call)
+  }
+
+  purchase(job: string): Purchase | undefined {
+    return this.#buying.purchase(job)
+  }
+
+  sales(): readonly Sale[] {
+    return [...this.#ownAllocations()].map(([id, allocation]) => saleOf(id, allocation))
+  }
+
+  volunteer(willing: boolean, call: Call): Promise<Outcome> {
+    return this.#ports.wallet.volunteer(willing, call)
+  }
+
+  get #nowMs(): number {
+    return this.#ports.env.clock.now()
+  }
+
+  *#ownAllocations(): Generator<readonly [Key, Allocation]> {
+    const { contracts, wallet } = this.#ports
+    for (const entry of contracts.all()) {
+      const { supplier, host } = entry[1]
+      if (supplier === wallet.account && host === wallet.host) yield entry
+    }
+  }
+
+  #onSeen(id: Key, offer: Offer): void {
+    this.#posted.delete(id)
+    this.#posted.set(id, offer)
+    const [oldest] = this.#posted.keys()
+    if (this.#posted.size > MAX_SHOWN) this.#posted.delete(oldest!)
+    this.#selling.seen(id, offer)
+  }
+
+  #tick(): void {
+    const { env } = this.#ports
+    this.#cancel = env.clock.timer(TICK_MS, () => this.#tick())
+    try {
+      this.#counting.allocations(this.#ownAllocations())
+      this.#buying.tick()
+      this.#allocating.tick()
+    } catch (error) {
+      env.log.error('trading has failed', { reason: errorMessage(error) })
+    }
+    void this.#selling.tick()
+  }
+}
+
+function saleOf(id: Key, allocation: Allocation): Sale {
+  const { customer, job, phase, tasks, paid, price, deposit, untilMs } = allocation
+  const checked = 'window' in phase ? countOf(phase.window.tasks) : 0
+  return {
+    allocation: id,
+    ...{ customer, job, tasks, price, deposit },
+    state: phase.name === 'closed' ? phase.outcome : phase.name,
+    doneTasks: paid + checked,
+    paidTasks: paid,
+    earned: worthOf(allocation, paid),
+    deadlineMs: untilMs,
+  }
+}

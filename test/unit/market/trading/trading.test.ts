@@ -1,0 +1,270 @@
+import { expect, test } from 'vitest'
+import { fakeKeyPair } from '../../../../sim/fake-keys.ts'
+import { MAX_OFFERS_PER_ACCOUNT } from '../../../../src/core/limits.ts'
+import { amount } from '../../../../src/market/ledger/state/amount.ts'
+import { total } from '../../../../src/market/ledger/state/purse.ts'
+import { decodeOffer, signOffer } from '../../../../src/market/offers/offer.ts'
+import type { PaidTerms } from '../../../../src/market/trading/market.ts'
+import { signedHere } from '../../../../src/market/trading/number.ts'
+import { sellTerms } from '../../../../src/market/trading/sell-terms.ts'
+import { LENT, never, REQUEST, TASKS, World } from './traders.ts'
+
+const TERMS: PaidTerms = { verify: { kind: 'auto' }, when: 'now', maxCost: amount(2000n) }
+const HOUR_MS = 3_600_000
+const SELL_LIFE_MS = HOUR_MS
+
+test('two nodes come to an allocation, and what it costs stays below the cap', async () => {
+  const world = new World()
+  const seller = await world.node('seller', { lent: LENT })
+  const buyer = await world.node('buyer')
+  seller.trading.start()
+  buyer.trading.start()
+  await world.wait(20_000)
+  expect(world.sells).toHaveLength(1)
+  const view = await world.run(buyer.trading.submit(REQUEST, TERMS, never))
+  expect(buyer.world.remembered).toHaveLength(1)
+  await world.wait(30_000)
+  expect(world.allocations.map(({ tasks }) => tasks)).toEqual([TASKS])
+  const [allocation] = world.allocations
+  expect(allocation!.price + allocation!.fee).toBeLessThanOrEqual(TERMS.maxCost)
+  const purchase = buyer.trading.purchase(view.id)!
+  expect(purchase).toMatchObject({ state: 'running', reason: '0 of 1 supplier at work', tasks: TASKS })
+  expect(purchase.fees).toBe(allocation!.fee)
+  expect(seller.trading.sales()).toMatchObject([{ state: 'signing', tasks: TASKS, price: allocation!.price }])
+  expect(seller.trading.funnel()).toMatchObject({ seen: 1, fitting: 1, won: 1 })
+  await seller.trading.stop()
+  await buyer.trading.stop()
+})
+
+test('nobody does anything while nothing happens, and an offer is renewed before it runs out', async () => {
+  const world = new World()
+  const seller = await world.node('seller', { lent: LENT })
+  const other = await world.node('other')
+  seller.trading.start()
+  other.trading.start()
+  await world.wait(20_000)
+  expect(world.operations).toEqual(['hand-in'])
+  await world.wait(SELL_LIFE_MS - 400_000)
+  expect(world.operations).toEqual(['hand-in'])
+  const [before] = world.sells
+  await world.wait(300_000)
+  expect(world.operations).toEqual(['hand-in', 'withdraw-offer', 'hand-in'])
+  const [now] = world.sells
+  expect(now![0]).not.toBe(before![0])
+  expect(world.sells).toHaveLength(1)
+  await seller.trading.stop()
+  await other.trading.stop()
+})
+
+test('an offer is taken back when lending ends, and when the host leaves', async () => {
+  const world = new World()
+  const seller = await world.node('seller', { lent: LENT })
+  seller.trading.start()
+  await world.wait(20_000)
+  seller.world.lent = undefined
+  await world.wait(5_000)
+  expect(world.sells).toEqual([])
+  seller.world.lent = { ...LENT, slots: 2 }
+  await world.wait(20_000)
+  expect(world.sells.map(([, { pieces }]) => pieces[0]?.coresMilli)).toEqual([2000])
+  await world.run(seller.trading.stop())
+  expect(world.sells).toEqual([])
+})
+
+test('an offer of this host from before its last start is taken back', async () => {
+  const world = new World()
+  const seller = await world.node('seller')
+  const nowMs = world.time.now()
+  const sell = sellTerms(
+    { ...LENT, mips: 1000 },
+    { cores: 4, untilMs: nowMs + HOUR_MS },
+    {
+      ...{ host: seller.wallet.host, nowMs, minPrice: amount(1n), storeBytes: 0 },
+    },
+  )
+  const { bytes } = signedHere(seller.ports, sell!, nowMs + HOUR_MS)
+  await world.run(seller.wallet.act({ kind: 'hand-in', offers: [bytes] }, never))
+  expect(world.sells).toHaveLength(1)
+  seller.trading.start()
+  await world.wait(5_000)
+  expect(world.sells).toEqual([])
+  await seller.trading.stop()
+})
+
+test('where nothing is traded, what is over does not fill up the place of an account in the book', async () => {
+  const world = new World()
+  const seller = await world.node('seller', { lent: LENT })
+  const nowMs = world.time.now()
+  const situation = { host: seller.wallet.host, nowMs, minPrice: amount(1n), storeBytes: 0 }
+  const sell = sellTerms({ ...LENT, mips: 1000 }, { cores: 4, untilMs: nowMs + HOUR_MS }, situation)!
+  for (let i = 0; i < MAX_OFFERS_PER_ACCOUNT; i++) {
+    const { bytes } = signedHere(seller.ports, sell, nowMs + 60_000)
+    await world.run(seller.wallet.act({ kind: 'hand-in', offers: [bytes] }, never))
+  }
+  await world.wait(61_000)
+  seller.trading.start()
+  await world.wait(60_000)
+  expect(world.sells).toHaveLength(1)
+  expect(world.ledger.state.offersOf.get(seller.wallet.account)).toBe(1)
+  await seller.trading.stop()
+})
+
+test('what is sold is not offered again', async () => {
+  const world = new World()
+  const seller = await world.node('seller', { lent: LENT })
+  const buyer = await world.node('buyer')
+  for (const { trading } of [seller, buyer]) trading.start()
+  await world.run(buyer.trading.submit(REQUEST, TERMS, never))
+  await world.wait(30_000)
+  expect(world.allocations).toHaveLength(1)
+  await world.wait(25_000)
+  const nowMs = world.time.now()
+  // 16 tasks of 10 s in at least a minute take three of the four cores.
+  const offered = world.sells.flatMap(([, { pieces }]) => pieces).filter((piece) => piece.fromMs <= nowMs)
+  expect(offered.map(({ coresMilli }) => coresMilli)).toEqual([1000])
+  await seller.trading.stop()
+  await buyer.trading.stop()
+})
+
+test('the speed is measured when somebody wants work that this host could do, not before', async () => {
+  const world = new World()
+  const lent = { ...LENT, mips: undefined }
+  const seller = await world.node('seller', { lent })
+  const buyer = await world.node('buyer')
+  for (const { trading } of [seller, buyer]) trading.start()
+  await world.wait(HOUR_MS)
+  expect(seller.world.measured).toBe(0)
+  await world.run(buyer.trading.submit(REQUEST, TERMS, never))
+  await world.wait(60_000)
+  expect(seller.world.measured).toBe(1)
+  expect(world.allocations).toHaveLength(1)
+  await seller.trading.stop()
+  await buyer.trading.stop()
+})
+
+test('a cap below what a job costs, or above what the account has, submits nothing', async () => {
+  const world = new World()
+  const buyer = await world.node('buyer')
+  buyer.trading.start()
+  const submit = (maxCost: bigint) =>
+    world.run(buyer.trading.submit(REQUEST, { ...TERMS, maxCost: amount(maxCost) }, never))
+  await expect(submit(100n)).rejects.toMatchObject({
+    code: 'credits',
+    message: expect.stringMatching(/too low.*at least/),
+  })
+  await expect(submit(10n ** 9n)).rejects.toMatchObject({
+    code: 'credits',
+    message: expect.stringContaining('has 50 credits'),
+  })
+  // Two jobs are not both promised the same credits.
+  await submit(30_000n)
+  await expect(submit(30_000n)).rejects.toMatchObject({ code: 'credits' })
+  expect(buyer.world.journal).toHaveLength(1)
+  await buyer.trading.stop()
+})
+
+test('a quote before any trade is a guess, by what hosts ask for, and its high end is a cap that will do', async () => {
+  const world = new World()
+  const seller = await world.node('seller', { lent: { ...LENT, minPrice: amount(3000n) } })
+  const buyer = await world.node('buyer')
+  for (const { trading } of [seller, buyer]) trading.start()
+  await world.wait(20_000)
+  const quote = await world.run(buyer.trading.quote(REQUEST, TERMS, never))
+  expect(quote).toMatchObject({ isGuess: true, tasks: TASKS, taskWorkMi: 10_000 })
+  expect(quote.reasons.join('; ')).toContain('3 credits for a core-hour')
+  const view = await world.run(buyer.trading.submit(REQUEST, { ...TERMS, maxCost: quote.high }, never))
+  await world.wait(30_000)
+  expect(world.allocations).toHaveLength(1)
+  expect(buyer.trading.purchase(view.id)!.state).toBe('running')
+  await seller.trading.stop()
+  await buyer.trading.stop()
+})
+
+test('a job that nobody takes by its deadline is cancelled, and costs nothing', async () => {
+  const world = new World()
+  const seller = await world.node('seller', { lent: { ...LENT, minPrice: amount(900_000n) } })
+  const buyer = await world.node('buyer')
+  for (const { trading } of [seller, buyer]) trading.start()
+  const before = total(world.ledger.state.accounts.get(buyer.wallet.account)!)
+  const terms = { ...TERMS, deadlineMs: world.time.now() + 10 * 60_000 }
+  const view = await world.run(buyer.trading.submit(REQUEST, terms, never))
+  await world.wait(60_000)
+  const waiting = buyer.trading.purchase(view.id)!
+  expect(waiting.state).toBe('bidding')
+  expect(waiting.reason).toMatch(/^no host offers this for your price: the lowest is 900 credits/)
+  await world.wait(10 * 60_000)
+  expect(buyer.world.cancelled).toEqual([view.id])
+  expect(buyer.trading.purchase(view.id)).toMatchObject({
+    state: 'settled',
+    failure: 'not-placed',
+    paid: 0n,
+    locked: 0n,
+  })
+  expect(buyer.trading.purchase(view.id)!.reason).toMatch(/^not placed by the deadline: no host offers this/)
+  expect(world.buys).toEqual([])
+  expect(buyer.world.released).toHaveLength(1)
+  expect(total(world.ledger.state.accounts.get(buyer.wallet.account)!)).toBe(before)
+  expect(seller.trading.funnel()).toMatchObject({ seen: 1, fitting: 1, pricedOut: 1, won: 0 })
+  await seller.trading.stop()
+  await buyer.trading.stop()
+})
+
+test('an offer that was in the journal goes out after a restart, as it was', async () => {
+  const world = new World()
+  const seller = await world.node('seller', { lent: LENT })
+  const buyer = await world.node('buyer')
+  seller.trading.start()
+  const post = world.board.post.bind(world.board)
+  world.board.post = async () => {}
+  const view = await world.run(buyer.trading.submit(REQUEST, TERMS, never))
+  await world.run(buyer.trading.stop()) // before it was handed in
+  const [bought] = buyer.world.journal
+  expect(world.buys).toEqual([])
+  world.board.post = post
+  const again = buyer.open()
+  again.start()
+  await world.wait(40_000)
+  expect(world.allocations.map(({ offer }) => offer)).toEqual([bought!.id])
+  expect(again.purchase(view.id)!.state).toBe('running')
+  await seller.trading.stop()
+  await again.stop()
+})
+
+test('a job that is over has its offer taken back, and its allocations released', async () => {
+  const world = new World()
+  const buyer = await world.node('buyer')
+  buyer.trading.start()
+  const view = await world.run(buyer.trading.submit(REQUEST, TERMS, never))
+  await world.wait(20_000)
+  expect(world.buys).toHaveLength(1)
+  world.end(view.id, 'succeeded')
+  await world.wait(10_000)
+  expect(world.buys).toEqual([])
+  expect(buyer.world.released).toHaveLength(1)
+  expect(buyer.world.cancelled).toEqual([])
+  expect(buyer.trading.purchase(view.id)).toMatchObject({ state: 'settled', reason: 'the job has succeeded' })
+  await buyer.trading.stop()
+})
+
+test('what is on the board is by anybody: only what the ledger takes is handed in', async () => {
+  const world = new World()
+  const looker = await world.node('looker')
+  const seller = await world.node('seller', { lent: LENT })
+  seller.trading.start()
+  await world.wait(1_000)
+  const [good] = world.board.posted
+  const offer = decodeOffer(good!)
+  if (typeof offer === 'string') throw new Error(offer)
+  const forged = signOffer({ ...offer, number: 7 }, fakeKeyPair('another'))
+  const foreign = signOffer({ ...offer, network: fakeKeyPair('x').publicKey, number: 8 }, fakeKeyPair('seller'))
+  const notOwnHost = { ...offer.terms, host: fakeKeyPair('host of looker').publicKey }
+  const stolen = signOffer({ ...offer, terms: notOwnHost, number: 9 }, fakeKeyPair('seller'))
+  world.board.posted.unshift(new Uint8Array(0), new Uint8Array(5000), forged, foreign, stolen)
+  await seller.trading.stop()
+  world.operations.length = 0
+  looker.trading.start()
+  await world.wait(120_000)
+  expect(world.operations).toEqual(['hand-in'])
+  expect(world.sells.map(([, { bytes }]) => bytes)).toEqual([good])
+  await looker.trading.stop()
+})
