@@ -62,6 +62,7 @@ export interface LenderPorts {
 export interface Lent {
   /** Tasks at once. */
   readonly slots: number
+  /** `os`: of code of anybody; else what comes with Chorale is done, which needs no walls. */
   readonly level: 'process' | 'os'
   readonly minPrice: LendSetting['minPrice']
   /** Undefined: it was not measured on this machine, engine and level. */
@@ -183,8 +184,9 @@ export class Lender {
   /** Undefined: it lends nothing, or takes no code of others. */
   async lent(): Promise<Lent | undefined> {
     const { machine, sandbox, env } = this.#ports
-    const { level = 'none', strangers } = sandbox() ?? {}
-    if (this.#cores === 0 || level === 'none' || strangers === 'none') return undefined
+    const known = sandbox()
+    if (this.#cores === 0 || !known) return undefined
+    const level = known.level === 'os' && known.strangers === 'any' ? 'os' : 'process'
     const { minPrice, when } = this.setting
     const { speed } = this.#kept
     const slots = this.#cores
