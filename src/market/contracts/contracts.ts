@@ -22,6 +22,7 @@ import type { Wallet } from '../ledger/wallet.ts'
 import type { VerifyPolicy } from '../verification/policy.ts'
 import { Gate } from './admission.ts'
 import { askOpenings, askSpec } from './asking.ts'
+import { Freshness } from './freshness.ts'
 import { Mediating } from './mediating.ts'
 import { nextStep, type Sides } from './next-step.ts'
 import { isMine, isOpen, Parts } from './parts.ts'
@@ -60,7 +61,7 @@ export interface ContractsPorts {
   readonly wallet: Pick<Wallet, 'account' | 'host' | 'act'>
   /** Of the account. */
   readonly keys: KeyPair
-  /** Where a host is; undefined: nobody tells. */
+  /** Undefined: nobody tells. */
   find(host: PublicKey): Promise<Contact | undefined>
   /** It is not there any more, or cannot be reached. */
   lost(place: Contact, code: 'gone' | 'unreachable'): void
@@ -93,6 +94,7 @@ export class Contracts implements Admission {
   readonly #mediating: Mediating
   readonly #serving: Serving
   readonly #pauses: Pauses
+  readonly #freshness: Freshness
   readonly #counters = Object.fromEntries(NAMES.map((name) => [name, 0])) as Record<ContractCounter, number>
   readonly #listeners = new Set<() => void>()
   readonly #stopped = new AbortController()
@@ -123,6 +125,7 @@ export class Contracts implements Admission {
     this.#remembering = new Remembering(env, ports.jobs)
     this.#redoing = new Redoing(redo)
     this.#pauses = new Pauses(env)
+    this.#freshness = new Freshness(ports, this.#stopped.signal)
     this.#mediating = new Mediating({ env, redoing: this.#redoing, specOf, found })
     this.#testing = new Testing({
       env,
@@ -138,6 +141,7 @@ export class Contracts implements Admission {
       hostOf: ports.hostOf,
       accountOf: (peer) => this.#accountOf(peer),
       allocation: (id) => this.#parts.get(id),
+      freshen: () => this.#freshness.ask(),
       digest: (allocation, task) => this.#supplying?.log(claimId(allocation))?.digest(task),
       specBytes: (allocation) => {
         const spec = this.#specHere(allocation)
@@ -166,7 +170,10 @@ export class Contracts implements Admission {
       hasRoom: (contract) => this.#gate.hasRoom(contract),
     })
     this.#serving.start()
-    const forget = ledger.onBlock(() => this.#look())
+    const forget = ledger.onBlock(() => {
+      this.#freshness.heard()
+      this.#look()
+    })
     this.#stopped.signal.addEventListener('abort', forget, { once: true })
     this.#look()
     this.#running = this.#run(this.#supplying)
@@ -284,6 +291,7 @@ export class Contracts implements Admission {
       }
     })
     this.#wake = () => {}
+    if (this.#parts.isActive(this.#ports.ledger.state)) await this.#freshness.ask()
     this.#look()
   }
 

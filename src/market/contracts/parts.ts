@@ -79,6 +79,12 @@ export class Parts {
     return this.#own
   }
 
+  /** May something of this account's be matched, or wait for it? */
+  isActive({ offersOf }: Pick<State, 'offersOf'>): boolean {
+    if (offersOf.get(this.#self.account) !== undefined) return true
+    return [...this.#own.values()].some(({ phase }) => phase.name !== 'closed')
+  }
+
   get(id: Key): Allocation | undefined {
     return this.#all.get(id)?.allocation
   }

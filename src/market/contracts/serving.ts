@@ -23,6 +23,8 @@ export interface ServingPorts {
   hostOf(peer: string): PublicKey | undefined
   accountOf(peer: string): PublicKey | undefined
   allocation(id: Key): Allocation | undefined
+  /** This host's copy of the ledger may lag behind that of who asks. Bounded, and never rejects. */
+  freshen(): Promise<void>
   /** Of a task that this host has done. */
   digest(allocation: Allocation, task: number): Key | undefined
   specBytes(allocation: Allocation): Uint8Array | undefined
@@ -40,13 +42,15 @@ export class Serving {
 
   start(): void {
     const { transport } = this.#ports
-    transport.handle(OpenWindow, ({ allocation: id, window, positions }, { from }) => {
+    transport.handle(OpenWindow, async ({ allocation: id, window, positions }, { from }) => {
+      const known = this.#ports.allocation(id)
+      const isBehind = known?.phase.name !== 'revealed' || known.windows - 1 !== window
+      if (known && isBehind && this.#ports.accountOf(from.peer) === known.customer) await this.#ports.freshen()
       const allocation = this.#ports.allocation(id)
       if (!allocation || this.#ports.accountOf(from.peer) !== allocation.customer)
         throw this.#refusal('refusedOpenings')
       const { phase, host, windows } = allocation
       if (host !== this.#ports.host) throw this.#refusal('refusedOpenings')
-      // This host's copy of the ledger may lag behind the customer's.
       if (phase.name !== 'revealed' || windows - 1 !== window)
         throw new ChoraleError('busy', 'no such window is tested')
       const tested = testable(id, allocation, phase)
