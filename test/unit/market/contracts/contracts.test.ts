@@ -247,6 +247,23 @@ test('an operation that may have come in, or not, is done once', async () => {
   await floor.stop()
 })
 
+test('who waits on a ledger from which nothing is heard asks now and then, and nobody else does', async () => {
+  const floor = new Floor()
+  const [anna, ben] = await floor.open('anna', 'ben')
+  await floor.wait(60_000)
+  const { reads } = floor.ledger
+  await floor.wait(60_000)
+  expect(floor.ledger.reads).toBe(reads)
+  const { contract } = await floor.job(anna!, [ben!])
+  floor.drop(contract)
+  await floor.wait(5_000)
+  const before = floor.ledger.reads
+  await floor.wait(60_000)
+  expect(floor.ledger.reads - before).toBeGreaterThan(20)
+  expect(floor.ledger.reads - before).toBeLessThan(80)
+  await floor.stop()
+})
+
 test('a spec is for those who have to do with the job', async () => {
   const floor = new Floor()
   const [anna, ben, eve] = await floor.open('anna', 'ben', 'eve')
