@@ -5,6 +5,7 @@
 import type { Key } from '../../core/ids.ts'
 import { type Allocation, worthOf } from '../ledger/state/allocations/allocation.ts'
 import { type Amount, minus, plus, ZERO } from '../ledger/state/amount.ts'
+import { offerIn } from '../ledger/state/book/offers.ts'
 import { total } from '../ledger/state/purse.ts'
 import type { PurchasedPart } from './market.ts'
 
@@ -74,7 +75,10 @@ export function partOf(id: Key, allocation: Allocation): Part {
  */
 export function withParts(bought: Bought, all: Iterable<readonly [Key, Allocation]>): Bought {
   const now = new Map<Key, Part>()
-  for (const [id, allocation] of all) if (allocation.offer === bought.id) now.set(id, partOf(id, allocation))
+  const { account } = offerIn(bought.offer)!
+  for (const [id, allocation] of all) {
+    if (allocation.customer === account && allocation.job === bought.key) now.set(id, partOf(id, allocation))
+  }
   const known = new Set(bought.parts.map(({ allocation }) => allocation))
   const kept = bought.parts.map((part) => {
     const found = now.get(part.allocation)

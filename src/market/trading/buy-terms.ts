@@ -17,6 +17,8 @@ import { SLOTS_AHEAD } from './outlook.ts'
 const PATIENCE_MS = 3_600_000
 /** A host that is a little slower than this one can keep the time of a task all the same: a quarter more. */
 const SLOWER_PERCENT = 125
+/** Of the likely price, in percent (`autoPrice`: 80). */
+const BID_PERCENT = 120n
 /** Wage and fee of each allocation are rounded up to a whole millicredit; of so many at most. */
 const ROUNDED = 2n
 const MAX_ROUNDED = 32
@@ -47,6 +49,18 @@ export function maxPriceFor(maxCost: bigint, size: Size): Amount {
   const wage = (usable * BigInt(CORE_HOUR_MI) * PPM) / (work * (PPM + BigInt(FEE_PPM)))
   const price = (wage * (PPM + BigInt(FEE_PPM)) + PPM - 1n) / PPM
   return (wage < 1n ? 0n : price > BigInt(MAX_PRICE) ? BigInt(MAX_PRICE) : price) as Amount
+}
+
+/**
+ * What is bid, fee included: more than what is likely by as much as hosts ask for less, so that one buyer and one seller meet at
+ * the likely price; what the cheapest host asks for that would do; and no more than the cap pays (`most`). The whole cap would be
+ * too much: with one seller the price is in the middle between both.
+ */
+export function bidFor(likely: bigint, lowestAsked: bigint | undefined, most: Amount): Amount {
+  const bid = (likely * BID_PERCENT) / 100n
+  const wage = lowestAsked !== undefined && lowestAsked > bid ? lowestAsked : bid
+  const price = (wage * (PPM + BigInt(FEE_PPM)) + PPM - 1n) / PPM
+  return (price < most ? price : most) as Amount
 }
 
 /** What to cap a job with, so that suppliers can be paid what it is likely to cost: with what `maxPriceFor` keeps back. */

@@ -8,22 +8,26 @@
  * cannot be paid for any more, it is cancelled.
  */
 import { ChoraleError, errorCode, errorMessage, invariant } from '../../core/errors.ts'
+import type { Key } from '../../core/ids.ts'
 import { jobKeyOf } from '../../mapreduce/spec.ts'
 import type { JobRequest, JobView } from '../../mapreduce/types.ts'
 import { formatCredits } from '../ledger/credits.ts'
 import { LEAST_BOND, PATIENCE } from '../ledger/state/allocations/allocation.ts'
+import { FEE_PPM } from '../ledger/state/book/book.ts'
 import { offerIn } from '../ledger/state/book/offers.ts'
 import { total } from '../ledger/state/purse.ts'
 import { sentenceOf } from '../ledger/state/refusal.ts'
 import type { Buy } from '../offers/offer.ts'
-import { worth } from '../offers/work.ts'
+import { slotAt } from '../offers/price-slot.ts'
+import { withoutFee, worth } from '../offers/work.ts'
 import { formatVerify, parseVerify } from '../verification/policy.ts'
 import type { Allocating } from './allocating.ts'
 import { type Bought, type Failure, sumsOf, withParts } from './bought.ts'
-import { buyTerms, capFault, maxPriceFor, replicasOf, windowFor } from './buy-terms.ts'
-import { openOffer } from './in-book.ts'
+import { bidFor, buyTerms, capFault, maxPriceFor, replicasOf, windowFor } from './buy-terms.ts'
+import { lowestAsk, openOffer } from './in-book.ts'
 import type { PaidTerms, Purchase } from './market.ts'
 import { signedHere } from './number.ts'
+import { outlookOf } from './outlook.ts'
 import type { TradingPorts } from './ports.ts'
 import type { Quoting } from './quoting.ts'
 import { plural, purchaseOf } from './standing.ts'
@@ -104,8 +108,8 @@ export class Buying {
       invariant(spec.tasks === tasks, 'a job came out with another number of tasks')
       contracts.remember(spec, verify)
       const key = jobKeyOf(spec)
-      const buy = buyTerms({ ...size, ...window, job: key, verify, level: this.#ports.levelOf(spec), maxPrice })
-      const { id, bytes } = signedHere(this.#ports, buy, window.untilMs)
+      const most = buyTerms({ ...size, ...window, job: key, verify, level: this.#ports.levelOf(spec), maxPrice })
+      const { id, bytes } = signedHere(this.#ports, this.#bid(most), window.untilMs)
       const bought: Bought = {
         ...{ job: view.id, key, offer: bytes, id, maxCost, verify: formatVerify(verify), tasks },
         ...{ fromMs: window.fromMs, deadlineMs: window.untilMs, parts: [] },
@@ -128,11 +132,48 @@ export class Buying {
       const bought = withParts(before, all)
       if (bought !== before) this.#keep(bought, isWorthWriting(before, bought))
       if (ledger.state.book.get(bought.id)) this.#booked.add(bought.job)
-      if (bought.over) this.#settle(bought)
-      else if (env.clock.now() >= this.#lastMs(bought)) this.#giveUp(bought, 'not-placed', this.#whyLate(bought))
+      if (bought.over) {
+        this.#settle(bought)
+        continue
+      }
+      this.#raise(bought)
+      if (this.#bought.get(bought.job) !== bought) continue
+      if (env.clock.now() >= this.#lastMs(bought)) this.#giveUp(bought, 'not-placed', this.#whyLate(bought))
       else this.#inspect(bought)
     }
     this.#withdrawOver()
+  }
+
+  /** `most`: at the highest price that its cap allows. */
+  #bid(most: Buy): Buy {
+    const { env, ledger, wallet } = this.#ports
+    const nowMs = env.clock.now()
+    const { likely } = outlookOf(ledger.state, nowMs, most.level, Math.max(slotAt(nowMs), slotAt(most.fromMs)))
+    const asked = lowestAsk(ledger.state, wallet.account, most, nowMs)
+    return { ...most, maxPrice: bidFor(likely, asked, most.maxPrice) }
+  }
+
+  /** Nobody does it for what was bid: that offer is withdrawn, and then another takes its place, in two steps for restarts. */
+  #raise(bought: Bought): void {
+    const { ledger, env, wallet } = this.#ports
+    const terms = offerIn(bought.offer)!.terms as Buy
+    const booked = ledger.state.book.get(bought.id)
+    if (!booked || bought.parts.length > 0) return
+    if (booked.isWithdrawn) {
+      const bid = this.#bid({ ...terms, maxPrice: maxPriceFor(bought.maxCost, terms) })
+      const { id, bytes } = signedHere(this.#ports, bid, terms.untilMs)
+      const raised = { ...bought, id, offer: bytes }
+      this.#booked.delete(bought.job)
+      this.#allocating.drop(bought.id)
+      this.#allocating.add(id, bytes)
+      this.#note(raised)
+      this.#working = Promise.all([this.#working, this.#post(raised)])
+      return
+    }
+    const asked = lowestAsk(ledger.state, wallet.account, terms, env.clock.now())
+    const most = withoutFee(maxPriceFor(bought.maxCost, terms), FEE_PPM)
+    if (asked === undefined || asked <= withoutFee(terms.maxPrice, FEE_PPM) || asked > most) return
+    this.#withdraw(bought.id)
   }
 
   /** Of other jobs, for as far as nothing is locked for them yet. */
@@ -211,16 +252,21 @@ export class Buying {
 
   /** Takes one offer back whose job is over; also one that somebody hands in anew later. */
   #withdrawOver(): void {
-    const { ledger, wallet, env } = this.#ports
-    if (this.#isWithdrawing) return
+    const { ledger, env } = this.#ports
     const nowMs = env.clock.now()
     const found = [...this.#bought.values()].find(({ over, id }) => over && openOffer(ledger.state, id, nowMs))
-    if (!found) return
+    if (found) this.#withdraw(found.id)
+  }
+
+  /** One at a time. */
+  #withdraw(offer: Key): void {
+    const { env, wallet } = this.#ports
+    if (this.#isWithdrawing) return
     this.#isWithdrawing = true
     const work = async () => {
       using deadline = env.clock.deadline(PATIENCE_MS, this.#stopped)
       try {
-        await wallet.act({ kind: 'withdraw-offer', offer: found.id }, deadline)
+        await wallet.act({ kind: 'withdraw-offer', offer }, deadline)
       } catch (error) {
         env.log.debug('an offer was not taken back', { code: errorCode(error), reason: errorMessage(error) })
         await env.clock.sleep(RETRY_MS, { signal: this.#stopped }).catch(() => {})

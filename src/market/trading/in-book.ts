@@ -3,6 +3,7 @@ import type { Key } from '../../core/ids.ts'
 import type { BuyEntry, SellEntry } from '../auction/entries.ts'
 import { rectangleIn } from '../auction/fit.ts'
 import type { PublicKey } from '../ledger/keys.ts'
+import type { Amount } from '../ledger/state/amount.ts'
 import { offerIn } from '../ledger/state/book/offers.ts'
 import type { Booked, State } from '../ledger/state/state.ts'
 import { type Buy, timeFault } from '../offers/offer.ts'
@@ -48,6 +49,15 @@ export function canServe(
   if (account === buyer || (buy.level === 'os' && terms.level !== 'os')) return false
   const need = { ...buy, fromMs: Math.max(buy.fromMs, nowMs) }
   return pieces.some((piece) => rectangleIn(piece, terms.speedMips, need, 1) !== undefined)
+}
+
+/** The least that any host asks for that could do a task of this. */
+export function lowestAsk(state: Pick<State, 'book'>, buyer: PublicKey, buy: Buy, nowMs: number): Amount | undefined {
+  const able = liveEntries(state, nowMs).sells.filter((entry) => canServe(entry, buyer, buy, nowMs))
+  return able.reduce<Amount | undefined>(
+    (low, { terms: { minPrice } }) => (low === undefined || minPrice < low ? minPrice : low),
+    undefined,
+  )
 }
 
 /** The offer as the ledger has it, unless it is over: withdrawn, or too late for it. */

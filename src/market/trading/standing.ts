@@ -7,7 +7,8 @@ import type { Buy } from '../offers/offer.ts'
 import { slotAt, slotName, slotOfDay } from '../offers/price-slot.ts'
 import { withoutFee } from '../offers/work.ts'
 import { type Bought, sumsOf } from './bought.ts'
-import { canServe, liveEntries } from './in-book.ts'
+import { maxPriceFor } from './buy-terms.ts'
+import { liveEntries, lowestAsk } from './in-book.ts'
 import type { Purchase, PurchaseState } from './market.ts'
 
 export function purchaseOf(bought: Bought, state: State, nowMs: number): Purchase {
@@ -55,12 +56,11 @@ function whyBidding(bought: Bought, left: number | undefined, state: State, nowM
   // At the end of its time it is told what was lacking while there was some.
   const isLate = nowMs >= buy.untilMs - buy.minServiceMs
   const need = isLate ? { ...buy, untilMs: nowMs + buy.untilMs - buy.fromMs } : buy
-  const able = others.filter((entry) => canServe(entry, account, need, nowMs))
-  if (able.length === 0) {
+  const lowest = lowestAsk(state, account, need, nowMs)
+  if (lowest === undefined) {
     return say(`of ${plural(others.length, 'offer')} none has the time, memory or isolation that the job needs`)
   }
-  const lowest = able.reduce((low, { terms }) => (terms.minPrice < low ? terms.minPrice : low), able[0]!.terms.minPrice)
-  const limit = withoutFee(buy.maxPrice, FEE_PPM)
+  const limit = withoutFee(maxPriceFor(bought.maxCost, buy), FEE_PPM)
   if (lowest > limit) {
     const paid = `the cap pays ${formatCredits(limit)}`
     return say(

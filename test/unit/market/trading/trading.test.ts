@@ -180,6 +180,31 @@ test('a quote before any trade is a guess, by what hosts ask for, and its high e
   await buyer.trading.stop()
 })
 
+test('a high cap is no high price, and what is bid is raised up to the cap when hosts ask for more', async () => {
+  const world = new World()
+  const seller = await world.node('seller', { lent: LENT })
+  const buyer = await world.node('buyer')
+  for (const { trading } of [seller, buyer]) trading.start()
+  await world.wait(20_000)
+  const terms = { ...TERMS, maxCost: amount(20_000n) }
+  await world.run(buyer.trading.submit(REQUEST, terms, never))
+  await world.wait(30_000)
+  const perHour = (price: bigint) => (price * 3_600_000n) / BigInt(TASKS * 10_000)
+  expect(perHour(world.allocations[0]!.price)).toBeLessThanOrEqual(12_100n)
+  await world.run(seller.trading.stop())
+
+  const dear = await world.node('dear', { lent: { ...LENT, minPrice: amount(100_000n) } })
+  const view = await world.run(buyer.trading.submit({ ...REQUEST, seed: 2 }, terms, never))
+  await world.wait(20_000)
+  expect(buyer.trading.purchase(view.id)!.reason).toBe('no host offers anything now')
+  dear.trading.start()
+  await world.wait(60_000)
+  expect(world.allocations.map(({ price }) => perHour(price)).toSorted((a, b) => Number(a - b))[1]).toBe(100_012n)
+  expect(buyer.trading.purchase(view.id)!.state).toBe('running')
+  await dear.trading.stop()
+  await buyer.trading.stop()
+})
+
 test('a job that nobody takes by its deadline is cancelled, and costs nothing', async () => {
   const world = new World()
   const seller = await world.node('seller', { lent: { ...LENT, minPrice: amount(900_000n) } })
