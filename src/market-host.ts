@@ -27,9 +27,9 @@ import type { Lender } from './market/lending/lender.ts'
 import type { Level } from './market/offers/offer.ts'
 import { Trading } from './market/trading/trading.ts'
 import { formatVerify, parseVerify } from './market/verification/policy.ts'
+import { purchaseJournal } from './market-journal.ts'
 import { peerOfPublicKey, publicKeyOfPeer } from './net/host-key.ts'
 import type { Transport } from './net/transport.ts'
-import { purchaseJournal } from './purchase-journal.ts'
 
 /** Good signatures of offers that are remembered. */
 const REMEMBERED = 16_384

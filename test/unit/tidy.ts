@@ -65,7 +65,7 @@ const ARROWS: ReadonlyArray<readonly [prefix: string, mayImport: readonly string
     ],
   ],
   [
-    'src/market-host.ts',
+    'src/market-',
     [
       'src/market/',
       'src/ledger-host.ts',

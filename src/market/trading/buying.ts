@@ -294,7 +294,10 @@ export class Buying {
   async #watch({ job, verify }: Bought, isKept: boolean): Promise<void> {
     const { env, jobs, contracts } = this.#ports
     const wait = new AbortController()
-    const signal = AbortSignal.any([this.#stopped, wait.signal])
+    const { signal } = wait
+    const onStop = () => wait.abort(this.#stopped.reason)
+    if (this.#stopped.aborted) return
+    this.#stopped.addEventListener('abort', onStop, { once: true })
     this.#waits.set(job, wait)
     while (!signal.aborted) {
       try {
@@ -311,6 +314,7 @@ export class Buying {
         await env.clock.sleep(RETRY_MS, { signal }).catch(() => {})
       }
     }
+    this.#stopped.removeEventListener('abort', onStop)
     this.#waits.delete(job)
   }
 

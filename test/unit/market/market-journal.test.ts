@@ -8,7 +8,7 @@ import { amount, ZERO } from '../../../src/market/ledger/state/amount.ts'
 import { offerId, signOffer } from '../../../src/market/offers/offer.ts'
 import type { Bought } from '../../../src/market/trading/bought.ts'
 import { buyTerms } from '../../../src/market/trading/buy-terms.ts'
-import { purchaseJournal } from '../../../src/purchase-journal.ts'
+import { purchaseJournal } from '../../../src/market-journal.ts'
 
 const home = mkdtempSync(join(tmpdir(), 'purchases-'))
 afterEach(() => rmSync(join(home, 'market'), { recursive: true, force: true }))
