@@ -25,6 +25,7 @@ const LONG = [
   'e2e/cli',
   'e2e/store',
   'e2e/ledger',
+  'e2e/trade',
 ]
 
 class LongFirst extends BaseSequencer {

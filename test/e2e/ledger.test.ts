@@ -7,16 +7,6 @@ import { Bench, type Ended, eventually } from './processes.ts'
 
 const IDLE = ['--network', 'e2e', '--lend', '0']
 
-/** A line of JSON for each line of output. */
-async function lines(bench: Bench, ...args: string[]): Promise<Array<Record<string, unknown>>> {
-  const { out, err, code } = await bench.run(...args, '--json')
-  if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${err}`)
-  return out
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line))
-}
-
 /** To its end. A node that ought to be refused, but starts, would run on: it fails the test as soon as it says that it is ready. */
 function refused(bench: Bench, args: readonly string[]): Promise<Ended> {
   const { child, ended } = bench.start(...args)
@@ -40,7 +30,7 @@ test('two nodes: each is granted 50 credits, once, and what is in the ledger out
     return opened === true && (hosts as unknown[]).length === 1 && granted === '50000'
   }
   await eventually('the account of b is open and linked', granted)
-  const history = await lines(bench, 'wallet', 'history', '--home', home('b'))
+  const history = await bench.lines('wallet', 'history', '--home', home('b'))
   expect(history.map(({ action, result }) => [(action as { kind: string }).kind, result])).toEqual([
     ['link', 'applied'],
     ['open', 'applied'],

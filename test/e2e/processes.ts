@@ -9,6 +9,7 @@ import { connectHost } from '../../src/api/client.ts'
 
 export const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const NO_INBOUND = new URL('no-inbound.ts', import.meta.url).href
+const CHEAT = new URL('cheat.ts', import.meta.url).href
 
 export interface Ended {
   readonly code: number | null
@@ -43,6 +44,11 @@ export class Bench implements AsyncDisposable {
   /** As `start`, but nobody can connect to the process over TCP. */
   startUndialable(...args: string[]): Running {
     return this.#spawn(['--import', NO_INBOUND, MAIN, ...args])
+  }
+
+  /** As `start`, but what others pay this process for is made up. */
+  startCheating(...args: string[]): Running {
+    return this.#spawn(['--import', CHEAT, MAIN, ...args])
   }
 
   #spawn(args: readonly string[], cwd = process.cwd()): Running {
@@ -99,6 +105,13 @@ export class Bench implements AsyncDisposable {
     return JSON.parse(out.trimEnd().split('\n').at(-1) as string)
   }
 
+  /** Each line of JSON. */
+  async lines(...args: string[]): Promise<Array<Record<string, unknown>>> {
+    const { out, err, code } = await this.run(...args, '--json')
+    if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${err}`)
+    return linesOf(out)
+  }
+
   /** Processes that name this bench's directory, other than those in `except`. */
   leftovers(): number[] {
     return processes()
@@ -117,6 +130,14 @@ export class Bench implements AsyncDisposable {
     for (const pid of this.leftovers()) process.kill(pid, 'SIGKILL')
     rmSync(this.root, { recursive: true, force: true, maxRetries: 5 })
   }
+}
+
+/** Of a program's output. */
+export function linesOf(out: string): Array<Record<string, unknown>> {
+  return out
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line))
 }
 
 function processes(): Array<{ pid: number; command: string }> {
