@@ -1,7 +1,7 @@
 /**
  * Brings offers from the bulletin board into the ledger's book, and has them matched (DESIGN 10). Any host whose account is open
- * may do both: hosts with a seat look at the board every few seconds, others rarely, and whoever has posted an offer hands it
- * in itself when nobody else has. A match is asked for when a dry run of the rule on this node's own copy of the state
+ * may do both: hosts with a seat look at the board every few seconds, others rarely, and whoever posts an offer hands it
+ * in itself. A match is asked for when a dry run of the rule on this node's own copy of the state
  * would trade something: on an idle market nothing happens.
  *
  * The fee of a match goes to whoever handed the offers in, so all have a reason to; a random pause before each step keeps most
@@ -22,11 +22,10 @@ import type { TradingPorts } from './ports.ts'
 const LOOK_SEATED_MS = 5_000
 const LOOK_MS = 60_000
 const NEXT_SLOT_EVERY = 10
-/** Before what somebody else has posted is handed in, up to this; what this host has posted, from and up to. */
+/** Before what somebody else has posted is handed in, up to this. */
 const OTHERS_MS = 4_000
-const OWN_MS = { least: 3_000, spread: 3_000 }
-/** Before a match is asked for: by whom it concerns, and by others. */
-const OWN_MATCH_MS = 1_000
+/** Before a match is asked for: by whom it concerns, up to this, and by others. */
+const OWN_MATCH_MS = 500
 const OTHERS_MATCH_MS = { least: 3_000, spread: 5_000 }
 /** A book that has not changed is tried again: time alone brings an offer into a slot, or out of it. */
 const RETRY_MATCH_MS = 30_000
@@ -76,10 +75,9 @@ export class Allocating {
     this.#seen = seen
   }
 
-  /** An offer of this host, posted or about to be. It is handed in soon, unless another does. */
+  /** An offer of this host, posted or about to be. It is handed in at once: who waits for another to do it waits, and pays a fee. */
   add(id: Key, bytes: Uint8Array): void {
-    const { env } = this.#ports
-    this.#waiting.set(id, { bytes, dueMs: env.clock.now() + OWN_MS.least + env.random.next() * OWN_MS.spread })
+    this.#waiting.set(id, { bytes, dueMs: this.#ports.env.clock.now() })
   }
 
   /** An offer of this host that is over. */

@@ -28,8 +28,9 @@ import type { TradingPorts } from './ports.ts'
 import { Quoting } from './quoting.ts'
 import { Selling } from './selling.ts'
 
-/** All of it is looked at so often. It reads this node's own copy of the ledger, and asks nobody. */
+/** All of it is looked at so often, and so soon after a block. It reads this node's own copy of the ledger, and asks nobody. */
 const TICK_MS = 2_000
+const SOON_MS = 100
 /** Offers that were seen on the board are shown beside those of the book: so many. */
 const MAX_SHOWN = 1_024
 /** To take an offer back when the host leaves. */
@@ -50,6 +51,8 @@ export class Trading implements Market, LenderMarket {
   /** Seen on the board, good when they were. */
   readonly #posted = new Map<Key, Offer>()
   #cancel = () => {}
+  #unlisten = () => {}
+  #isSoon = false
 
   constructor(ports: TradingPorts) {
     this.#ports = ports
@@ -62,6 +65,7 @@ export class Trading implements Market, LenderMarket {
 
   start(): void {
     this.#buying.start()
+    this.#unlisten = this.#ports.ledger.onBlock(() => this.#soon())
     this.#tick()
   }
 
@@ -69,6 +73,7 @@ export class Trading implements Market, LenderMarket {
   async stop(): Promise<void> {
     if (this.#stopped.signal.aborted) return
     this.#cancel()
+    this.#unlisten()
     this.#stopped.abort(leaving())
     using deadline = this.#ports.env.clock.deadline(LEAVE_MS)
     await Promise.all([this.#buying.stop(), this.#selling.stop(deadline).catch(() => {})])
@@ -132,8 +137,10 @@ export class Trading implements Market, LenderMarket {
     return this.#quoting.quote(request, terms, call)
   }
 
-  submit(request: JobRequest, terms: PaidTerms, call: Call): Promise<JobView> {
-    return this.#buying.submit(request, terms, call)
+  async submit(request: JobRequest, terms: PaidTerms, call: Call): Promise<JobView> {
+    const view = await this.#buying.submit(request, terms, call)
+    this.#soon()
+    return view
   }
 
   purchase(job: string): Purchase | undefined {
@@ -168,8 +175,16 @@ export class Trading implements Market, LenderMarket {
     this.#selling.seen(id, offer)
   }
 
+  #soon(): void {
+    if (this.#isSoon || this.#stopped.signal.aborted) return
+    this.#isSoon = true
+    this.#cancel()
+    this.#cancel = this.#ports.env.clock.timer(SOON_MS, () => this.#tick())
+  }
+
   #tick(): void {
     const { env } = this.#ports
+    this.#isSoon = false
     this.#cancel = env.clock.timer(TICK_MS, () => this.#tick())
     try {
       this.#counting.allocations(this.#ownAllocations())
