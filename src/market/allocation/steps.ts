@@ -169,18 +169,21 @@ export function customerStep({ id, allocation, keys, blockTimeMs }: Situation, k
     case 'running':
       return known.isOver && !allocation.isEnding ? { kind: 'end', allocation: id } : undefined
     case 'committed':
-      if (known.isTrusting) return { kind: 'approve', allocation: id, tests: 0 }
+      if (known.isTrusting) return { kind: 'approve', allocation: id, window: windows - 1, tests: 0 }
       return { kind: 'reveal', allocation: id, nonce: nonceOf(secret(), LINKS, windows - 1) }
     case 'revealed': {
       const { examined } = known
       if (!examined) return undefined
-      if (examined.kind === 'right') return { kind: 'approve', allocation: id, tests: examined.tests }
+      if (examined.kind === 'right')
+        return { kind: 'approve', allocation: id, window: windows - 1, tests: examined.tests }
       return { kind: 'challenge', allocation: id, position: examined.position }
     }
     case 'shown': {
       const own = known.digest([...tasksIn(phase.window.tasks)][phase.position]!)
       if (own === undefined) return undefined
-      return own === phase.digest ? { kind: 'approve', allocation: id, tests: 1 } : { kind: 'dispute', allocation: id }
+      return own === phase.digest
+        ? { kind: 'approve', allocation: id, window: windows - 1, tests: 1 }
+        : { kind: 'dispute', allocation: id }
     }
     case 'drawing':
       if (phase.ofCustomer !== undefined) return undefined

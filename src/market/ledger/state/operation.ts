@@ -89,7 +89,8 @@ const ACTIONS = {
   sign: record({ kind: Type.Literal('sign'), allocation: Id, anchor: Id }),
   commit: record({ kind: Type.Literal('commit'), allocation: Id, window: Count, tasks: RangesSchema, root: Id }),
   reveal: record({ kind: Type.Literal('reveal'), allocation: Id, nonce: Id }),
-  approve: record({ kind: Type.Literal('approve'), allocation: Id, tests: Count }),
+  /** `window`: what comes in late must not be said of the next one. */
+  approve: record({ kind: Type.Literal('approve'), allocation: Id, window: Count, tests: Count }),
   challenge: record({ kind: Type.Literal('challenge'), allocation: Id, position: Count }),
   show: record({
     kind: Type.Literal('show'),

@@ -261,7 +261,9 @@ test('tasks are committed to once, in order, as many as were agreed, and by nobo
     ]),
   ).toBe('applied')
   expect(commit([[8, 9]]), 'the first is not settled').toBe('wrong-phase')
-  expect(books.do('anna', { kind: 'approve', allocation: id, tests: 7 }), 'more tests than tasks').toBe('bad-tasks')
+  const common = { kind: 'approve' as const, allocation: id }
+  expect(books.do('anna', { ...common, window: 0, tests: 7 }), 'more tests than tasks').toBe('bad-tasks')
+  expect(books.do('anna', { ...common, window: 1, tests: 1 }), 'of another window').toBe('wrong-step')
   expect(books.play(id, 'approve', 'customer')).toBe('applied')
   expect(commit([[3, 5]], 1)).toBe('claimed')
   expect(commit([[4, 6]], 1)).toBe('applied')

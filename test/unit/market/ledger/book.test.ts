@@ -189,7 +189,7 @@ test('what is not there, or is so already', () => {
   const host = books.id('host of judge')
   expect(books.do('judge', { kind: 'mediate', host, willing: true })).toBe('nothing-new')
   expect(books.do('anna', { kind: 'mediate', host, willing: false })).toBe('not-your-host')
-  expect(books.do('anna', { kind: 'approve', allocation: hashKey('none'), tests: 0 })).toBe('no-allocation')
+  expect(books.do('anna', { kind: 'approve', allocation: hashKey('none'), window: 0, tests: 0 })).toBe('no-allocation')
   const [id] = books.trade(books.sell('ben'), books.buy('anna'))
   expect(books.play(id!, 'sign', 'customer')).toBe('applied')
   expect(books.play(id!, 'sign', 'customer')).toBe('nothing-new')

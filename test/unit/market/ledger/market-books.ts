@@ -179,7 +179,7 @@ export class MarketBooks extends Books {
       case 'reveal':
         return { kind, ...common, nonce: this.nonce(id) }
       case 'approve':
-        return { kind, ...common, tests: 1 }
+        return { kind, ...common, window: Math.max(0, windows - 1), tests: 1 }
       case 'show': {
         const position = 'position' in phase ? phase.position : 0
         const count = 'window' in phase ? countOf(phase.window.tasks) : 1

@@ -81,6 +81,7 @@ export const reveal: Rule<'reveal'> = (state, { account, action: { allocation: n
 export const approve: Rule<'approve'> = (state, { account, action }) => {
   const found = waiting(state, action.allocation, account, 'customer', ['committed', 'revealed', 'challenged', 'shown'])
   if (typeof found === 'string') return found
+  if (action.window !== found.allocation.windows - 1) return 'wrong-step'
   const { tasks } = found.phase.window
   return action.tests > countOf(tasks) ? 'bad-tasks' : payWindow(state, found, tasks, action.tests)
 }
