@@ -23,6 +23,7 @@ const BENCHES: Readonly<Record<string, string>> = {
   ledger: 'operations a second made final by 7 members on loopback        --members 7 --clients 12 --seconds 10',
   'ledger-kill': 'members of a ledger killed again and again, some and then all    --members 7 --kill 2 --rounds 20',
   'ledger-state': 'memory and snapshot of a ledger with a million accounts    --accounts 1000000',
+  paid: 'a pi job that is bought and tested, against the same job free  --nodes 4 --lenders 1 --seconds 30 --runs 3 --verify sample',
   auction: 'a round of the market over a book of 100,000 offers           --offers 100000 --runs 5',
   receipt: 'receipts checked offline, and a chain of 365 epochs            --members 7 --epochs 365 --runs 11',
 }
