@@ -4,8 +4,10 @@
  * hour. Nobody knows the distributions of a market that is not there yet: these are wide enough for memory, levels,
  * windows and replicas to matter.
  */
+
 import type { Random } from '../../src/core/env.ts'
 import { hashKey } from '../../src/core/ids.ts'
+import { MAX_OFFER_LIFE_MS } from '../../src/core/limits.ts'
 import { amount } from '../../src/market/ledger/state/amount.ts'
 import type { Buy, Sell, UnsignedOffer } from '../../src/market/offers/offer.ts'
 import { SLOT_MS, slotStartMs } from '../../src/market/offers/price-slot.ts'
@@ -84,6 +86,7 @@ function buy(crowd: Crowd, random: Random, meanWork: number): Buy {
     maxPrice: amount(BigInt(logNormal(random, MEDIAN_VALUE, PRICE_SPREAD))),
     deadlineMs: window.untilMs,
     minServiceMs: 60_000 * (alike ? 1 : pick(random, [1, 5, 10, 30])),
+    soonMs: MAX_OFFER_LIFE_MS,
     rate: 'auto',
     level: alike || random.next() < 0.7 ? 'process' : 'os',
     ...window,

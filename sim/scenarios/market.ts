@@ -5,9 +5,11 @@
  *
  * Nodes submit at a banker that is honest, and read what is on its chain. They have no ledger of their own.
  */
+
 import type { Random } from '../../src/core/env.ts'
 import { ChoraleError, errorMessage } from '../../src/core/errors.ts'
 import { hashKey, type Key } from '../../src/core/ids.ts'
+import { MAX_OFFER_LIFE_MS } from '../../src/core/limits.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import { quorumOf } from '../../src/market/ledger/committee.ts'
 import { networkOf } from '../../src/market/ledger/genesis.ts'
@@ -239,6 +241,7 @@ class Run {
       maxPrice: BigInt(40_000 + random.int(40_000)) as Amount,
       deadlineMs: expiresMs,
       minServiceMs: 60_000,
+      soonMs: MAX_OFFER_LIFE_MS,
       rate: 'auto',
       level: 'process',
       fromMs: nowMs,

@@ -230,11 +230,11 @@ export const MAX_OFFER_REPLICAS = 16
 /** Keys of the bulletin board for one price slot. */
 export const MAX_BOARD_SHARDS = 1024
 /** Offers under one key of the board: with the longest of them it is still a register. */
-export const MAX_PAGE_OFFERS = 88
+export const MAX_PAGE_OFFERS = 86
 /** Of those, of one account. */
 export const MAX_PAGE_OFFERS_PER_ACCOUNT = 16
-/** An offer on the board: the longest that there is has 529 bytes. */
-export const MAX_PAGE_OFFER_BYTES = 544
+/** An offer on the board: the longest that there is has 545 bytes. */
+export const MAX_PAGE_OFFER_BYTES = 560
 /** Offers whose signatures were found good, remembered: those of 16 full pages. */
 export const MAX_KNOWN_OFFERS = 4096
 /** Offers that this node keeps on the board. */

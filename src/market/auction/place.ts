@@ -32,8 +32,7 @@ export function place(sellers: readonly Seller[], buyers: readonly Buyer[], wind
     const { terms, account, placed } = buyer.entry
     const copies = new Map<PublicKey, number>(placed)
     let { left } = buyer.entry
-    for (const forEveryCore of [true, false]) {
-      const wanted = { ...wantedBy(buyer, window), forEveryCore }
+    for (const wanted of needsOf(buyer, window)) {
       for (let at = supply.next(wanted, 0); at >= 0 && left > 0; at = supply.next(wanted, at + 1)) {
         const seller = sellers[at]!
         const { account: owner } = seller.entry
@@ -51,6 +50,18 @@ export function place(sellers: readonly Seller[], buyers: readonly Buyer[], wind
     return left
   })
   return { supply, left }
+}
+
+/** In the order in which they are tried: in the time that it would best take, then in all of it. */
+function needsOf(buyer: Buyer, window: Window): Wanted[] {
+  const all = wantedBy(buyer, window)
+  const { soonMs } = buyer.entry.terms
+  const soon = { ...all, untilMs: all.fromMs + soonMs }
+  const needs = soon.untilMs < all.untilMs ? [soon, all] : [all]
+  return needs.flatMap((need) => [
+    { ...need, forEveryCore: true },
+    { ...need, forEveryCore: false },
+  ])
 }
 
 export function wantedBy({ entry: { terms }, limit }: Buyer, window: Window): Wanted {

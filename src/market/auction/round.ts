@@ -8,7 +8,9 @@
  *    one that came into the book earlier is first. Nothing else decides: no hash of an offer and no order within a message, which
  *    could be tried out until they suit.
  * 2. *Matching.* A buyer takes what it needs from the sellers in turn, first from those that have its memory for every core, so
- *    that no cores lie idle for want of memory; then from the others. How much of a host it takes, and what is left of
+ *    that no cores lie idle for want of memory; then from the others. First each is asked for what it can do within the time that
+ *    the buyer names (`soonMs`), so that a job is spread over as many hosts as it takes to be done so soon; what is left then
+ *    may take all of the window. How much of a host it takes, and what is left of
  *    it, is told in `fit.ts`. So a long need is cut into sub-offers to several hosts, and a host is cut into sub-offers to
  *    several buyers; partial fills are what is left over. A host of the buyer's own account is passed over, and with replicas an
  *    account gets no more copies than there are tasks, so that none need do a task twice.

@@ -73,6 +73,8 @@ const BuySchema = record({
   deadlineMs: TimeSchema,
   /** A host that cannot give as long is not worth a contract. */
   minServiceMs: Whole,
+  /** It would best be done within so long, by as many hosts as that takes; not below the least service. */
+  soonMs: Whole,
   level: LevelSchema,
   /** Share of each supplier's tasks that the buyer does again, ppm; or as much as the supplier's record asks for. */
   rate: Type.Union([Type.Literal('auto'), Whole]),
@@ -190,6 +192,7 @@ function readBuy(raw: Buy): Buy | OfferFault {
     maxPrice,
     deadlineMs: raw.deadlineMs,
     minServiceMs: raw.minServiceMs,
+    soonMs: raw.soonMs,
     level: raw.level === 'os' ? 'os' : 'process',
     rate: raw.rate,
     fromMs: raw.fromMs,
@@ -212,12 +215,14 @@ function sellFault({ coresMilli, speedMips, memoryBytes, storeBytes, fromMs, unt
 }
 
 function buyFault(terms: Buy): OfferFault | undefined {
-  const { tasks, taskWorkMi, memoryBytes, replicas, rate, minServiceMs, fromMs, untilMs, deadlineMs, maxPrice } = terms
+  const { tasks, taskWorkMi, memoryBytes, replicas, rate, maxPrice } = terms
+  const { minServiceMs, soonMs, fromMs, untilMs, deadlineMs } = terms
   if (!within(tasks, 1, MAX_JOB_TASKS) || !within(taskWorkMi, 1, MAX_TASK_WORK_MI)) return 'bad-work'
   if (!within(memoryBytes, 1, MAX_OFFER_MEMORY_BYTES)) return 'bad-memory'
   if (!within(replicas, 1, MAX_OFFER_REPLICAS)) return 'bad-replicas'
   if (rate !== 'auto' && !within(rate, 0, PPM)) return 'bad-rate'
   if (minServiceMs < MIN_SERVICE_MS || untilMs - fromMs < minServiceMs) return 'bad-window'
+  if (!within(soonMs, minServiceMs, MAX_OFFER_LIFE_MS)) return 'bad-window'
   if (deadlineMs < untilMs || deadlineMs - untilMs > MAX_OFFER_LIFE_MS) return 'bad-deadline'
   return worth(maxPrice, workOf(terms)) === undefined ? 'bad-price' : undefined
 }

@@ -19,9 +19,13 @@ const PATIENCE_MS = 3_600_000
 const SLOWER_PERCENT = 125
 /** Of the likely price, in percent (`autoPrice`: 80). */
 const BID_PERCENT = 120n
-/** Wage and fee of each allocation are rounded up to a whole millicredit; of so many at most. */
+/** Wage and fee of each allocation are rounded up to a whole millicredit. */
 const ROUNDED = 2n
-const MAX_ROUNDED = 32
+/** Suppliers of one job, at most, and what they are expected to do together where there are none yet. */
+export const MOST_HOSTS = 32
+const EXPECTED_MIPS = 4000
+/** Milliseconds of a second, and a tenth more: tasks are whole, and a remainder would be a contract of its own. */
+const ROUGHLY = 1100
 const PPM = 1_000_000n
 
 /** In MI, of a task that took so long here. Throws `limit` on one that is too long for any offer. */
@@ -38,7 +42,7 @@ interface Size {
 }
 
 function rounding({ tasks, replicas }: Size): bigint {
-  return ROUNDED * BigInt(Math.min(tasks * replicas, MAX_ROUNDED))
+  return ROUNDED * BigInt(Math.min(tasks * replicas, MOST_HOSTS))
 }
 
 /** The most that suppliers are paid for a core-hour, fee included, so that all copies cost no more than the cap; 0: too little. */
@@ -106,11 +110,25 @@ export function windowFor(
   return { fromMs, untilMs }
 }
 
+/**
+ * In which time a job would best be done: as soon as the hosts that there are can do it together. `mips`: of each, all its cores. Of a
+ * market without hosts a few are expected. The least service is bought anyway.
+ */
+export function soonMsFor(
+  buy: Pick<Buy, 'tasks' | 'replicas' | 'taskWorkMi' | 'fromMs' | 'untilMs'>,
+  mips: readonly number[],
+): number {
+  const speed = mips.reduce((sum, one) => sum + one, 0) || EXPECTED_MIPS
+  const ms = Math.ceil((buy.tasks * buy.replicas * buy.taskWorkMi * ROUGHLY) / speed)
+  return Math.min(Math.max(MIN_SERVICE_MS, ms), buy.untilMs - buy.fromMs)
+}
+
 export interface BuyOrder extends Size {
   readonly job: Key
   readonly verify: VerifyPolicy
   readonly level: Level
   readonly maxPrice: Amount
+  readonly soonMs: number
   readonly fromMs: number
   readonly untilMs: number
 }
@@ -123,6 +141,7 @@ export function buyTerms({
   verify,
   level,
   maxPrice,
+  soonMs,
   fromMs,
   untilMs,
 }: BuyOrder): Buy {
@@ -136,6 +155,7 @@ export function buyTerms({
     maxPrice,
     deadlineMs: untilMs,
     minServiceMs: MIN_SERVICE_MS,
+    soonMs,
     level,
     rate: rateOf(verify, tasks),
     fromMs,

@@ -23,8 +23,8 @@ import { withoutFee, worth } from '../offers/work.ts'
 import { formatVerify, parseVerify } from '../verification/policy.ts'
 import type { Allocating } from './allocating.ts'
 import { type Bought, type Failure, sumsOf, withParts } from './bought.ts'
-import { bidFor, buyTerms, capFault, maxPriceFor, replicasOf, windowFor } from './buy-terms.ts'
-import { lowestAsk, openOffer } from './in-book.ts'
+import { bidFor, buyTerms, capFault, MOST_HOSTS, maxPriceFor, replicasOf, soonMsFor, windowFor } from './buy-terms.ts'
+import { lowestAsk, openOffer, speedsFor } from './in-book.ts'
 import type { PaidTerms, Purchase } from './market.ts'
 import { signedHere } from './number.ts'
 import { outlookOf } from './outlook.ts'
@@ -108,8 +108,10 @@ export class Buying {
       invariant(spec.tasks === tasks, 'a job came out with another number of tasks')
       contracts.remember(spec, verify)
       const key = jobKeyOf(spec)
-      const most = buyTerms({ ...size, ...window, job: key, verify, level: this.#ports.levelOf(spec), maxPrice })
-      const { id, bytes } = signedHere(this.#ports, this.#bid(most), window.untilMs)
+      const soonMs = window.untilMs - window.fromMs
+      const level = this.#ports.levelOf(spec)
+      const most = buyTerms({ ...size, ...window, job: key, verify, level, maxPrice, soonMs })
+      const { id, bytes } = signedHere(this.#ports, this.#bid(most, maxCost), window.untilMs)
       const bought: Bought = {
         ...{ job: view.id, key, offer: bytes, id, maxCost, verify: formatVerify(verify), tasks },
         ...{ fromMs: window.fromMs, deadlineMs: window.untilMs, parts: [] },
@@ -144,13 +146,23 @@ export class Buying {
     this.#withdrawOver()
   }
 
-  /** `most`: at the highest price that its cap allows. */
-  #bid(most: Buy): Buy {
+  /** `most`: at the highest price that its cap allows. `cap`: of it, as far as it is not promised yet. */
+  #bid(most: Buy, cap: bigint): Buy {
     const { env, ledger, wallet } = this.#ports
     const nowMs = env.clock.now()
     const { likely } = outlookOf(ledger.state, nowMs, most.level, Math.max(slotAt(nowMs), slotAt(most.fromMs)))
     const asked = lowestAsk(ledger.state, wallet.account, most, nowMs)
-    return { ...most, maxPrice: bidFor(likely, asked, most.maxPrice) }
+    const bid = { ...most, maxPrice: bidFor(likely, asked, most.maxPrice) }
+    const speeds = speedsFor(ledger.state, wallet.account, bid, nowMs)
+    return { ...bid, soonMs: soonMsFor(bid, speeds.slice(0, this.#affordableHosts(cap))) }
+  }
+
+  /** A bond is locked with each supplier. */
+  #affordableHosts(cap: bigint): number {
+    const { ledger, wallet } = this.#ports
+    const account = ledger.accountHere(wallet.account)
+    const spare = (account ? total(account) : 0n) - this.#promised() - cap
+    return Math.max(1, Math.min(MOST_HOSTS, Number(spare / LEAST_BOND)))
   }
 
   /** Nobody does it for what was bid: that offer is withdrawn, and then another takes its place, in two steps for restarts. */
@@ -160,7 +172,7 @@ export class Buying {
     const booked = ledger.state.book.get(bought.id)
     if (!booked || bought.parts.length > 0) return
     if (booked.isWithdrawn) {
-      const bid = this.#bid({ ...terms, maxPrice: maxPriceFor(bought.maxCost, terms) })
+      const bid = this.#bid({ ...terms, maxPrice: maxPriceFor(bought.maxCost, terms) }, 0n)
       const { id, bytes } = signedHere(this.#ports, bid, terms.untilMs)
       const raised = { ...bought, id, offer: bytes }
       this.#booked.delete(bought.job)

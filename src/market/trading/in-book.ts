@@ -4,9 +4,11 @@ import type { BuyEntry, SellEntry } from '../auction/entries.ts'
 import { rectangleIn } from '../auction/fit.ts'
 import type { PublicKey } from '../ledger/keys.ts'
 import type { Amount } from '../ledger/state/amount.ts'
+import { FEE_PPM } from '../ledger/state/book/book.ts'
 import { offerIn } from '../ledger/state/book/offers.ts'
 import type { Booked, State } from '../ledger/state/state.ts'
 import { type Buy, timeFault } from '../offers/offer.ts'
+import { withoutFee } from '../offers/work.ts'
 
 export interface BookEntries {
   readonly sells: readonly SellEntry[]
@@ -58,6 +60,15 @@ export function lowestAsk(state: Pick<State, 'book'>, buyer: PublicKey, buy: Buy
     (low, { terms: { minPrice } }) => (low === undefined || minPrice < low ? minPrice : low),
     undefined,
   )
+}
+
+/** Of the hosts that could do some of it for its price, the cheapest first: what their free cores do together, in MIPS. */
+export function speedsFor(state: Pick<State, 'book'>, buyer: PublicKey, buy: Buy, nowMs: number): number[] {
+  const limit = withoutFee(buy.maxPrice, FEE_PPM)
+  return liveEntries(state, nowMs)
+    .sells.filter((entry) => entry.terms.minPrice <= limit && canServe(entry, buyer, buy, nowMs))
+    .sort((a, b) => Number(a.terms.minPrice - b.terms.minPrice) || a.sequence - b.sequence)
+    .map(({ terms, pieces }) => (terms.speedMips * Math.max(...pieces.map(({ coresMilli }) => coresMilli))) / 1000)
 }
 
 /** The offer as the ledger has it, unless it is over: withdrawn, or too late for it. */

@@ -47,6 +47,7 @@ function offers() {
     rate: 'auto' as const,
     deadlineMs: fromMs,
     minServiceMs: 60_000,
+    soonMs: 3_600_000,
   }
   return {
     sells: [{ ...other, id: idOf('b'), terms: { kind: 'sell' as const, ...size, ...window, minPrice: amount(250n) } }],

@@ -15,7 +15,7 @@ afterEach(() => rmSync(join(home, 'market'), { recursive: true, force: true }))
 
 const terms = buyTerms({
   ...{ job: hashKey('job'), tasks: 16, replicas: 1, taskWorkMi: 10_000, verify: { kind: 'auto' }, level: 'process' },
-  ...{ maxPrice: amount(5000n), fromMs: 1_000_000, untilMs: 2_000_000 },
+  ...{ maxPrice: amount(5000n), soonMs: 60_000, fromMs: 1_000_000, untilMs: 2_000_000 },
 })
 const unsigned = {
   network: hashKey('net'),

@@ -84,7 +84,14 @@ function match({ sells, buys }: Entries, window: Window, agreed: bigint | undefi
   for (const buy of buyers) {
     let { left } = buy
     const has = new Map<string, number>(buy.placed)
-    for (const wholeMemory of [true, false]) {
+    const soon = Math.max(buy.terms.fromMs, window.fromMs) + buy.terms.soonMs
+    for (const [untilMs, wholeMemory] of [
+      [soon, true],
+      [soon, false],
+      [window.untilMs, true],
+      [window.untilMs, false],
+    ] as const) {
+      const within = { ...window, untilMs: Math.min(untilMs, window.untilMs) }
       for (const sell of sellers) {
         if (sell.account === buy.account || !accepts(buy, agreed ?? sell.terms.minPrice, window)) continue
         if (sell.terms.minPrice > (agreed ?? sell.terms.minPrice)) continue
@@ -96,7 +103,7 @@ function match({ sells, buys }: Entries, window: Window, agreed: bigint | undefi
             const most = Math.min(left, buy.terms.tasks - (has.get(sell.account) ?? 0))
             if (most === 0) break
             if (wholeMemory && piece.memoryBytes < buy.terms.memoryBytes * lanesIn(piece)) continue
-            const taken = rectangle(piece, sell, buy, window, most)
+            const taken = rectangle(piece, sell, buy, within, most)
             if (!taken) continue
             trades.push({ sell: sell.id, buy: buy.id, taken })
             pieces.set(

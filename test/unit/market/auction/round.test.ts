@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { hashKey } from '../../../../src/core/ids.ts'
+import { MAX_OFFER_LIFE_MS } from '../../../../src/core/limits.ts'
 import type { Entries } from '../../../../src/market/auction/entries.ts'
 import { type Allocation, type Cleared, clearRound } from '../../../../src/market/auction/round.ts'
 import { amount } from '../../../../src/market/ledger/state/amount.ts'
@@ -34,6 +35,7 @@ const plainBuy: Buy = {
   maxPrice: amount(200n),
   deadlineMs: T0 + HOUR_MS,
   minServiceMs: 60_000,
+  soonMs: MAX_OFFER_LIFE_MS,
   rate: 'auto',
   level: 'process',
   ...window,
@@ -66,6 +68,23 @@ describe('against the reference', () => {
     )
     expect(traded).toBeGreaterThan(400)
   })
+})
+
+test('a job is spread over as many hosts as it takes to be done soon, and what is left takes longer', () => {
+  const quarter = buy({ soonMs: HOUR_MS / 4 })
+  const hosts = Array.from({ length: 5 }, () => sell())
+  const tasksOf = (sells: typeof hosts) => {
+    const { allocations } = clearRound({ sells, buys: [quarter] }, { ...window, feePpm: 0 })
+    return allocations.map(({ sell, taken }) => [sell.id, taken.tasks])
+  }
+  expect(tasksOf(hosts)).toEqual(hosts.slice(0, 4).map(({ id }) => [id, 15]))
+  // Two hosts: a quarter of an hour each, then the rest of the hour of the first.
+  const [first, second] = hosts
+  expect(tasksOf([first!, second!])).toEqual([
+    [first!.id, 15],
+    [second!.id, 15],
+    [first!.id, 30],
+  ])
 })
 
 describe('what holds of every round', () => {

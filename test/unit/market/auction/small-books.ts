@@ -54,6 +54,7 @@ const buy = fc
     memoryBytes: fc.constantFrom(1, 1, 2, 3),
     replicas: fc.constantFrom(1, 1, 2, 3),
     minServiceMs: fc.constantFrom(60_000, 60_000, 60_000, 90_000, 240_000),
+    soonMs: fc.constantFrom(60_000, 120_000, 240_000, 3_600_000_000),
     rate: fc.constant('auto' as const),
   })
   .map(({ account, window, ...rest }) => {

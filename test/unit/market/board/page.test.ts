@@ -125,6 +125,7 @@ describe('a full page', () => {
         replicas: N,
         deadlineMs: N,
         minServiceMs: N,
+        soonMs: N,
         fromMs: N,
         untilMs: N,
       },

@@ -2,8 +2,10 @@
  * A small ledger with a market: suppliers with hosts, customers with jobs, mediators with bonds. All secrets follow from names, so
  * that any step of any allocation can be played.
  */
+
 import { expect } from 'vitest'
 import { hashKey, type Key } from '../../../../src/core/ids.ts'
+import { MAX_OFFER_LIFE_MS } from '../../../../src/core/limits.ts'
 import type { Allocation, Finding, Outcome } from '../../../../src/market/ledger/state/allocations/allocation.ts'
 import { sealOf } from '../../../../src/market/ledger/state/allocations/allocation.ts'
 import { countOf, type Ranges } from '../../../../src/market/ledger/state/allocations/ranges.ts'
@@ -35,6 +37,7 @@ export const BUY: Omit<Buy, 'kind' | 'job' | 'fromMs' | 'untilMs' | 'deadlineMs'
   // The price is the seller's: its host has something left for which this buyer would not pay more.
   maxPrice: 2020n as Amount,
   minServiceMs: 60_000,
+  soonMs: MAX_OFFER_LIFE_MS,
   rate: 'auto',
   level: 'process',
 }

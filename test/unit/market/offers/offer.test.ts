@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { fakeKeyPair, fakeVerify } from '../../../../sim/fake-keys.ts'
 import { decode, encode } from '../../../../src/core/cbor.ts'
 import { hashKey } from '../../../../src/core/ids.ts'
-import { MAX_OFFER_BYTES, MAX_PRICE } from '../../../../src/core/limits.ts'
+import { MAX_OFFER_BYTES, MAX_OFFER_LIFE_MS, MAX_PRICE } from '../../../../src/core/limits.ts'
 import { verifyEd25519 } from '../../../../src/market/ledger/ed25519.ts'
 import { amount } from '../../../../src/market/ledger/state/amount.ts'
 import {
@@ -47,6 +47,7 @@ const buy: Buy = {
   maxPrice: amount(1500n),
   deadlineMs: NOW + DAY_MS,
   minServiceMs: 600_000,
+  soonMs: MAX_OFFER_LIFE_MS,
   rate: 'auto',
   level: 'process',
   fromMs: NOW,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { hashKey } from '../../../../src/core/ids.ts'
+import { MAX_OFFER_LIFE_MS } from '../../../../src/core/limits.ts'
 import { seededRandom } from '../../../../src/core/random.ts'
 import { clearRound } from '../../../../src/market/auction/round.ts'
 import { amount } from '../../../../src/market/ledger/state/amount.ts'
@@ -101,6 +102,7 @@ test('rounds of a slot add up, by the level that was asked for, and four weeks a
           maxPrice: amount(200n),
           deadlineMs: window.untilMs,
           minServiceMs: 60_000,
+          soonMs: MAX_OFFER_LIFE_MS,
           rate: 'auto' as const,
           ...window,
         },

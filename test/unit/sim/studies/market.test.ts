@@ -39,7 +39,7 @@ const assignments: fc.Arbitrary<Entries> = fc
         {
           ...{ kind: 'buy', job: hashKey('job'), tasks: 1, taskWorkMi: CORE_HOUR_MI, replicas: 1, ...hour },
           ...{ memoryBytes, level: isOs ? 'os' : 'process', maxPrice: amount(BigInt(price)) },
-          ...{ deadlineMs: hour.untilMs, minServiceMs: 60_000, rate: 'auto' as const },
+          ...{ deadlineMs: hour.untilMs, minServiceMs: 60_000, soonMs: 3_600_000, rate: 'auto' as const },
         },
         { account: hashKey(`buyer ${i}`), sequence: 100 + i },
       ),
