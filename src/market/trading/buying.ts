@@ -56,6 +56,9 @@ export class Buying {
   readonly #dropped = new Map<string, number>()
   /** Ends the wait for a job that is given up. */
   readonly #waits = new Map<string, AbortController>()
+  /** Jobs that are over, and of which the rest of this host knows in this run; and those given up that are cancelled. */
+  readonly #released = new Set<string>()
+  readonly #cancelled = new Set<string>()
   #isWithdrawing = false
   #working: Promise<unknown> = Promise.resolve()
 
@@ -135,6 +138,7 @@ export class Buying {
       if (bought !== before) this.#keep(bought, isWorthWriting(before, bought))
       if (ledger.state.book.get(bought.id)) this.#booked.add(bought.job)
       if (bought.over) {
+        this.#release(bought)
         this.#settle(bought)
         continue
       }
@@ -238,26 +242,44 @@ export class Buying {
   }
 
   #giveUp(bought: Bought, failure: Failure, reason: string): void {
+    this.#ports.env.log.info('a job was given up', { job: bought.job, reason })
     this.#end({ ...bought, over: { failure, reason } })
-    const { jobs, env } = this.#ports
-    env.log.info('a job was given up', { job: bought.job, reason })
-    const cancelled = jobs.cancel(bought.job).catch((error) => {
-      env.log.warn('a job could not be cancelled', { job: bought.job, reason: errorMessage(error) })
-    })
-    this.#working = Promise.all([this.#working, cancelled])
   }
 
   /** The job is over: its offer goes, and its allocations end. */
   #end(bought: Bought): void {
     this.#allocating.drop(bought.id)
     this.#note(bought)
-    this.#ports.contracts.release(bought.key)
-    this.#waits.get(bought.job)?.abort(new ChoraleError('aborted', 'the job is over'))
+    this.#release(bought)
     this.#settle(bought)
+  }
+
+  /** In every run once: the host may have gone down right after it had written that the job is over. */
+  #release({ job, key, over }: Bought): void {
+    if (this.#released.has(job)) return
+    this.#ports.contracts.release(key)
+    this.#released.add(job)
+    this.#waits.get(job)?.abort(new ChoraleError('aborted', 'the job is over'))
+    if (over?.failure) this.#working = Promise.all([this.#working, this.#cancel(job)])
+  }
+
+  async #cancel(job: string): Promise<void> {
+    const { jobs, env } = this.#ports
+    while (!this.#stopped.aborted && !this.#cancelled.has(job)) {
+      try {
+        await jobs.cancel(job)
+        this.#cancelled.add(job)
+      } catch (error) {
+        env.log.warn('a job could not be cancelled', { job, reason: errorMessage(error) })
+        if (errorCode(error) === 'not-found') this.#cancelled.add(job)
+        else await env.clock.sleep(RETRY_MS, { signal: this.#stopped }).catch(() => {})
+      }
+    }
   }
 
   #settle(bought: Bought): void {
     const { ledger, env } = this.#ports
+    if (bought.over?.failure && !this.#cancelled.has(bought.job)) return
     if (openOffer(ledger.state, bought.id, env.clock.now()) || sumsOf(bought).open > 0) return
     this.#note({ ...bought, settled: true })
   }
