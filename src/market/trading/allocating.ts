@@ -12,8 +12,9 @@ import type { Key } from '../../core/ids.ts'
 import { MAX_OFFERS_PER_ACCOUNT, MAX_OPERATION_BYTES } from '../../core/limits.ts'
 import { CappedMap } from '../../net/capped-map.ts'
 import { handIn, match } from '../ledger/state/book/book.ts'
+import { offerIn } from '../ledger/state/book/offers.ts'
 import type { State } from '../ledger/state/state.ts'
-import { decodeOffer, type Offer, offerFault, offerId } from '../offers/offer.ts'
+import { decodeOffer, type Offer, offerFault, offerId, timeFault } from '../offers/offer.ts'
 import { slotAt, slotsOf } from '../offers/price-slot.ts'
 import { deadOffersOf, liveEntries } from './in-book.ts'
 import type { TradingPorts } from './ports.ts'
@@ -26,6 +27,11 @@ const NEXT_SLOT_EVERY = 10
 const OTHERS_MS = 4_000
 /** Before a match is asked for: by whom it concerns, up to this, and by others. */
 const OWN_MATCH_MS = 500
+const OWN_MS = { least: 3_000, spread: 3_000 }
+/** Of this host, until it is seen in the book: there may be no room for it now. */
+const OWN_AGAIN_MS = 20_000
+/** Before a match is asked for: by whom it concerns, and by others. */
+const OWN_MATCH_MS = 1_000
 const OTHERS_MATCH_MS = { least: 3_000, spread: 5_000 }
 /** A book that has not changed is tried again: time alone brings an offer into a slot, or out of it. */
 const RETRY_MATCH_MS = 30_000
@@ -49,6 +55,7 @@ const PAUSE_MS = 10_000
 interface Waiting {
   readonly bytes: Uint8Array
   readonly dueMs: number
+  readonly isOwn?: true
 }
 
 export type AllocatorPorts = Pick<TradingPorts, 'env' | 'ledger' | 'wallet' | 'verify' | 'board'>
@@ -78,6 +85,11 @@ export class Allocating {
   /** An offer of this host, posted or about to be. It is handed in at once: who waits for another to do it waits, and pays a fee. */
   add(id: Key, bytes: Uint8Array): void {
     this.#waiting.set(id, { bytes, dueMs: this.#ports.env.clock.now() })
+  /** An offer of this host, posted or about to be. It is handed in soon, unless another does, until it is in the book or over. */
+  add(id: Key, bytes: Uint8Array): void {
+    const { env } = this.#ports
+    const dueMs = env.clock.now() + OWN_MS.least + env.random.next() * OWN_MS.spread
+    this.#waiting.set(id, { bytes, dueMs, isOwn: true })
   }
 
   /** An offer of this host that is over. */
@@ -138,11 +150,13 @@ export class Allocating {
   #dueOffers(nowMs: number): Uint8Array[] {
     const due: Uint8Array[] = []
     let size = 0
-    for (const [id, { bytes, dueMs }] of this.#waiting) {
+    for (const [id, { bytes, dueMs, isOwn }] of this.#waiting) {
       if (dueMs > nowMs) continue
       if (due.length === HANDED || size + bytes.length > HANDED_BYTES) break
       this.#waiting.delete(id)
       this.#known.set(id, true)
+      const mayComeIn = !this.#ports.ledger.state.book.get(id) && !timeFault(offerIn(bytes)!, nowMs)
+      if (isOwn && mayComeIn) this.#waiting.set(id, { bytes, dueMs: nowMs + OWN_AGAIN_MS, isOwn })
       if (!this.#isWanted(bytes, nowMs)) continue
       due.push(bytes)
       size += bytes.length
@@ -169,10 +183,12 @@ export class Allocating {
   async #handIn(offers: Uint8Array[]): Promise<void> {
     const isIn = await this.#act({ kind: 'hand-in', offers })
     if (isIn) return
-    const dueMs = this.#ports.env.clock.now() + PAUSE_MS
+    const { env, wallet } = this.#ports
+    const dueMs = env.clock.now() + PAUSE_MS
     for (const bytes of offers) {
-      const offer = decodeOffer(bytes)
-      if (typeof offer !== 'string') this.#waiting.set(offerId(offer), { bytes, dueMs })
+      const offer = offerIn(bytes)!
+      // Of its own those that are not over wait anyway.
+      if (offer.account !== wallet.account) this.#waiting.set(offerId(offer), { bytes, dueMs })
     }
   }
 

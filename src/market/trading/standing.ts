@@ -1,4 +1,5 @@
 /** How a purchase stands, for its user: one state and one line. Pure. */
+import { MAX_OFFERS_PER_ACCOUNT } from '../../core/limits.ts'
 import { formatCredits } from '../ledger/credits.ts'
 import { FEE_PPM } from '../ledger/state/book/book.ts'
 import { offerIn } from '../ledger/state/book/offers.ts'
@@ -46,7 +47,11 @@ function whyBidding(bought: Bought, left: number | undefined, state: State, nowM
   const { fromMs, account, terms } = { ...offerIn(bought.offer)!, fromMs: bought.fromMs }
   const buy = terms as Buy
   const placed = sumsOf(bought).open > 0 ? `${atWork(bought)}; ` : ''
-  if (left === undefined) return `${placed}the offer is on its way into the book`
+  if (left === undefined) {
+    const has = state.offersOf.get(account) ?? 0
+    if (has < MAX_OFFERS_PER_ACCOUNT) return `${placed}the offer is on its way into the book`
+    return `${placed}${has} offers of this account are in the book: it waits until some are over`
+  }
   const some = placed === '' ? '' : `${left} of ${buy.tasks * buy.replicas} tasks are not placed: `
   const say = (why: string) => `${placed}${some}${why}`
   if (fromMs > nowMs) return say(`it waits for the slot ${slotName(slotOfDay(slotAt(fromMs)))} UTC`)

@@ -1,9 +1,12 @@
 /** What a host that has bought does after a restart, a full disk, or a network that does not answer. */
 import { expect, test } from 'vitest'
 import { ChoraleError } from '../../../../src/core/errors.ts'
+import { MAX_OFFERS_PER_ACCOUNT } from '../../../../src/core/limits.ts'
 import { amount } from '../../../../src/market/ledger/state/amount.ts'
 import type { PaidTerms } from '../../../../src/market/trading/market.ts'
-import { never, REQUEST, World } from './traders.ts'
+import { signedHere } from '../../../../src/market/trading/number.ts'
+import { sellTerms } from '../../../../src/market/trading/sell-terms.ts'
+import { LENT, never, REQUEST, World } from './traders.ts'
 
 const TERMS: PaidTerms = { verify: { kind: 'auto' }, when: 'now', maxCost: amount(2000n) }
 const DEADLINE_MS = 10 * 60_000
@@ -65,5 +68,26 @@ test('a job that is over while the disk is full is ended all the same', async ()
   await world.wait(20_000)
   expect(buyer.world.released).toHaveLength(1)
   expect(buyer.trading.purchase(id)!.state).toBe('settled')
+  await buyer.trading.stop()
+})
+
+test('an offer for which the book has no room is handed in when it has', async () => {
+  const world = new World()
+  const buyer = await world.node('buyer')
+  const nowMs = world.time.now()
+  const situation = { host: buyer.wallet.host, nowMs, minPrice: amount(1n), storeBytes: 0 }
+  const sell = sellTerms({ ...LENT, mips: 1000 }, { cores: 4, untilMs: nowMs + 3_600_000 }, situation)!
+  for (let i = 0; i < MAX_OFFERS_PER_ACCOUNT; i++) {
+    const { bytes } = signedHere(buyer.ports, sell, nowMs + 60_000)
+    await world.run(buyer.wallet.act({ kind: 'hand-in', offers: [bytes] }, never))
+  }
+  buyer.trading.start()
+  const view = await world.run(buyer.trading.submit(REQUEST, TERMS, never))
+  await world.wait(30_000)
+  expect(world.buys).toEqual([])
+  expect(buyer.trading.purchase(view.id)!.reason).toMatch(/64 offers/)
+  await world.wait(120_000)
+  expect(world.buys).toHaveLength(1)
+  expect(buyer.trading.purchase(view.id)!.reason).toBe('no host offers anything now')
   await buyer.trading.stop()
 })
