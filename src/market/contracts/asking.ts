@@ -7,7 +7,7 @@ import type { Contact } from '../../net/contact.ts'
 import type { MessageKind } from '../../net/message.ts'
 import type { Transport } from '../../net/transport.ts'
 import type { PublicKey } from '../ledger/keys.ts'
-import type { Allocation } from '../ledger/state/allocations/allocation.ts'
+import { type Allocation, claimId } from '../ledger/state/allocations/allocation.ts'
 import { hostsOf, type State } from '../ledger/state/state.ts'
 import type { Opening } from '../verification/commitment.ts'
 import { OpenWindow, TellSpec } from './messages.ts'
@@ -51,7 +51,7 @@ export async function askSpec(
     try {
       const { spec: bytes } = await ask(ports, other, TellSpec, { allocation: id }, signal)
       const spec = parseSpec(jobIdOf(bytes), bytes)
-      if (jobKeyOf(spec) === job && !spec.stage) return spec
+      if (jobKeyOf(spec) === job && spec.contract === claimId(allocation) && !spec.stage) return spec
       reason = 'it was of another job'
     } catch (error) {
       signal.throwIfAborted()
