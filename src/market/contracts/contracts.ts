@@ -22,6 +22,7 @@ import type { Wallet } from '../ledger/wallet.ts'
 import type { VerifyPolicy } from '../verification/policy.ts'
 import { Gate } from './admission.ts'
 import { askOpenings, askSpec } from './asking.ts'
+import { type ContractCounter, NAMES } from './counters.ts'
 import { Freshness } from './freshness.ts'
 import { Mediating } from './mediating.ts'
 import { nextStep, type Sides } from './next-step.ts'
@@ -43,16 +44,6 @@ const FLUSH_MS = 2_000
 /** For one operation. */
 const PATIENCE_MS = 30_000
 const CLEAN_MS = 60_000
-
-const NAMES = [
-  'badOpenings', // of what a supplier had committed to, it opened something else
-  'missingOpenings', // a supplier did not open what is tested
-  'untested', // a task that this host cannot do
-  'refusedOpenings', // asked for by somebody whom it does not concern, or of what is not tested
-  'refusedSpecs',
-  'refusedSteps', // the ledger did not take what this host asked for
-] as const
-export type ContractCounter = (typeof NAMES)[number]
 
 export interface ContractsPorts {
   readonly env: Env
@@ -273,7 +264,9 @@ export class Contracts implements Admission {
         if (signal.aborted) return
         acted = (await this.#advance(id, supplying)) || acted
       }
-      await this.#keep(supplying)
+      await this.#keep(supplying).catch((error) => {
+        this.#ports.env.log.warn('what is over was not cleared away', { reason: errorMessage(error) })
+      })
       if (!acted) await this.#rest()
     }
   }
