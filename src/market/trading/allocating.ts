@@ -25,13 +25,10 @@ const LOOK_MS = 60_000
 const NEXT_SLOT_EVERY = 10
 /** Before what somebody else has posted is handed in, up to this. */
 const OTHERS_MS = 4_000
+/** An offer of this host, until it is seen in the book: there may be no room for it now. */
+const OWN_AGAIN_MS = 20_000
 /** Before a match is asked for: by whom it concerns, up to this, and by others. */
 const OWN_MATCH_MS = 500
-const OWN_MS = { least: 3_000, spread: 3_000 }
-/** Of this host, until it is seen in the book: there may be no room for it now. */
-const OWN_AGAIN_MS = 20_000
-/** Before a match is asked for: by whom it concerns, and by others. */
-const OWN_MATCH_MS = 1_000
 const OTHERS_MATCH_MS = { least: 3_000, spread: 5_000 }
 /** A book that has not changed is tried again: time alone brings an offer into a slot, or out of it. */
 const RETRY_MATCH_MS = 30_000
@@ -82,14 +79,12 @@ export class Allocating {
     this.#seen = seen
   }
 
-  /** An offer of this host, posted or about to be. It is handed in at once: who waits for another to do it waits, and pays a fee. */
+  /**
+   * An offer of this host, posted or about to be. It is handed in at once, for who waits for another to do it waits and pays a fee;
+   * and again, until it is in the book or over.
+   */
   add(id: Key, bytes: Uint8Array): void {
-    this.#waiting.set(id, { bytes, dueMs: this.#ports.env.clock.now() })
-  /** An offer of this host, posted or about to be. It is handed in soon, unless another does, until it is in the book or over. */
-  add(id: Key, bytes: Uint8Array): void {
-    const { env } = this.#ports
-    const dueMs = env.clock.now() + OWN_MS.least + env.random.next() * OWN_MS.spread
-    this.#waiting.set(id, { bytes, dueMs, isOwn: true })
+    this.#waiting.set(id, { bytes, dueMs: this.#ports.env.clock.now(), isOwn: true })
   }
 
   /** An offer of this host that is over. */
