@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- paid --json`: what it costs a job in time that strangers are paid for it and tested: a pi job through the
  * market with `--verify sample` against the same job free, on the same nodes, in turns. Node 1 submits and lends nothing;
- * `--lenders` of the others lend a core each: one, for the market gives a job that is done in time on one core no more than that.
+ * `--lenders` of the others lend a core each: one, for of several the market may
+ * give a bought job fewer.
  * Both are timed from submission to result; the paid one so includes the match, the signatures and the tests, which node 1 does
  * beside the others. `placedS` is the part of it until all tasks were with suppliers.
  */
