@@ -94,6 +94,15 @@ export class Allocating {
     this.#known.set(id, true)
   }
 
+  /** When to look again, at the latest: something is due then. */
+  get dueMs(): number {
+    const { ledger, wallet } = this.#ports
+    if (this.#isSending || !ledger.state.accounts.get(wallet.account)) return Number.POSITIVE_INFINITY
+    let dueMs = this.#plan?.dueMs ?? Number.POSITIVE_INFINITY
+    for (const waiting of this.#waiting.values()) dueMs = Math.min(dueMs, waiting.dueMs)
+    return Math.max(dueMs, this.#restMs)
+  }
+
   tick(): void {
     const { env, ledger, wallet } = this.#ports
     const nowMs = env.clock.now()

@@ -175,21 +175,27 @@ export class Trading implements Market, LenderMarket {
     this.#selling.seen(id, offer)
   }
 
+  /** Something has changed. */
   #soon(): void {
-    if (this.#isSoon || this.#stopped.signal.aborted) return
+    if (!this.#isSoon) this.#planTick(SOON_MS)
     this.#isSoon = true
+  }
+
+  #planTick(ms: number): void {
     this.#cancel()
-    this.#cancel = this.#ports.env.clock.timer(SOON_MS, () => this.#tick())
+    if (!this.#stopped.signal.aborted) this.#cancel = this.#ports.env.clock.timer(ms, () => this.#tick())
   }
 
   #tick(): void {
     const { env } = this.#ports
     this.#isSoon = false
-    this.#cancel = env.clock.timer(TICK_MS, () => this.#tick())
+    this.#planTick(TICK_MS)
     try {
       this.#counting.allocations(this.#ownAllocations())
       this.#buying.tick()
       this.#allocating.tick()
+      const dueMs = this.#allocating.dueMs - env.clock.now()
+      if (dueMs < TICK_MS) this.#planTick(Math.max(SOON_MS, dueMs))
     } catch (error) {
       env.log.error('trading has failed', { reason: errorMessage(error) })
     }
