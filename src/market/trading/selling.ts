@@ -9,9 +9,12 @@ import { errorMessage } from '../../core/errors.ts'
 import type { Key } from '../../core/ids.ts'
 import { CappedMap } from '../../net/capped-map.ts'
 import type { Piece } from '../auction/fit.ts'
+import { formatCredits } from '../ledger/credits.ts'
 import type { PublicKey } from '../ledger/keys.ts'
+import { LEAST_BOND } from '../ledger/state/allocations/allocation.ts'
 import type { Amount } from '../ledger/state/amount.ts'
 import { FEE_PPM } from '../ledger/state/book/book.ts'
+import { total } from '../ledger/state/purse.ts'
 import type { State } from '../ledger/state/state.ts'
 import type { Lent } from '../lending/lender.ts'
 import type { Offer, Sell } from '../offers/offer.ts'
@@ -74,6 +77,7 @@ export class Selling {
   #isMeasuring = false
   #notBeforeMs = 0
   #uncovered = 0
+  #isShort = false
   #price: { readonly atMs: number; readonly level: string; readonly price: Amount } | undefined
 
   constructor(ports: TradingPorts, parts: { allocating: Allocating; counting: Counting }, signal: AbortSignal) {
@@ -139,6 +143,7 @@ export class Selling {
     if (lent && lent.mips === undefined) this.#measureWhenDue(nowMs)
     this.#noteSold()
     const known = lent?.mips === undefined ? undefined : { ...lent, mips: lent.mips }
+    if (known) this.#sayIfShort()
     const free = this.#freeCores(known?.slots ?? 0, nowMs)
     const wanted = known && sellTerms(known, free, this.#situation(known, nowMs))
     if (this.#offered) {
@@ -187,11 +192,30 @@ export class Selling {
     this.#sold = this.#sold.filter(({ allocations }) => allocations.some((id) => this.#open.has(id)))
   }
 
+  /** Of how many allocations this account could put up the least deposit. */
+  get #covered(): number {
+    const { ledger, wallet } = this.#ports
+    const account = ledger.state.accounts.get(wallet.account)
+    return Number((account ? total(account) : 0n) / LEAST_BOND)
+  }
+
+  #sayIfShort(): void {
+    const isShort = this.#covered === 0 && this.#open.size === 0
+    if (isShort && !this.#isShort) {
+      this.#ports.env.log.warn('nothing is offered: the account has too few credits for a deposit', {
+        needed: formatCredits(LEAST_BOND),
+      })
+    }
+    this.#isShort = isShort
+  }
+
+  /** Each may come to be an allocation of its own, for which there must be a deposit. */
   #freeCores(slots: number, nowMs: number) {
     const known = new Set(this.#sold.flatMap(({ allocations }) => allocations))
     // Of before the last start: nobody knows any more which cores they were meant for, but it is at most one for a task.
     const unknown = [...this.#open].reduce((sum, [id, tasks]) => sum + (known.has(id) ? 0 : Math.min(tasks, slots)), 0)
-    return freeFrom(slots, this.#sold, { unknown, nowMs })
+    const free = freeFrom(slots, this.#sold, { unknown, nowMs })
+    return { ...free, cores: Math.min(free.cores, this.#covered) }
   }
 
   /** As it is, also when it is not in the book yet. What is gone or out of time is forgotten. */

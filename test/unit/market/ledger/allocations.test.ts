@@ -4,6 +4,7 @@ import {
   CLOSED_MS,
   LEAST_BOND,
   MEDIATOR_FEE,
+  MEDIATOR_FINE,
   PATIENCE,
 } from '../../../../src/market/ledger/state/allocations/allocation.ts'
 import { digestOf, MarketBooks } from './market-books.ts'
@@ -145,11 +146,12 @@ test('mediators find for the supplier: the window is paid, the bond pays them, a
   expect(books.state.burnt - before.burnt).toBe(LEAST_BOND - 10n * MEDIATOR_FEE)
 })
 
-test('mediators find for the customer: the deposit is burnt, the window is not paid, and the tasks are free again', () => {
+test('mediators find for the customer: the deposit pays them, the rest of it is burnt, the window is not paid, and the tasks are free again', () => {
   const books = market(...eleven)
-  const before = { anna: books.wealth('anna'), ben: books.wealth('ben') }
+  const before = { anna: books.wealth('anna'), ben: books.wealth('ben'), burnt: books.state.burnt }
   const id = books.contract('ben', 'anna')
   const { deposit } = books.allocation(id)
+  expect(deposit, 'all of it is paid 0.8 credits').toBe(LEAST_BOND)
   const panel = books.disputed(id)
   const [right, liars] = [hashKey('right'), 3]
   const findingOf = (at: number) => (at < liars ? digestOf(id, 0, 3) : right)
@@ -157,10 +159,9 @@ test('mediators find for the customer: the deposit is burnt, the window is not p
   for (const [at, judge] of panel.entries()) expect(books.told(id, judge, findingOf(at))).toBe('applied')
   expect(books.outcome(id)).toBe('cheated')
   expect(before.ben - books.wealth('ben')).toBe(deposit)
-  // Eight had their fees: out of the deposit, and what that lacked out of the customer's bond.
-  const fees = 8n * MEDIATOR_FEE
-  expect(deposit).toBeLessThan(fees)
-  expect(before.anna - books.wealth('anna')).toBe(8n + fees - deposit)
+  expect(before.anna - books.wealth('anna'), 'the fee for the match').toBe(8n)
+  // Eight had their fees, and three were fined.
+  expect(books.state.burnt - before.burnt).toBe(deposit - 8n * MEDIATOR_FEE + 3n * MEDIATOR_FINE)
   expect(books.left(id), 'for another supplier').toBe(80)
   expect(books.state.records.get(books.id('ben'))).toMatchObject({ failed: 1 })
 })

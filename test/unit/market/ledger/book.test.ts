@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { decode, encode } from '../../../../src/core/cbor.ts'
 import { hashKey } from '../../../../src/core/ids.ts'
 import { MAX_CLAIMED_RANGES, MAX_OFFERS_PER_ACCOUNT, MAX_TRADE_SLOTS } from '../../../../src/core/limits.ts'
+import { LEAST_BOND } from '../../../../src/market/ledger/state/allocations/allocation.ts'
 import { claimed, contracted } from '../../../../src/market/ledger/state/allocations/claims.ts'
 import type { Ranges } from '../../../../src/market/ledger/state/allocations/ranges.ts'
 import type { Amount } from '../../../../src/market/ledger/state/amount.ts'
@@ -147,6 +148,18 @@ test('who cannot pay or stake what it offers is out of the book, and the others 
   expect(made).toEqual([{ pair: ['anna', 'ben'], tasks: 60 }])
   const left = [...books.state.book.entries()].map(([, { bytes }]) => books.nameOf(offerIn(bytes)!.account))
   expect(left.sort()).toEqual(['anna', 'ben'])
+})
+
+test('who cannot put up what a panel costs sells nothing, however little its work is paid', () => {
+  for (const [has, made] of [
+    [LEAST_BOND - 1n, 0],
+    [LEAST_BOND, 1],
+  ] as const) {
+    const books = market().supplier('poor')
+    books.escrow('poor', ['ally'], books.wealth('poor') - has, undefined, HOUR_MS)
+    expect(books.trade(books.sell('poor'), books.buy('anna', { tasks: 1, taskWorkMi: 3600 }))).toHaveLength(made)
+    expect(books.wealth('poor')).toBe(made === 0 ? has : 0n)
+  }
 })
 
 test('what is over is swept out of the book by the next round', () => {

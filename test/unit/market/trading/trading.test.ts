@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { fakeKeyPair } from '../../../../sim/fake-keys.ts'
 import { MAX_OFFERS_PER_ACCOUNT } from '../../../../src/core/limits.ts'
+import { LEAST_BOND } from '../../../../src/market/ledger/state/allocations/allocation.ts'
 import { amount } from '../../../../src/market/ledger/state/amount.ts'
 import { total } from '../../../../src/market/ledger/state/purse.ts'
 import { decodeOffer, signOffer } from '../../../../src/market/offers/offer.ts'
@@ -124,6 +125,28 @@ test('what is sold is not offered again', async () => {
   expect(offered.map(({ coresMilli }) => coresMilli)).toEqual([1000])
   await seller.trading.stop()
   await buyer.trading.stop()
+})
+
+test('a host offers as many cores as its account could put up deposits for, and none if it could for none', async () => {
+  const world = new World()
+  const seller = await world.node('seller', { lent: LENT })
+  const keep = (left: bigint) => {
+    const { accounts } = world.ledger.state
+    const account = { ...accounts.get(seller.wallet.account)!, free: amount(left), granted: amount(0n) }
+    world.ledger.state = { ...world.ledger.state, accounts: accounts.set(seller.wallet.account, account) }
+  }
+  const cores = () => world.sells.map(([, { pieces }]) => pieces[0]!.coresMilli)
+  keep(LEAST_BOND - 1n)
+  seller.trading.start()
+  await world.wait(20_000)
+  expect(cores()).toEqual([])
+  keep(2n * LEAST_BOND)
+  await world.wait(20_000)
+  expect(cores()).toEqual([2000])
+  keep(50n * LEAST_BOND)
+  await world.wait(90_000)
+  expect(cores()).toEqual([4000])
+  await seller.trading.stop()
 })
 
 test('the speed is measured when somebody wants work that this host could do, not before', async () => {

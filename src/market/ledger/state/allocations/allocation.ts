@@ -58,7 +58,7 @@ export const ALLOCATION_WINDOWS = 1024
 export const MEDIATOR_FEE = 100n as Amount
 /** Millicredits of the bond of a mediator that was outvoted. Whoever does the work is seldom: with a bad machine, or among liars. */
 export const MEDIATOR_FINE = 500n as Amount
-/** What the customer has at stake beyond the price, at least: the fees of a dispute that it loses. */
+/** What each side has at stake at least, the customer beyond the price: the fees of a dispute that it loses. */
 export const LEAST_BOND = (BigInt(PANEL_SEATS) * MEDIATOR_FEE) as Amount
 /** Who does not sign, or gives up, loses this share of deposit or bond: 1 of so many parts. */
 export const DESERTION_PARTS = 10n
@@ -157,7 +157,7 @@ export interface Terms {
   readonly windowTasks: number
   /** Share of its tasks that is to be tested, ppm: what the customer wants, or what the supplier's record asks for. */
   readonly rate: number
-  /** Of the supplier, burnt when it cheats. */
+  /** Of the supplier: pays mediators if it loses, and the rest is burnt when it cheats. */
   readonly deposit: Amount
   /** Of the customer: pays mediators if it loses or nobody wins, and is burnt when it cheats. */
   readonly bond: Amount

@@ -5,7 +5,7 @@
 import type { Key } from '../../../../core/ids.ts'
 import type { PublicKey } from '../../keys.ts'
 import { earn, giveBack } from '../accounts.ts'
-import { type Amount, least, minus, plus, ZERO } from '../amount.ts'
+import { type Amount, amount, least, minus, plus } from '../amount.ts'
 import { withBack } from '../book/bookings.ts'
 import { EMPTY_PURSE, type Purse, take, total } from '../purse.ts'
 import {
@@ -142,8 +142,8 @@ export function endUnpaid(state: State, { id, allocation }: Named, tasks: Ranges
 }
 
 /**
- * The fixed fee to each of these mediators, from who has lost; what a supplier's deposit lacks, out of the customer's bond, which is
- * enough for all: no mediator must have more of one verdict than of another.
+ * The fixed fee to each of these mediators, from who has lost, whose deposit or bond is enough for all: no mediator must have more
+ * of one verdict than of another.
  */
 export function withFees(
   state: State,
@@ -151,15 +151,14 @@ export function withFees(
   mediators: readonly PublicKey[],
   loser: 'customer' | 'supplier',
 ): [State, Named] {
-  let { escrow, stake } = allocation
-  let paid = state
-  for (const mediator of mediators) {
-    const ofStake = loser === 'supplier' ? least(total(stake), MEDIATOR_FEE) : ZERO
-    stake = take(stake, ofStake)!.rest
-    escrow = take(escrow, minus(MEDIATOR_FEE, ofStake))!.rest
-    paid = withAccount(paid, mediator, earn(paid.accounts.get(mediator)!, MEDIATOR_FEE))
-  }
-  return [paid, { id, allocation: { ...allocation, escrow, stake } }]
+  const side = loser === 'supplier' ? 'stake' : 'escrow'
+  const fees = amount(MEDIATOR_FEE * BigInt(mediators.length))
+  const purse = take(allocation[side], fees)!.rest
+  const paid = mediators.reduce(
+    (next, mediator) => withAccount(next, mediator, earn(next.accounts.get(mediator)!, MEDIATOR_FEE)),
+    state,
+  )
+  return [paid, { id, allocation: { ...allocation, [side]: purse } }]
 }
 
 /** It was outvoted: a part of its bond is burnt. It mediates no more if too little is left of that. */

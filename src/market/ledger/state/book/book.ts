@@ -141,8 +141,8 @@ function placed(state: State, matched: Matched): State | 'customer' | 'supplier'
   const atStake = ((wage * BigInt(windowTasks)) / BigInt(tasks)) as Amount
   if (atStake > MAX_STAKE) return 'supplier'
   // Whatever the buyer wants to be tested: who tests little wants to find cheaters, not to deter them by what they put up.
-  const deposit = depositFor(trust, { tasks: windowTasks, payment: atStake })
-  if (deposit === undefined) return 'supplier'
+  const needed = depositFor(trust, { tasks: windowTasks, payment: atStake })
+  if (needed === undefined) return 'supplier'
   const { sequence } = paid
   const taking = withPlaced({ ...paid, sequence: sequence + 1 }, buy.id, sell.account, tasks)
   return allocate(taking, allocationId(paid.network, sequence), {
@@ -158,7 +158,8 @@ function placed(state: State, matched: Matched): State | 'customer' | 'supplier'
     fee,
     windowTasks,
     rate: buy.terms.rate === 'auto' ? trust : buy.terms.rate,
-    deposit,
+    // Who cheats pays those who find it out, however little it was paid for.
+    deposit: needed < LEAST_BOND ? LEAST_BOND : needed,
     bond: LEAST_BOND,
     untilMs: untilMs + PATIENCE.lastWindow,
   })
