@@ -78,7 +78,7 @@ export class Buying {
       const booked = book.get(offer)
       if (!booked) continue
       const { account: customer, terms } = offerIn(booked.bytes)!
-      if (terms.kind === 'sell' || booked.isWithdrawn) continue
+      if (terms.kind === 'sell') continue
       const { layers, holders } = claims.get(claimId({ customer, job: terms.job }))!
       if (holders === 1 && countOf(layers[terms.replicas - 1] ?? []) === terms.tasks) {
         return { kind: 'withdraw-offer', offer }

@@ -143,9 +143,9 @@ export function judge({ jobs, ledger, market, dispatch, nodes, refused, schedule
 function holdersOf({ claims, book }: State): number {
   let holders = 0
   for (const [, claim] of claims.entries()) holders += claim.holders
-  for (const [, { bytes, placed, isWithdrawn }] of book.entries()) {
+  for (const [, { bytes, placed }] of book.entries()) {
     const { terms } = offerIn(bytes)!
-    if (terms.kind === 'buy' && !isWithdrawn) holders -= 1 + (terms.replicas > 1 ? placed.length : 0)
+    if (terms.kind === 'buy') holders -= 1 + (terms.replicas > 1 ? placed.length : 0)
   }
   return holders
 }

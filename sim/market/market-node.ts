@@ -59,7 +59,7 @@ export class MarketNode {
   #restsUntilMs = 0
   #tickedMs: number
   #offers = 0
-  #posted: { readonly id: Key; readonly atMs: number } | undefined
+  #posted: { readonly id: Key; readonly number: number; readonly atMs: number } | undefined
 
   constructor(ports: NodePorts, number: number, part: Part) {
     const { env, dispatch, ask } = ports
@@ -141,7 +141,8 @@ export class MarketNode {
   #sell(state: State, nowMs: number): void {
     const posted = this.#posted
     const booked = posted && state.book.get(posted.id)
-    if (posted && (booked ? booked.pieces.length > 0 : nowMs < posted.atMs + POSTED_MS)) return
+    const isSold = posted && posted.number <= (state.spent.get(this.account) ?? -1)
+    if (posted && !isSold && (booked || nowMs < posted.atMs + POSTED_MS)) return
     const terms: Sell = {
       kind: 'sell',
       host: this.hostKeys.publicKey,
@@ -154,20 +155,21 @@ export class MarketNode {
       untilMs: Math.floor(nowMs) + OFFER_LIFE_MS,
       minPrice: BigInt(20_000 + this.#random.int(30_000)) as Amount,
     }
-    this.#posted = { id: this.offer(terms, terms.untilMs), atMs: nowMs }
+    this.#posted = { ...this.#offer(terms, terms.untilMs), atMs: nowMs }
   }
 
   /** A customer's. */
   offerJob(terms: Buy, expiresMs: number): void {
-    this.#buying!.offered(this.offer(terms, expiresMs))
+    this.#buying!.offered(this.#offer(terms, expiresMs).id)
   }
 
-  /** Signs and posts one; its id. */
-  offer(terms: Terms, expiresMs: number): Key {
+  /** Signs and posts one. */
+  #offer(terms: Terms, expiresMs: number): { readonly id: Key; readonly number: number } {
     const { network, post } = this.#ports
-    const unsigned = { network, account: this.account, number: this.#offers++, expiresMs, terms }
+    const number = this.#offers++
+    const unsigned = { network, account: this.account, number, expiresMs, terms }
     post(signOffer(unsigned, this.keys))
-    return offerId(unsigned)
+    return { id: offerId(unsigned), number }
   }
 
   async #send(action: Action, state: State, ledger: Ledger): Promise<void> {

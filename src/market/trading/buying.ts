@@ -14,6 +14,7 @@ import type { JobRequest, JobView } from '../../mapreduce/types.ts'
 import { formatCredits } from '../ledger/credits.ts'
 import { LEAST_BOND, PATIENCE } from '../ledger/state/allocations/allocation.ts'
 import { FEE_PPM } from '../ledger/state/book/book.ts'
+import { isSpent } from '../ledger/state/book/bookings.ts'
 import { offerIn } from '../ledger/state/book/offers.ts'
 import { total } from '../ledger/state/purse.ts'
 import { sentenceOf } from '../ledger/state/refusal.ts'
@@ -26,7 +27,7 @@ import { type Bought, type Failure, sumsOf, withParts } from './bought.ts'
 import { bidFor, buyTerms, capFault, MOST_HOSTS, maxPriceFor, replicasOf, soonMsFor, windowFor } from './buy-terms.ts'
 import { lowestAsk, openOffer, speedsFor } from './in-book.ts'
 import type { PaidTerms, Purchase } from './market.ts'
-import { signedHere } from './number.ts'
+import type { OfferSigner } from './number.ts'
 import { outlookOf } from './outlook.ts'
 import type { TradingPorts } from './ports.ts'
 import type { Quoting } from './quoting.ts'
@@ -46,12 +47,16 @@ interface Call {
 export class Buying {
   readonly #ports: TradingPorts
   readonly #allocating: Allocating
+  readonly #signer: OfferSigner
   readonly #quoting: Quoting
   readonly #stopped: AbortSignal
   /** By job, the oldest first. */
   readonly #bought = new Map<string, Bought>()
   /** Offers that were in the book in this run. */
   readonly #booked = new Set<string>()
+  /** Offers that were withdrawn for higher ones, and when a job's offer was last signed anew. */
+  readonly #raised = new Set<Key>()
+  readonly #anewMs = new Map<string, number>()
   /** Since when the ledger seems to have dropped an offer. */
   readonly #dropped = new Map<string, number>()
   /** Ends the wait for a job that is given up. */
@@ -62,9 +67,14 @@ export class Buying {
   #isWithdrawing = false
   #working: Promise<unknown> = Promise.resolve()
 
-  constructor(ports: TradingPorts, parts: { allocating: Allocating; quoting: Quoting }, stopped: AbortSignal) {
+  constructor(
+    ports: TradingPorts,
+    parts: { readonly allocating: Allocating; readonly signer: OfferSigner; readonly quoting: Quoting },
+    stopped: AbortSignal,
+  ) {
     this.#ports = ports
     this.#allocating = parts.allocating
+    this.#signer = parts.signer
     this.#quoting = parts.quoting
     this.#stopped = stopped
     for (const bought of ports.journal.kept) this.#bought.set(bought.job, bought)
@@ -115,6 +125,8 @@ export class Buying {
       const level = this.#ports.levelOf(spec)
       const most = buyTerms({ ...size, ...window, job: key, verify, level, maxPrice, soonMs })
       const { id, bytes } = signedHere(this.#ports, this.#bid(most, maxCost), window.untilMs)
+      const most = buyTerms({ ...size, ...window, job: key, verify, level: this.#ports.levelOf(spec), maxPrice })
+      const { id, bytes } = this.#signer.sign(this.#bid(most), window.untilMs)
       const bought: Bought = {
         ...{ job: view.id, key, offer: bytes, id, maxCost, verify: formatVerify(verify), tasks },
         ...{ fromMs: window.fromMs, deadlineMs: window.untilMs, parts: [] },
@@ -184,12 +196,37 @@ export class Buying {
       this.#allocating.add(id, bytes)
       this.#note(raised)
       this.#working = Promise.all([this.#working, this.#post(raised)])
+    if (bought.parts.length > 0) return
+    if (!ledger.state.book.get(bought.id)) {
+      if (this.#mustSignAnew(bought)) this.#signAnew(bought, terms)
       return
     }
     const asked = lowestAsk(ledger.state, wallet.account, terms, env.clock.now())
     const most = withoutFee(maxPriceFor(bought.maxCost, terms), FEE_PPM)
     if (asked === undefined || asked <= withoutFee(terms.maxPrice, FEE_PPM) || asked > most) return
+    this.#raised.add(bought.id)
     this.#withdraw(bought.id)
+  }
+
+  /** It was withdrawn for another, or an offer of this account with a higher number has left the book before it came in. */
+  #mustSignAnew({ id, job, offer }: Bought): boolean {
+    const { ledger, env } = this.#ports
+    if (!isSpent(ledger.state, offerIn(offer)!)) return false
+    if (this.#raised.has(id)) return true
+    return !this.#booked.has(job) && env.clock.now() >= (this.#anewMs.get(job) ?? 0) + DROPPED_MS
+  }
+
+  #signAnew(bought: Bought, terms: Buy): void {
+    const bid = this.#bid({ ...terms, maxPrice: maxPriceFor(bought.maxCost, terms) })
+    const { id, bytes } = this.#signer.sign(bid, terms.untilMs)
+    const anew = { ...bought, id, offer: bytes }
+    this.#booked.delete(bought.job)
+    this.#raised.delete(bought.id)
+    this.#anewMs.set(bought.job, this.#ports.env.clock.now())
+    this.#allocating.drop(bought.id)
+    this.#allocating.add(id, bytes)
+    this.#note(anew)
+    this.#working = Promise.all([this.#working, this.#post(anew)])
   }
 
   /** Of other jobs, for as far as nothing is locked for them yet. */

@@ -28,7 +28,7 @@ export function entriesOf({ book }: Pick<State, 'book'>): BookEntries {
     const { account, terms, expiresMs } = offerIn(bytes)!
     const entry = { id, account, sequence, expiresMs }
     if (terms.kind === 'sell') {
-      if (pieces.length > 0) sells.push({ ...entry, terms, pieces })
+      sells.push({ ...entry, terms, pieces })
     } else if (left > 0) buys.push({ ...entry, terms, left, placed })
   }
   const entries = { sells, buys }
@@ -72,9 +72,10 @@ export function speedsFor(state: Pick<State, 'book'>, buyer: PublicKey, buy: Buy
 }
 
 /** The offer as the ledger has it, unless it is over: withdrawn, or too late for it. */
+/** The offer as the ledger has it, unless it is over. */
 export function openOffer({ book }: Pick<State, 'book'>, id: Key, nowMs: number): Booked | undefined {
   const booked = book.get(id)
-  return booked && !booked.isWithdrawn && offerIn(booked.bytes)!.expiresMs > nowMs ? booked : undefined
+  return booked && offerIn(booked.bytes)!.expiresMs > nowMs ? booked : undefined
 }
 
 /** Of an account, that are too late and still count as its own: the next round sweeps them. */

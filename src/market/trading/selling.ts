@@ -22,7 +22,7 @@ import type { Allocating } from './allocating.ts'
 import { isOver } from './bought.ts'
 import type { Counting } from './counting.ts'
 import { entriesOf, liveEntries, openOffer } from './in-book.ts'
-import { signedHere } from './number.ts'
+import type { OfferSigner } from './number.ts'
 import { autoPrice } from './outlook.ts'
 import type { TradingPorts } from './ports.ts'
 import { hasChanged, isPricedOut, sellTerms, unfitOf } from './sell-terms.ts'
@@ -47,6 +47,7 @@ const PAUSE_MS = 10_000
 
 interface Offered {
   readonly id: Key
+  readonly number: number
   readonly terms: Sell
   readonly expiresMs: number
   /** Of it that is not sold. */
@@ -61,6 +62,7 @@ export class Selling {
   readonly #ports: TradingPorts
   readonly #allocating: Allocating
   readonly #counting: Counting
+  readonly #signer: OfferSigner
   readonly #signal: AbortSignal
   /** Open allocations of this host and the tasks that they have left; what was sold at once; what was cut out of the offer for those that are not seen yet. */
   #open: ReadonlyMap<Key, number> = new Map()
@@ -80,10 +82,15 @@ export class Selling {
   #isShort = false
   #price: { readonly atMs: number; readonly level: string; readonly price: Amount } | undefined
 
-  constructor(ports: TradingPorts, parts: { allocating: Allocating; counting: Counting }, signal: AbortSignal) {
+  constructor(
+    ports: TradingPorts,
+    parts: { readonly allocating: Allocating; readonly counting: Counting; readonly signer: OfferSigner },
+    signal: AbortSignal,
+  ) {
     this.#ports = ports
     this.#allocating = parts.allocating
     this.#counting = parts.counting
+    this.#signer = parts.signer
     this.#signal = signal
   }
 
@@ -179,7 +186,9 @@ export class Selling {
     const fresh = [...open.keys()].filter((id) => !this.#open.has(id))
     const offered = this.#offered
     if (offered) {
-      const pieces = ledger.state.book.get(offered.id)?.pieces ?? (offered.wasBooked ? [] : offered.pieces)
+      const booked = ledger.state.book.get(offered.id)
+      if (booked) offered.wasBooked = true
+      const pieces = booked?.pieces ?? (this.#isGone(offered) ? [] : offered.pieces)
       this.#cut.push(...soldSteps(offered.pieces, pieces))
       offered.pieces = pieces
     }
@@ -218,14 +227,23 @@ export class Selling {
     return { ...free, cores: Math.min(free.cores, this.#covered) }
   }
 
+  /** Of an offer that is not in the book: it has left it, or will never come in. */
+  #isGone({ wasBooked, number }: Offered): boolean {
+    return wasBooked || (this.#spent !== undefined && number <= this.#spent)
+  }
+
+  /** Highest number of this account's offers that have left the book before their time. */
+  get #spent(): number | undefined {
+    const { ledger, wallet } = this.#ports
+    return ledger.state.spent.get(wallet.account)
+  }
+
   /** As it is, also when it is not in the book yet. What is gone or out of time is forgotten. */
   #stays(offered: Offered, known: KnownLent | undefined, free: number, nowMs: number): boolean {
-    const booked = this.#ports.ledger.state.book.get(offered.id)
-    if (booked) offered.wasBooked = true
-    // What is cut out of an offer and in no allocation was dropped, as is an offer of which nothing was sold.
-    const isDropped = booked ? booked.pieces.length === 0 && this.#cut.length > 0 : offered.wasBooked
-    if (isDropped) {
-      this.#onDropped(offered, nowMs)
+    if (!this.#ports.ledger.state.book.get(offered.id) && this.#isGone(offered)) {
+      // What is cut out of it and in no allocation was dropped; or it was never in the book, and another of this account is gone.
+      if (this.#cut.length > 0 && (offered.wasBooked || this.#spent === offered.number)) this.#onDropped(offered, nowMs)
+      this.#cut = []
       return false
     }
     if (!known || nowMs >= offered.expiresMs - RENEW_MS) return false
@@ -240,7 +258,6 @@ export class Selling {
 
   /** The ledger has dropped it, because this account could not put up the deposit. */
   #onDropped(offered: Offered, nowMs: number): void {
-    this.#cut = []
     if (nowMs >= offered.expiresMs) return
     const pauseMs = Math.min(UNCOVERED_MOST_MS, UNCOVERED_MS * 2 ** this.#uncovered++)
     this.#notBeforeMs = nowMs + pauseMs
@@ -250,10 +267,10 @@ export class Selling {
   async #offer(terms: Sell, nowMs: number): Promise<void> {
     const { env, board } = this.#ports
     const expiresMs = Math.min(terms.untilMs, Math.floor(nowMs) + LIFE_MS)
-    const { id, bytes } = signedHere(this.#ports, terms, expiresMs)
+    const { id, number, bytes } = this.#signer.sign(terms, expiresMs)
     const { fromMs, untilMs, coresMilli, memoryBytes } = terms
     const pieces = [{ fromMs, untilMs, coresMilli, memoryBytes }]
-    this.#offered = { id, terms, expiresMs, pieces, wasBooked: false, moreSinceMs: undefined }
+    this.#offered = { id, number, terms, expiresMs, pieces, wasBooked: false, moreSinceMs: undefined }
     this.#cut = []
     this.#allocating.add(id, bytes)
     env.log.debug('offered', { cores: terms.coresMilli / 1000, price: Number(terms.minPrice), expiresMs })
@@ -269,11 +286,9 @@ export class Selling {
     this.#offered = undefined
   }
 
-  /** Is anything left of it that could be sold? */
   #isOnSale(id: Key): boolean {
     const { env, ledger } = this.#ports
-    const booked = openOffer(ledger.state, id, env.clock.now())
-    return booked !== undefined && booked.pieces.length > 0
+    return openOffer(ledger.state, id, env.clock.now()) !== undefined
   }
 
   /** Of this host, from before its last start, or handed in by somebody after it was given up here. */

@@ -5,6 +5,7 @@ import type { JobRequest, JobView } from '../../mapreduce/types.ts'
 import type { Outcome } from '../ledger/ledger.ts'
 import { type Allocation, worthOf } from '../ledger/state/allocations/allocation.ts'
 import { countOf } from '../ledger/state/allocations/ranges.ts'
+import { isSpent } from '../ledger/state/book/bookings.ts'
 import type { Funnel, LenderMarket } from '../lending/funnel.ts'
 import { type Buy, type Offer, type Sell, timeFault } from '../offers/offer.ts'
 import type { SlotRecord } from '../prices/history.ts'
@@ -23,6 +24,7 @@ import type {
   QuoteTerms,
   Sale,
 } from './market.ts'
+import { OfferSigner } from './number.ts'
 import { historyOf, pricesOf } from './outlook.ts'
 import type { TradingPorts } from './ports.ts'
 import { Quoting } from './quoting.ts'
@@ -58,9 +60,10 @@ export class Trading implements Market, LenderMarket {
     this.#ports = ports
     const { signal } = this.#stopped
     this.#allocating = new Allocating(ports, signal, (id, offer) => this.#onSeen(id, offer))
-    this.#selling = new Selling(ports, { allocating: this.#allocating, counting: this.#counting }, signal)
+    const parts = { allocating: this.#allocating, signer: new OfferSigner(ports) }
+    this.#selling = new Selling(ports, { ...parts, counting: this.#counting }, signal)
     this.#quoting = new Quoting(ports)
-    this.#buying = new Buying(ports, { allocating: this.#allocating, quoting: this.#quoting }, signal)
+    this.#buying = new Buying(ports, { ...parts, quoting: this.#quoting }, signal)
   }
 
   start(): void {
@@ -101,7 +104,8 @@ export class Trading implements Market, LenderMarket {
     const { state } = this.#ports.ledger
     const { sells, buys } = liveEntries(state, nowMs)
     const own = this.#ports.wallet.account
-    const posted = [...this.#posted].filter(([id, offer]) => !state.book.get(id) && !timeFault(offer, nowMs))
+    const isOpen = (offer: Offer) => !isSpent(state, offer) && !timeFault(offer, nowMs)
+    const posted = [...this.#posted].filter(([id, offer]) => !state.book.get(id) && isOpen(offer))
     const views = posted.map(([id, { account, expiresMs, terms }]) => {
       return { id, account, isOwn: account === own, expiresMs, terms, isBooked: false }
     })

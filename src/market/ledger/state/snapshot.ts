@@ -74,8 +74,8 @@ const VALUES = {
     pieces: Type.Array(record({ fromMs: TimeSchema, untilMs: TimeSchema, coresMilli: Count, memoryBytes: Count }), {
       maxItems: MAX_OFFER_PIECES,
     }),
-    isWithdrawn: Type.Boolean(),
   }),
+  spent: Count,
   trades: record({ slot: Count, atMs: TimeSchema, workMi: AmountSchema, wages: AmountSchema, price: AmountSchema }),
   records: record({ paid: Count, verified: Count, failed: Count, deserted: Count, outvoted: Count }),
 } as const satisfies Record<TreeName, TSchema>
@@ -141,7 +141,7 @@ export function restoreState(genesis: Genesis, root: Key, chunks: Iterable<Uint8
     let restored = trees[tree] as Tree<unknown>
     for (const entry of entries) {
       const [key, read] = entryOf(tree, entry)
-      const place = `${TREES.indexOf(tree)} ${key}`
+      const place = `${String(TREES.indexOf(tree)).padStart(3, '0')} ${key}`
       if (place <= last) refuse('has entries out of order')
       last = place
       restored = restored.set(key, read)

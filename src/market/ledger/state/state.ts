@@ -91,7 +91,6 @@ export interface Booked {
   readonly placed: readonly (readonly [account: PublicKey, copies: number])[]
   /** Of a seller: what is not sold yet. */
   readonly pieces: readonly Piece[]
-  readonly isWithdrawn: boolean
 }
 
 /** What was traded in a price slot so far. */
@@ -134,6 +133,11 @@ export interface State extends Holdings, ByAccount {
   readonly records: Tree<WorkRecord>
   /** Offers, by `offerId`. */
   readonly book: Tree<Booked>
+  /**
+   * By account: the highest number of its offers that have left the book before their time. Who has the bytes of such a one could
+   * hand it in again, and it would be matched twice; so new ones must have a higher number. Those in the book stay.
+   */
+  readonly spent: Tree<number>
   /** Of the next offer or allocation. */
   readonly sequence: number
   /** Of late price slots, by `tradeKey`. */
@@ -167,6 +171,7 @@ export function genesisState(genesis: Genesis): State {
     mediators: Tree.empty(),
     records: Tree.empty(),
     book: Tree.empty(),
+    spent: Tree.empty(),
     sequence: 0,
     trades: Tree.empty(),
     ...NOTHING_BY_ACCOUNT,
@@ -240,7 +245,7 @@ export function withRecord(state: State, account: PublicKey, record: WorkRecord)
   return { ...state, records: state.records.set(account, record) }
 }
 
-/** Undefined: it is too late for it. What holds claims is written by `book/bookings.ts`. */
+/** Undefined: it leaves. What holds claims is written by `book/bookings.ts`. */
 export function withOffer(state: State, id: Key, offer: Booked | undefined): State {
   const { book, offersOf } = state
   const before = book.get(id)
@@ -305,6 +310,7 @@ export const TREES = [
   'mediators',
   'records',
   'book',
+  'spent',
   'trades',
 ] as const satisfies readonly (keyof State)[]
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { decode, encode } from '../../../../src/core/cbor.ts'
-import { hashKey } from '../../../../src/core/ids.ts'
+import { hashKey, type Key } from '../../../../src/core/ids.ts'
 import { MAX_CLAIMED_RANGES, MAX_OFFERS_PER_ACCOUNT, MAX_TRADE_SLOTS } from '../../../../src/core/limits.ts'
 import { LEAST_BOND } from '../../../../src/market/ledger/state/allocations/allocation.ts'
 import { claimed, contracted } from '../../../../src/market/ledger/state/allocations/claims.ts'
@@ -8,8 +8,9 @@ import type { Ranges } from '../../../../src/market/ledger/state/allocations/ran
 import type { Amount } from '../../../../src/market/ledger/state/amount.ts'
 import { ROUND_MS, tradeKey } from '../../../../src/market/ledger/state/book/book.ts'
 import { offerIn } from '../../../../src/market/ledger/state/book/offers.ts'
-import { type State, withTrade } from '../../../../src/market/ledger/state/state.ts'
-import { offerId } from '../../../../src/market/offers/offer.ts'
+import { restoreState, snapshotChunks } from '../../../../src/market/ledger/state/snapshot.ts'
+import { type State, stateRoot, withTrade } from '../../../../src/market/ledger/state/state.ts'
+import { offerId, signOffer } from '../../../../src/market/offers/offer.ts'
 import { MarketBooks } from './market-books.ts'
 
 const market = () => new MarketBooks().supplier('ben').open('anna', 'ally')
@@ -44,7 +45,7 @@ test('offers that are none, of another network, over, forged, of hosts of others
   expect(books.state.book.size).toBe(2)
 })
 
-test('an account has so many offers in the book and no more, also of those that it takes back, until they are over', () => {
+test('an account has so many offers in the book and no more, until one of them leaves', () => {
   const books = market()
   const offers = Array.from({ length: MAX_OFFERS_PER_ACCOUNT + 1 }, () => books.buy('anna'))
   for (const [at, offer] of offers.entries()) {
@@ -54,15 +55,73 @@ test('an account has so many offers in the book and no more, also of those that 
   expect(books.do('ben', { kind: 'withdraw-offer', offer: id })).toBe('not-allowed')
   expect(books.do('anna', { kind: 'withdraw-offer', offer: hashKey('none') })).toBe('no-offer')
   books.must('anna', { kind: 'withdraw-offer', offer: id })
-  expect(books.do('anna', { kind: 'withdraw-offer', offer: id })).toBe('nothing-new')
-  expect(handIn(books, offers[0]!), 'who has its bytes could hand it in again').toBe('no-offer')
-  expect(handIn(books, offers.at(-1)!)).toBe('no-offer')
+  expect(books.do('anna', { kind: 'withdraw-offer', offer: id })).toBe('no-offer')
+  expect(handIn(books, offers.at(-1)!), 'there is room for one').toBe('applied')
   books.block([], HOUR_MS)
   books.must('ally', { kind: 'match', slot: books.slot })
   expect(books.state.book.size).toBe(0)
   expect(books.state.claims.size).toBe(0)
   expect(handIn(books, books.buy('anna'))).toBe('applied')
 })
+
+test('a supplier that replaces its offer as often as it likes is never shut out', () => {
+  const books = market()
+  for (let i = 0; i < 3 * MAX_OFFERS_PER_ACCOUNT; i++) {
+    const sell = books.sell('ben')
+    expect(handIn(books, sell)).toBe('applied')
+    const [[id]] = [...books.state.book.entries()] as [[Key, unknown]]
+    books.must('ben', { kind: 'withdraw-offer', offer: id })
+    expect(handIn(books, sell), 'who has its bytes cannot bring it back').toBe('no-offer')
+  }
+  expect(books.state.book.size).toBe(0)
+  expect(books.trade(books.sell('ben'), books.buy('anna'))).toHaveLength(1)
+})
+
+test.each<[way: string, leave: (books: MarketBooks, id: Key) => void]>([
+  ['withdrawn', (books, id) => books.must('ben', { kind: 'withdraw-offer', offer: id })],
+  ['sold out', (books) => expect(books.trade(books.buy('anna', { tasks: 100 }))).toHaveLength(1)],
+  [
+    'not covered',
+    (books) => {
+      books.escrow('ben', ['ally'], books.wealth('ben') - 1n, undefined, HOUR_MS)
+      expect(books.trade(books.buy('anna'))).toEqual([])
+    },
+  ],
+])('what is %s does not come again, nor what is older and was not in the book; what is in it stays', (_, leave) => {
+  const books = market()
+  const later = { fromMs: books.state.timeMs + 12 * HOUR_MS, untilMs: books.state.timeMs + 13 * HOUR_MS }
+  const [waits, late, first, next] = [books.sell('ben', later), books.sell('ben'), books.sell('ben'), books.sell('ben')]
+  const idOf = (number: number) => offerId({ network: books.state.network, account: books.id('ben'), number })
+  expect(handIn(books, waits, first)).toBe('applied')
+  leave(books, idOf(2))
+  expect(books.state.book.get(idOf(2)), 'it has left').toBeUndefined()
+  expect(books.state.book.get(idOf(0)), 'with a lower number').toBeDefined()
+  expect(handIn(books, first)).toBe('no-offer')
+  expect(handIn(books, late)).toBe('no-offer')
+  expect(handIn(books, next)).toBe('applied')
+  books.must('ben', { kind: 'withdraw-offer', offer: idOf(0) })
+  expect(handIn(books, first, late, waits), 'the highest counts').toBe('no-offer')
+  // Whoever begins with a snapshot knows it, too.
+  const restored = restoreState(books.genesis, stateRoot(books.state), snapshotChunks(books.state))
+  expect(restored.spent.get(books.id('ben'))).toBe(2)
+})
+
+test('what is in the book until it is too late for it refuses nothing that is older', () => {
+  const books = market()
+  const older = books.sell('ben', { untilMs: books.state.timeMs + 5 * HOUR_MS })
+  const long = changedLife(books, older, 5 * HOUR_MS)
+  expect(handIn(books, books.sell('ben'))).toBe('applied')
+  books.block([], HOUR_MS)
+  books.must('ally', { kind: 'match', slot: books.slot })
+  expect(books.state.book.size).toBe(0)
+  expect(handIn(books, long)).toBe('applied')
+})
+
+/** It expires so much later, signed anew. */
+function changedLife(books: MarketBooks, offer: Uint8Array, ms: number): Uint8Array {
+  const value = decode(offer) as Parameters<typeof signOffer>[0]
+  return signOffer({ ...value, expiresMs: value.expiresMs + ms }, books.keyOf(books.id('ben')))
+}
 
 test('both allocators have half of the fee, and who hands in its own pays itself nothing', () => {
   const books = market().open('al')

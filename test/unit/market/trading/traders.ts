@@ -159,8 +159,7 @@ export class World {
   }
 
   #offers(kind: 'sell' | 'buy') {
-    return [...this.ledger.state.book.entries()].filter(([, { bytes, isWithdrawn }]) => {
-      if (isWithdrawn) return false
+    return [...this.ledger.state.book.entries()].filter(([, { bytes }]) => {
       const offer = decodeOffer(bytes)
       return typeof offer !== 'string' && offer.terms.kind === kind && offer.expiresMs > this.time.now()
     })

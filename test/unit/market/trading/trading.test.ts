@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest'
 import { fakeKeyPair } from '../../../../sim/fake-keys.ts'
+import { hashKey, type Key } from '../../../../src/core/ids.ts'
 import { MAX_OFFERS_PER_ACCOUNT } from '../../../../src/core/limits.ts'
 import { LEAST_BOND } from '../../../../src/market/ledger/state/allocations/allocation.ts'
 import { amount } from '../../../../src/market/ledger/state/amount.ts'
 import { total } from '../../../../src/market/ledger/state/purse.ts'
 import { decodeOffer, signOffer } from '../../../../src/market/offers/offer.ts'
+import { buyTerms } from '../../../../src/market/trading/buy-terms.ts'
 import type { PaidTerms } from '../../../../src/market/trading/market.ts'
-import { signedHere } from '../../../../src/market/trading/number.ts'
+import { OfferSigner } from '../../../../src/market/trading/number.ts'
 import { sellTerms } from '../../../../src/market/trading/sell-terms.ts'
 import { LENT, never, REQUEST, TASKS, World } from './traders.ts'
 
@@ -83,7 +85,7 @@ test('an offer of this host from before its last start is taken back', async () 
       ...{ host: seller.wallet.host, nowMs, minPrice: amount(1n), storeBytes: 0 },
     },
   )
-  const { bytes } = signedHere(seller.ports, sell!, nowMs + HOUR_MS)
+  const { bytes } = new OfferSigner(seller.ports).sign(sell!, nowMs + HOUR_MS)
   await world.run(seller.wallet.act({ kind: 'hand-in', offers: [bytes] }, never))
   expect(world.sells).toHaveLength(1)
   seller.trading.start()
@@ -98,8 +100,9 @@ test('where nothing is traded, what is over does not fill up the place of an acc
   const nowMs = world.time.now()
   const situation = { host: seller.wallet.host, nowMs, minPrice: amount(1n), storeBytes: 0 }
   const sell = sellTerms({ ...LENT, mips: 1000 }, { cores: 4, untilMs: nowMs + HOUR_MS }, situation)!
+  const signer = new OfferSigner(seller.ports)
   for (let i = 0; i < MAX_OFFERS_PER_ACCOUNT; i++) {
-    const { bytes } = signedHere(seller.ports, sell, nowMs + 60_000)
+    const { bytes } = signer.sign(sell, nowMs + 60_000)
     await world.run(seller.wallet.act({ kind: 'hand-in', offers: [bytes] }, never))
   }
   await world.wait(61_000)
@@ -125,6 +128,81 @@ test('what is sold is not offered again', async () => {
   expect(offered.map(({ coresMilli }) => coresMilli)).toEqual([1000])
   await seller.trading.stop()
   await buyer.trading.stop()
+})
+
+/** An offer of this account, with a higher number than any before, comes into the book and is taken back. */
+async function another(world: World, { ports, wallet }: Awaited<ReturnType<World['node']>>): Promise<void> {
+  const nowMs = world.time.now()
+  const situation = { host: wallet.host, nowMs, minPrice: amount(1n), storeBytes: 0 }
+  const sell = sellTerms({ ...LENT, mips: 1000 }, { cores: 4, untilMs: nowMs + HOUR_MS }, situation)!
+  const { id, bytes } = new OfferSigner(ports).sign(sell, nowMs + HOUR_MS)
+  await world.run(wallet.act({ kind: 'hand-in', offers: [bytes] }, never))
+  await world.run(wallet.act({ kind: 'withdraw-offer', offer: id }, never))
+}
+
+test('an offer that comes after a later one of its account has gone is made anew, to sell and to buy', async () => {
+  const world = new World()
+  const [seller, buyer] = [await world.node('seller', { lent: LENT }), await world.node('buyer')]
+  seller.trading.start()
+  await world.wait(2_500)
+  expect(seller.trading.book().sells).toEqual([])
+  await another(world, seller)
+  await world.wait(15_000)
+  expect(world.sells).toHaveLength(1)
+  buyer.trading.start()
+  await world.run(buyer.trading.submit(REQUEST, TERMS, never))
+  await another(world, buyer)
+  await world.wait(30_000)
+  expect(world.buys).toHaveLength(1)
+  expect(world.allocations.map(({ tasks }) => tasks)).toEqual([TASKS])
+  for (const { trading } of [seller, buyer]) await trading.stop()
+})
+
+test('what is sold to its last core has left the book, and what is free again is offered at once', async () => {
+  const world = new World()
+  const seller = await world.node('seller', { lent: { ...LENT, slots: 1, forMs: 400_000 } })
+  const buyer = await world.node('buyer')
+  seller.trading.start()
+  await world.wait(10_000)
+  expect(world.sells).toHaveLength(1)
+  const nowMs = world.time.now()
+  const window = { fromMs: nowMs, untilMs: nowMs + HOUR_MS, maxPrice: amount(20_000n) }
+  const order = { job: hashKey('job'), tasks: 1, replicas: 1, taskWorkMi: 350_000, verify: TERMS.verify, ...window }
+  const { bytes } = new OfferSigner(buyer.ports).sign(buyTerms({ ...order, level: 'process' }), nowMs + HOUR_MS)
+  await world.run(buyer.wallet.act({ kind: 'hand-in', offers: [bytes] }, never))
+  await world.wait(15_000)
+  expect(world.allocations).toHaveLength(1)
+  expect(world.ledger.state.offersOf.get(seller.wallet.account)).toBeUndefined()
+  const [[id]] = [...world.ledger.state.allocations.entries()] as [[Key, unknown]]
+  await world.run(buyer.wallet.act({ kind: 'end', allocation: id }, never))
+  await world.wait(10_000)
+  expect(world.sells.map(([, { pieces }]) => pieces[0]!.coresMilli)).toEqual([1000])
+  await seller.trading.stop()
+})
+
+test('numbers of offers rise, whatever the clock says', async () => {
+  const world = new World()
+  const { ports } = await world.node('seller')
+  let nowMs = 5_000
+  const clock = { ...ports.env.clock, now: () => nowMs }
+  const signerOf = () => new OfferSigner({ ...ports, env: { ...ports.env, clock } })
+  const terms = sellTerms(
+    { ...LENT, mips: 1000 },
+    { cores: 4, untilMs: nowMs + HOUR_MS },
+    { host: ports.wallet.host, nowMs, minPrice: amount(1n), storeBytes: 0 },
+  )!
+  const signer = signerOf()
+  const numbers = Array.from({ length: 100 }, (_, i) => {
+    nowMs = i === 50 ? 1_000 : nowMs
+    return signer.sign(terms, nowMs + HOUR_MS).number
+  })
+  expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b))
+  // Another host of the account, whose clock is behind, and what the first has sold.
+  const spent = world.ledger.state.spent.set(ports.wallet.account, numbers.at(-1)!)
+  world.ledger.state = { ...world.ledger.state, spent }
+  expect(signerOf().sign(terms, nowMs + HOUR_MS).number).toBeGreaterThan(numbers.at(-1)!)
+  nowMs = Date.UTC(2100, 0)
+  expect(Number.isSafeInteger(signerOf().sign(terms, nowMs + HOUR_MS).number)).toBe(true)
 })
 
 test('a host offers as many cores as its account could put up deposits for, and none if it could for none', async () => {

@@ -33,7 +33,7 @@ import {
   withOffer,
   withTrade,
 } from '../state.ts'
-import { withBooked, withdrawn, withoutBooked, withPlaced, withUncovered } from './bookings.ts'
+import { isSpent, withBooked, withoutBooked, withPlaced, withSpent, withUncovered } from './bookings.ts'
 import { offerIn } from './offers.ts'
 
 /** The allocators', of the price, in millionths. */
@@ -65,14 +65,14 @@ function booked(state: State, bytes: Uint8Array, allocator: PublicKey): State {
   if (!offer || offer.network !== state.network || timeFault(offer, state.timeMs) !== undefined) return state
   const { account, terms } = offer
   const id = offerId(offer)
-  const isNew = state.accounts.get(account) !== undefined && state.book.get(id) === undefined
+  const isNew = state.accounts.get(account) !== undefined && state.book.get(id) === undefined && !isSpent(state, offer)
   const isOwn = terms.kind === 'buy' || state.hosts.get(terms.host) === account
   const hasRoom = state.book.size < MAX_BOOK_OFFERS && (state.offersOf.get(account) ?? 0) < MAX_OFFERS_PER_ACCOUNT
   if (!(isNew && isOwn && hasRoom)) return state
   const left = terms.kind === 'buy' ? terms.tasks * terms.replicas : 0
   const pieces = terms.kind === 'sell' ? [piecesOf(terms)] : []
   const { sequence } = state
-  const rest = { left, fresh: left, placed: [], pieces, isWithdrawn: false }
+  const rest = { left, fresh: left, placed: [], pieces }
   return withBooked({ ...state, sequence: sequence + 1 }, id, { bytes, allocator, sequence, ...rest })
 }
 
@@ -85,7 +85,7 @@ export const withdrawOffer: Rule<'withdraw-offer'> = (state, { account, action: 
   const known = state.book.get(id)
   if (!known) return 'no-offer'
   if (offerIn(known.bytes)!.account !== account) return 'not-allowed'
-  return known.isWithdrawn ? 'nothing-new' : withdrawn(state, id)
+  return withSpent(state, id)
 }
 
 /**
@@ -125,7 +125,7 @@ function settledRound(book: State, entries: Entries, { allocations, rest }: Clea
       traded.push(matched)
     } else uncovered.add(made === 'customer' ? buy.id : sell.id)
   }
-  return { next, traded, uncovered }
+  return { next: withoutSoldOut(next, entries), traded, uncovered }
 }
 
 /** With one more allocation; or which side is not good for it. */
@@ -231,7 +231,7 @@ function entriesIn({ book }: State, window: { readonly fromMs: number; readonly 
     if (terms.fromMs >= window.untilMs || terms.untilMs <= window.fromMs) continue
     const entry = { id, account, sequence, expiresMs }
     if (terms.kind === 'sell') {
-      if (pieces.length > 0) sells.push({ ...entry, terms, pieces })
+      sells.push({ ...entry, terms, pieces })
     } else if (left > 0) buys.push({ ...entry, terms, left, placed })
   }
   const byPrice = (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0)
@@ -247,6 +247,11 @@ function withRest(state: State, looked: Entries, { sells }: Entries): State {
     const rest = left.get(id) ?? []
     return rest === pieces ? next : withOffer(next, id, { ...next.book.get(id)!, pieces: rest })
   }, state)
+}
+
+function withoutSoldOut(state: State, { sells }: Entries): State {
+  const isSoldOut = ({ id }: SellEntry) => state.book.get(id)!.pieces.length === 0
+  return sells.filter(isSoldOut).reduce((next, { id }) => withSpent(next, id), state)
 }
 
 // What was traded ---------------------------------------------------------------------------------------------------

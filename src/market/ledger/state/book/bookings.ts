@@ -1,10 +1,11 @@
 /**
- * What becomes of an offer while it is in the book. It stays there when nothing is left of it, or it was withdrawn, until it is
- * too late for it: else anybody could hand it in again, and it would be matched twice. A buyer's holds the claims on its
- * job (`allocations/claims.ts`), so that whoever comes in the place of a supplier is not paid for what was paid before.
+ * What becomes of an offer while it is in the book. It leaves when it is withdrawn, sold, or not covered, and then all of its account
+ * with its number or a lower one that are not in the book are refused: anybody has their bytes. A buyer's of which nothing is
+ * left stays until it is withdrawn or too late for it: it holds the claims on its job (`allocations/claims.ts`), so that whoever
+ * comes in the place of a supplier is not paid for what was paid before.
  */
 import type { Key } from '../../../../core/ids.ts'
-import type { Buy } from '../../../offers/offer.ts'
+import type { Buy, UnsignedOffer } from '../../../offers/offer.ts'
 import type { PublicKey } from '../../keys.ts'
 import { type Allocation, claimId } from '../allocations/allocation.ts'
 import { held, letGo } from '../allocations/claims.ts'
@@ -19,35 +20,33 @@ export function withBooked(state: State, id: Key, booked: Booked): State {
   return claimsOf(booked).reduce(held, withOffer(state, id, booked))
 }
 
-/** It is too late for it. */
+/** It is too late for it. It cannot come again. */
 export function withoutBooked(state: State, id: Key): State {
   return claimsOf(state.book.get(id)!).reduce(letGo, withOffer(state, id, undefined))
 }
 
-/** By its account. Allocations that came of it go on. */
-export function withdrawn(state: State, id: Key): State {
-  const booked = state.book.get(id)!
-  const empty = { ...booked, isWithdrawn: true, left: 0, placed: [], pieces: [] }
-  return claimsOf(booked).reduce(letGo, withOffer(state, id, empty))
+/** It was withdrawn or sold out, or is not covered. Allocations that came of it go on. */
+export function withSpent(state: State, id: Key): State {
+  const { account, number } = offerIn(state.book.get(id)!.bytes)!
+  const highest = Math.max(number, state.spent.get(account) ?? 0)
+  return withoutBooked({ ...state, spent: state.spent.set(account, highest) }, id)
 }
 
-/** Its account cannot pay or stake what it offers. It may come again if nothing was traded of it. */
+/** Has it left the book before its time, or one of its account that had a higher number? */
+export function isSpent({ spent }: Pick<State, 'spent'>, { account, number }: Numbered): boolean {
+  const highest = spent.get(account)
+  return highest !== undefined && number <= highest
+}
+
+type Numbered = Pick<UnsignedOffer, 'account' | 'number'>
+
+/** Its account cannot pay or stake what it offers. A buyer's of which something was placed holds on to its claims. */
 export function withUncovered(state: State, id: Key): State {
-  const booked = state.book.get(id)!
-  return isWhole(booked) ? withoutBooked(state, id) : withOffer(state, id, { ...booked, left: 0, pieces: [] })
-}
-
-function isWhole({ bytes, fresh, pieces, isWithdrawn }: Booked): boolean {
-  const { terms } = offerIn(bytes)!
-  if (terms.kind === 'buy') return !isWithdrawn && fresh === terms.tasks * terms.replicas
-  const [piece] = pieces
-  return (
-    pieces.length === 1 &&
-    piece!.fromMs === terms.fromMs &&
-    piece!.untilMs === terms.untilMs &&
-    piece!.coresMilli === terms.coresMilli &&
-    piece!.memoryBytes === terms.memoryBytes
-  )
+  const booked = state.book.get(id)
+  if (!booked) return state // sold out in the same round
+  const { terms } = offerIn(booked.bytes)!
+  const isPlaced = terms.kind === 'buy' && booked.fresh < terms.tasks * terms.replicas
+  return isPlaced ? withOffer(state, id, { ...booked, left: 0 }) : withSpent(state, id)
 }
 
 /** A supplier has got so many copies of the job. */
@@ -69,7 +68,7 @@ export function withPlaced(state: State, id: Key, supplier: PublicKey, copies: n
 export function withBack(state: State, allocation: Allocation, isShunned: boolean): State {
   const { offer: id, supplier, tasks, paid, replicas } = allocation
   const booked = state.book.get(id)
-  if (!booked || booked.isWithdrawn) return state
+  if (!booked) return state
   const copies = tasks - paid
   const back = { ...booked, left: booked.left + copies }
   const has = booked.placed.find(([owner]) => owner === supplier)?.[1]
@@ -91,7 +90,7 @@ function withCopies(placed: Booked['placed'], supplier: PublicKey, copies: numbe
 /** Ids of the claims that an offer holds. */
 function claimsOf(booked: Booked): readonly Key[] {
   const { account: customer, terms } = offerIn(booked.bytes)!
-  if (terms.kind === 'sell' || booked.isWithdrawn) return []
+  if (terms.kind === 'sell') return []
   const { job, replicas } = terms
   const own = replicas === 1 ? [] : booked.placed
   return [claimId({ customer, job }), ...own.map(([supplier]) => claimId({ customer, job }, supplier))]
