@@ -65,7 +65,8 @@ export function lateMarket(): LateMarket {
   }
 }
 
-export interface MarketHostOptions extends Pick<TrialPorts, 'executor' | 'signer'> {
+export interface MarketHostOptions extends Pick<TrialPorts, 'signer'> {
+  readonly executor: Pick<Executor, 'plan' | 'cores'>
   readonly env: Env
   /** A home's directory. */
   readonly home: string
@@ -79,6 +80,8 @@ export interface MarketHostOptions extends Pick<TrialPorts, 'executor' | 'signer
   /** How this host runs foreign code. */
   readonly sandbox: () => SandboxState | undefined
   readonly redo: Redo
+  /** As `redo`, as many tasks at once as are lent. */
+  readonly copying: Redo
   readonly late: LateMarket
 }
 
@@ -92,14 +95,15 @@ export interface OpenMarket {
 
 /** Starts it, over a ledger that is open. Rejects with `config` (what the home keeps is damaged) and `io`. */
 export async function openMarket(options: MarketHostOptions): Promise<OpenMarket> {
-  const { env: host, home, transport, books, service, redo, late } = options
+  const { env: host, home, transport, books, service, redo, copying, late } = options
   const { executor, signer, registers, jobStore: store, lender: lending } = options
   const env = { ...host, log: host.log.child('market') }
   const dir = join(home, 'market')
   guarded(home, () => makeDirectory(dir))
   const { ledger, wallet, keys, find, lost, publish } = books
   const contracts = new Contracts({
-    ...{ env, transport, ledger, wallet, keys, find, lost, publish, redo },
+    ...{ env, transport, ledger, wallet, keys, find, lost, publish, redo, copying },
+    cores: () => executor.cores,
     peerOf: peerOfPublicKey,
     hostOf: publicKeyOfPeer,
     fs: nodeFs,

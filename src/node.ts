@@ -284,9 +284,10 @@ export async function startHost(options: HostOptions, { signal }: { signal?: Abo
     open.stop(),
   )
   const redo = createRedo({ executor: plain, store: jobStore })
+  const copying = createRedo({ executor: plain, store: jobStore, atOnce: () => plain.cores })
   const trade = parts.adopt(
     await openMarket({
-      ...{ env, home: home.path, transport, registers, books, service, redo, late: market },
+      ...{ env, home: home.path, transport, registers, books, service, redo, copying, late: market },
       ...{ executor: plain, jobStore, signer, lender },
       isOpenNetwork: isOpenNetwork(settings),
       sandbox: () => foreign.state,

@@ -3,7 +3,8 @@
  * (DESIGN 10). What is hashed is what the executor makes of the single task, before the store keeps what is large, as
  * `witnessed` (market/allocation/witness.ts) does of the tasks of a supplier.
  *
- * One task at a time, whatever is lent: this is no work for others, and no worker counts it.
+ * One task at a time, whatever is lent: this is no work for others, and no worker counts it. But what a supplier does a further
+ * time, because each task is paid to several, is: as many at once as it lends.
  */
 import { ChoraleError } from '../core/errors.ts'
 import { hashKey } from '../core/ids.ts'
@@ -16,15 +17,18 @@ export interface RedoPorts {
   /** Of this host, as it is: not one that tells what it does to a market. */
   readonly executor: Executor
   readonly store: JobStore
+  /** Tasks at once; 1 by default, and at least. */
+  readonly atOnce?: () => number
 }
 
 /**
  * Rejects with `unsupported` too where this host does not run the job's code, or has another engine than the job is for: what
  * it made would prove nothing.
  */
-export function createRedo({ executor, store }: RedoPorts): Redo {
+export function createRedo({ executor, store, atOnce = () => 1 }: RedoPorts): Redo {
   const work = new Work(executor, store)
-  let last: Promise<unknown> = Promise.resolve()
+  const waiting: Array<() => void> = []
+  let running = 0
 
   async function digest(spec: JobSpec, task: number, options: { readonly signal: AbortSignal }): Promise<Redone> {
     if (!Number.isSafeInteger(task) || task < 0 || task >= spec.tasks) {
@@ -48,10 +52,26 @@ export function createRedo({ executor, store }: RedoPorts): Redo {
       const onAbort = () => reject(new ChoraleError('aborted', 'given up'))
       if (signal.aborted) return onAbort()
       signal.addEventListener('abort', onAbort, { once: true })
-      last = last
-        .then(() => (signal.aborted ? undefined : begin().then(resolve)))
-        .catch(reject)
-        .finally(() => signal.removeEventListener('abort', onAbort))
+      const run = async () => {
+        try {
+          if (!signal.aborted) resolve(await begin())
+        } catch (error) {
+          reject(error)
+        } finally {
+          signal.removeEventListener('abort', onAbort)
+          running--
+          next()
+        }
+      }
+      waiting.push(() => void run())
+      next()
     })
+  }
+
+  function next(): void {
+    while (waiting.length > 0 && running < Math.max(1, atOnce())) {
+      running++
+      waiting.shift()!()
+    }
   }
 }

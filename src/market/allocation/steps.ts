@@ -48,6 +48,8 @@ export interface Work {
   readonly waitedMs: number
   /** No more will come. */
   readonly isOver: boolean
+  /** This host does nothing for others now: it may be a pause. */
+  readonly isAway?: boolean
   /** What was done is committed to, and then it gives up. */
   readonly isLeaving?: boolean
 }
@@ -71,7 +73,8 @@ export function supplierStep({ id, allocation, keys, blockTimeMs }: Situation, w
   switch (phase.name) {
     case 'signing':
       if (work.isLeaving) return { kind: 'end', allocation: id }
-      if (allocation.secretAnchor !== null) return undefined
+      // Who signs and does nothing keeps the tasks from others for as long as all of them would take.
+      if (allocation.secretAnchor !== null || work.isAway) return undefined
       return { kind: 'sign', allocation: id, anchor: anchorOf(secretOf(keys, id, 'draw'), 1) }
     case 'running':
       return nextWindow({ id, allocation, keys, blockTimeMs }, work) ?? lastStep({ id, allocation }, work)

@@ -62,6 +62,9 @@ export interface ContractsPorts {
   /** Undefined: it is no host of the ledger's kind. */
   hostOf(peer: string): PublicKey | undefined
   readonly redo: Redo
+  /** The same for what is done for money, as many tasks at once as are lent; and how many these are now. */
+  readonly copying: Redo
+  cores(): number
   readonly fs: DiskFs
   /** Of the work logs; its parent is there. */
   readonly dir: string
@@ -144,11 +147,12 @@ export class Contracts implements Admission {
 
   /** Reads what is on the disk, and begins. Rejects with `io`. */
   async start(): Promise<void> {
-    const { env, ledger, redo, fs, dir } = this.#ports
+    const { env, ledger, copying, cores, fs, dir } = this.#ports
     const logs = await WorkLogs.open(fs, dir)
     this.#supplying = new Supplying({
       env,
-      redo,
+      redo: copying,
+      cores,
       logs,
       signal: this.#stopped.signal,
       state: () => ledger.state,

@@ -9,9 +9,9 @@ import type { Redo } from '../../mapreduce/ports.ts'
 import { type JobSpec, jobKeyOf, rootSpec } from '../../mapreduce/spec.ts'
 import { claimableOf, type Work } from '../allocation/steps.ts'
 import { type Allocation, claimId } from '../ledger/state/allocations/allocation.ts'
-import { common, countOf, type Ranges, without } from '../ledger/state/allocations/ranges.ts'
+import { common, countOf, type Ranges, united, without } from '../ledger/state/allocations/ranges.ts'
 import type { State } from '../ledger/state/state.ts'
-import type { WorkLog, WorkLogs } from './work-log.ts'
+import { rangesOf, type WorkLog, type WorkLogs } from './work-log.ts'
 
 /** A file of a contract of which the ledger knows nothing is kept for so long: this host's copy of the ledger may lag. */
 const KEEP_MS = 24 * 3_600_000
@@ -22,6 +22,8 @@ const NONE: Ranges = []
 export interface SupplyingPorts {
   readonly env: Env
   readonly redo: Redo
+  /** That are lent now. */
+  cores(): number
   readonly logs: WorkLogs
   readonly signal: AbortSignal
   state(): Pick<State, 'claims'>
@@ -41,7 +43,9 @@ export class Supplying {
   readonly #lastMs = new Map<Key, number>()
   readonly #jobs = new WeakMap<JobSpec, Key>()
   #beginning: Promise<unknown> = Promise.resolve()
-  #copying: Promise<void> | undefined
+  /** By contract: tasks that are done a further time now. */
+  readonly #copying = new Map<Key, Set<number>>()
+  readonly #copies = new Set<Promise<void>>()
 
   constructor(ports: SupplyingPorts) {
     this.#ports = ports
@@ -109,6 +113,7 @@ export class Supplying {
       digest: (task) => log?.digest(task),
       unclaimed,
       waitedMs: this.#waitedMs(id, allocation.windows, unclaimed.length > 0),
+      isAway: this.#ports.cores() === 0,
       isOver: allocation.isEnding || countOf(without(all, done)) === 0,
     }
   }
@@ -125,26 +130,30 @@ export class Supplying {
     this.#waiting.delete(id)
   }
 
-  /** Does a task of the contract that others have done, or will, when it has nothing else to do for it. */
+  /** Does tasks of the contract that others have done, or will, when it has nothing else to do for it: one on each core. */
   copy(contract: Key): void {
-    const { env, hasRoom, mine } = this.#ports
+    const { env, hasRoom, mine, cores } = this.#ports
     const [first] = mine(contract)
-    if (!first || first[1].replicas === 1 || this.#copying || !hasRoom(contract)) return
+    if (!first || first[1].replicas === 1 || !hasRoom(contract)) return
     if (env.clock.now() - (this.#lastMs.get(contract) ?? 0) < IDLE_MS) return
-    this.#copying = this.#copy(contract, first).finally(() => {
-      this.#copying = undefined
-    })
+    while (this.#copies.size < cores()) {
+      const made = this.#copy(contract, first).finally(() => this.#copies.delete(made))
+      this.#copies.add(made)
+    }
   }
 
   async #copy(contract: Key, [id, allocation]: readonly [Key, Allocation]): Promise<void> {
-    const { env, redo, specOf, signal, hasRoom, state, logs } = this.#ports
+    const { env, redo, specOf, signal, hasRoom, state, logs, cores } = this.#ports
+    const doing = this.#copying.get(contract) ?? new Set()
+    this.#copying.set(contract, doing)
     try {
       const spec = this.log(contract)?.spec ?? (await specOf(id, allocation, signal))
       const log = await logs.begin(contract, spec, Math.floor(env.clock.now()))
-      while (log && hasRoom(contract) && !signal.aborted) {
-        const task = this.#another(state(), allocation, log)
+      while (log && hasRoom(contract) && this.#copies.size <= cores() && !signal.aborted) {
+        const task = this.#another(state(), allocation, united(log.done, rangesOf([...doing])))
         if (task === undefined) return
-        const { digest } = await redo.digest(spec, task, { signal })
+        doing.add(task)
+        const { digest } = await redo.digest(spec, task, { signal }).finally(() => doing.delete(task))
         this.#add(contract, log, task, digest)
       }
     } catch (error) {
@@ -156,8 +165,8 @@ export class Supplying {
   }
 
   /** One that somebody has claimed already, if there is any: of the others the job's own dispatch takes care. */
-  #another(state: Pick<State, 'claims'>, allocation: Allocation, log: WorkLog): number | undefined {
-    const open = without(claimableOf(state, allocation, [[0, allocation.jobTasks]]), log.done)
+  #another(state: Pick<State, 'claims'>, allocation: Allocation, done: Ranges): number | undefined {
+    const open = without(claimableOf(state, allocation, [[0, allocation.jobTasks]]), done)
     const claimed = common(open, state.claims.get(claimId(allocation))?.layers[0] ?? NONE)
     const choice = claimed.length > 0 ? claimed : open
     const count = countOf(choice)
@@ -178,12 +187,13 @@ export class Supplying {
       if (open || (open === undefined && env.clock.now() < log.madeMs + KEEP_MS)) continue
       this.#dirty.delete(log)
       this.#lastMs.delete(contract)
+      this.#copying.delete(contract)
       await logs.remove(contract).catch((error) => env.log.debug('a work log stays', { reason: errorMessage(error) }))
     }
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#beginning, this.#copying])
+    await Promise.all([this.#beginning, ...this.#copies])
     await this.#ports.logs.close()
   }
 }

@@ -35,10 +35,11 @@ interface Parts {
   readonly module?: JobModule
   readonly cores?: number
   readonly refusal?: string
+  readonly atOnce?: () => number
 }
 
 /** A customer, and a supplier whose executor tells what it makes. */
-function parts({ module = waves as unknown as JobModule, cores = 0, refusal }: Parts = {}) {
+function parts({ module = waves as unknown as JobModule, cores = 0, refusal, atOnce }: Parts = {}) {
   const time = new VirtualTime()
   const env = { clock: time, random: seededRandom(1), log: silentLogger }
   const stored = fakeStore()
@@ -52,6 +53,7 @@ function parts({ module = waves as unknown as JobModule, cores = 0, refusal }: P
   const redo = createRedo({
     executor: fakeExecutor({ module, taskMs, cores, ...(refusal && { refusal }) })(env),
     store: stored.store,
+    ...(atOnce && { atOnce }),
   })
   const told = new Map<number, Key>()
   const plain = fakeExecutor({ module, taskMs: () => TASK_MS, cores: 2 })(env)
@@ -148,6 +150,18 @@ test.each([0, 4])('one at a time, in turn, with %i cores lent', async (cores) =>
   )
   await until(Promise.all(asked))
   expect([order, most(), time.now() - from]).toEqual([[5, 30, 1, 17], 1, 4 * TASK_MS])
+})
+
+test('what is done for money is done on as many cores as are lent, and goes on when they are none', async () => {
+  let cores = 2
+  const { planned, redo, time, until, most } = parts({ atOnce: () => cores })
+  const spec = await planned({ tasks: 40 })
+  const from = time.now()
+  const asked = Promise.all([5, 30, 1, 17].map((task) => redo.digest(spec, task, { signal: never })))
+  await until(time.sleep(TASK_MS / 2))
+  cores = 0
+  await until(asked)
+  expect([most(), time.now() - from]).toEqual([2, 3 * TASK_MS])
 })
 
 test("who gives up does not wait, and the next are served; a failure is nobody else's", async () => {

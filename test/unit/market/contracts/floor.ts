@@ -53,6 +53,8 @@ export interface NodeOptions {
   readonly makes?: (task: number) => Key
   /** What it finds when it does a task again. */
   readonly finds?: (task: number) => Key
+  /** That it lends; default 1. */
+  cores?: number
   /** Answers for `market/open`: default, what it should. */
   readonly opens?: 'silent'
 }
@@ -66,8 +68,9 @@ export interface Node extends NodeOptions {
   disk: CrashDisk
   contracts: Contracts
   isUp: boolean
-  /** Tasks that it did again. */
+  /** Tasks that it did again; and how many at once at most. */
   redone: number[]
+  mostAtOnce: number
 }
 
 export class Floor {
@@ -108,6 +111,7 @@ export class Floor {
     } as Node
     node.disk = new CrashDisk()
     node.redone = []
+    node.mostAtOnce = 0
     const act = wallet.act.bind(wallet)
     wallet.act = async (action, call) => {
       const outcome = await act(action, call)
@@ -133,10 +137,12 @@ export class Floor {
 
   async start(node: Node): Promise<void> {
     const { name, wallet } = node
+    let running = 0
     const redo: Redo = {
       digest: async (_spec, task, { signal }) => {
         node.redone.push(task)
-        await this.time.sleep(1_500, { signal })
+        node.mostAtOnce = Math.max(node.mostAtOnce, ++running)
+        await this.time.sleep(1_500, { signal }).finally(() => running--)
         return { digest: (node.finds ?? rightDigest)(task), tookMs: 1_500 }
       },
     }
@@ -153,6 +159,8 @@ export class Floor {
       peerOf,
       hostOf: (peer) => this.nodes.find((one) => one.peer === peer)?.wallet.host,
       redo,
+      copying: redo,
+      cores: () => node.cores ?? 1,
       fs: node.disk,
       dir: '/work',
       jobs: {
