@@ -12,12 +12,12 @@ import { hashKey, type Key } from '../../../core/ids.ts'
 import type { Result } from '../state/refusal.ts'
 
 export function operationsRoot(operations: readonly Uint8Array[], results: readonly Result[]): Key {
-  return rootOf(operations.length, topOf(leavesOf(operations, results)))
+  return rootOf(operations.length, topOf(treeOf(operations, results)))
 }
 
 /** What shows that an operation is in a block: the hashes beside its way to the top, lowest first. */
 export function operationPath(operations: readonly Uint8Array[], results: readonly Result[], index: number): Key[] {
-  return pathOf(leavesOf(operations, results), index)
+  return pathOf(treeOf(operations, results), index)
 }
 
 export interface Placed {
@@ -50,15 +50,26 @@ function climb(leaf: Key, index: number, count: number, path: readonly Key[]): K
   return own && nodeOf(beside, own)
 }
 
-/** By list of operations, and whether the results were these: a block's root and its receipts need the same leaves. */
-const known = new WeakMap<readonly Uint8Array[], { readonly results: readonly Result[]; readonly leaves: Key[] }>()
+/** Tops of subtrees with so many leaves are kept: whoever asks for many paths of one tree has each hash made once. */
+const KEPT_LEAVES = 32
 
-function leavesOf(operations: readonly Uint8Array[], results: readonly Result[]): Key[] {
+interface Tree {
+  readonly results: readonly Result[]
+  readonly leaves: readonly Key[]
+  /** By the first leaf and the number of leaves. */
+  readonly tops: Map<number, Key>
+}
+
+/** By list of operations, and whether the results were these: a block's root and its receipts need the same leaves. */
+const known = new WeakMap<readonly Uint8Array[], Tree>()
+
+function treeOf(operations: readonly Uint8Array[], results: readonly Result[]): Tree {
   const seen = known.get(operations)
-  if (seen?.results === results && seen.leaves.length === operations.length) return seen.leaves
+  if (seen?.results === results && seen.leaves.length === operations.length) return seen
   const leaves = operations.map((operation, index) => leafOf(operation, results[index]!))
-  known.set(operations, { results, leaves })
-  return leaves
+  const tree = { results, leaves, tops: new Map<number, Key>() }
+  known.set(operations, tree)
+  return tree
 }
 
 /** An array of dag-cbor; a node is a text that begins with 'node'. */
@@ -74,19 +85,24 @@ function rootOf(count: number, top: Key): Key {
   return hashKey(encode(['chorale operations', count, top]))
 }
 
-function topOf(leaves: readonly Key[]): Key {
-  if (leaves.length === 0) return hashKey('no operations')
-  if (leaves.length === 1) return leaves[0]!
-  const left = leftOf(leaves.length)
-  return nodeOf(topOf(leaves.slice(0, left)), topOf(leaves.slice(left)))
+function topOf(tree: Tree, from = 0, count = tree.leaves.length): Key {
+  const { leaves, tops } = tree
+  if (count === 0) return hashKey('no operations')
+  if (count === 1) return leaves[from]!
+  const name = from * 2 ** 26 + count
+  const made = tops.get(name)
+  if (made) return made
+  const left = leftOf(count)
+  const top = nodeOf(topOf(tree, from, left), topOf(tree, from + left, count - left))
+  if (count >= KEPT_LEAVES) tops.set(name, top)
+  return top
 }
 
-function pathOf(leaves: readonly Key[], index: number): Key[] {
-  if (leaves.length <= 1) return []
-  const left = leftOf(leaves.length)
-  const [first, second] = [leaves.slice(0, left), leaves.slice(left)]
-  if (index < left) return [...pathOf(first, index), topOf(second)]
-  return [...pathOf(second, index - left), topOf(first)]
+function pathOf(tree: Tree, index: number, from = 0, count = tree.leaves.length): Key[] {
+  if (count <= 1) return []
+  const left = leftOf(count)
+  if (index < from + left) return [...pathOf(tree, index, from, left), topOf(tree, from + left, count - left)]
+  return [...pathOf(tree, index, from + left, count - left), topOf(tree, from, left)]
 }
 
 /** The largest power of two below count. */
