@@ -94,6 +94,37 @@ function isSame(a: Part, b: Part): boolean {
   return a.state === b.state && a.paidTasks === b.paidTasks && a.tested === b.tested && a.locked === b.locked
 }
 
+/**
+ * Why copies of tasks of which nothing came are not in the book again, and no others either, while nothing is open. The ledger
+ * gives back none where the customer was not there or lost a quarrel (allocations/settle.ts).
+ */
+export function whyDropped(
+  { parts }: Pick<Bought, 'parts'>,
+  isWithdrawn: boolean,
+): { readonly failure: Failure; readonly reason: string } {
+  const has = (outcome: string) => parts.some(({ state }) => state === outcome)
+  if (has('unstable')) {
+    return {
+      failure: 'not-placed',
+      reason: 'a task of the job gives other results each time it is done: nobody can check it',
+    }
+  }
+  if (has('wronged')) {
+    return {
+      failure: 'not-placed',
+      reason: 'a quarrel over a result was lost: this host finds other results than most do',
+    }
+  }
+  if (isWithdrawn) {
+    return { failure: 'not-placed', reason: 'a part of it was placed while more was about to be bid: submit it again' }
+  }
+  if (has('unsigned')) return { failure: 'not-placed', reason: 'a contract was not signed in time' }
+  return {
+    failure: 'credits',
+    reason: 'the account has too few credits for what was offered: the ledger has dropped the offer',
+  }
+}
+
 export interface Sums {
   readonly paid: Amount
   readonly fees: Amount

@@ -23,7 +23,7 @@ import { slotAt } from '../offers/price-slot.ts'
 import { withoutFee, worth } from '../offers/work.ts'
 import { formatVerify, parseVerify } from '../verification/policy.ts'
 import type { Allocating } from './allocating.ts'
-import { type Bought, type Failure, sumsOf, withParts } from './bought.ts'
+import { type Bought, type Failure, sumsOf, whyDropped, withParts } from './bought.ts'
 import { bidFor, buyTerms, capFault, MOST_HOSTS, maxPriceFor, replicasOf, soonMsFor, windowFor } from './buy-terms.ts'
 import { lowestAsk, openOffer, speedsFor } from './in-book.ts'
 import type { PaidTerms, Purchase } from './market.ts'
@@ -261,8 +261,8 @@ export class Buying {
     if (!isDropped) this.#dropped.delete(bought.job)
     else if (!this.#dropped.has(bought.job)) this.#dropped.set(bought.job, env.clock.now())
     else if (env.clock.now() >= this.#dropped.get(bought.job)! + DROPPED_MS) {
-      const reason = 'the account has too few credits for what was offered: the ledger has dropped the offer'
-      this.#giveUp(bought, 'credits', reason)
+      const { failure, reason } = whyDropped(bought, booked?.isWithdrawn === true)
+      this.#giveUp(bought, failure, reason)
     }
   }
 

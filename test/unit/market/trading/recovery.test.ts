@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { ChoraleError } from '../../../../src/core/errors.ts'
 import { MAX_OFFERS_PER_ACCOUNT } from '../../../../src/core/limits.ts'
 import { amount } from '../../../../src/market/ledger/state/amount.ts'
+import { type Part, whyDropped } from '../../../../src/market/trading/bought.ts'
 import type { PaidTerms } from '../../../../src/market/trading/market.ts'
 import { signedHere } from '../../../../src/market/trading/number.ts'
 import { sellTerms } from '../../../../src/market/trading/sell-terms.ts'
@@ -91,3 +92,17 @@ test('an offer for which the book has no room is handed in when it has', async (
   expect(buyer.trading.purchase(view.id)!.reason).toBe('no host offers anything now')
   await buyer.trading.stop()
 })
+
+test.each([
+  [['done', 'unstable'], false, 'not-placed', /other results each time/],
+  [['deserted', 'wronged'], false, 'not-placed', /quarrel/],
+  [['done'], true, 'not-placed', /submit it again/],
+  [['unsigned'], false, 'not-placed', /not signed/],
+  [['done', 'deserted'], false, 'credits', /too few credits/],
+] as const)(
+  'of contracts that ended as %j, withdrawn %s, the user hears what was wrong',
+  (states, is, failure, reason) => {
+    const parts = states.map((state) => ({ state }) as Part)
+    expect(whyDropped({ parts }, is)).toEqual({ failure, reason: expect.stringMatching(reason) })
+  },
+)
