@@ -72,6 +72,11 @@ function whyBidding(bought: Bought, left: number | undefined, state: State, nowM
       `no host offers this for your price: the lowest is ${formatCredits(lowest)} credits for a core-hour, ${paid}`,
     )
   }
+  const bid = withoutFee(buy.maxPrice, FEE_PPM)
+  if (lowest > bid) {
+    const asked = `hosts ask for ${formatCredits(lowest)} credits for a core-hour or more, ${formatCredits(bid)} are bid`
+    return say(bought.parts.length > 0 ? `${asked}, and once some of it was placed that is not raised` : `${asked} now`)
+  }
   return say('it is matched in the next round')
 }
 
