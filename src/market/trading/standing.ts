@@ -12,6 +12,9 @@ import { maxPriceFor } from './buy-terms.ts'
 import { liveEntries, lowestAsk } from './in-book.ts'
 import type { Purchase, PurchaseState } from './market.ts'
 
+/** Why the purchase of a job that went well is over. */
+export const SUCCEEDED = 'the job has succeeded'
+
 export function purchaseOf(bought: Bought, state: State, nowMs: number): Purchase {
   const { job, over, maxCost, tasks, parts } = bought
   const { paid, fees, locked } = sumsOf(bought)
@@ -27,7 +30,7 @@ export function purchaseOf(bought: Bought, state: State, nowMs: number): Purchas
 function standingOf(bought: Bought, state: State, nowMs: number): { state: PurchaseState; reason: string } {
   const { over, settled, parts } = bought
   const { open } = sumsOf(bought)
-  if (settled) return { state: 'settled', reason: over?.reason ?? 'it is over' }
+  if (settled) return { state: 'settled', reason: `${over?.reason ?? 'it is over'}${lackOf(bought)}` }
   if (over) {
     const left = open > 0 ? `, ${open} of ${plural(parts.length, 'contract')} still open` : ''
     return { state: 'settling', reason: `${over.reason}${left}` }
@@ -35,6 +38,14 @@ function standingOf(bought: Bought, state: State, nowMs: number): { state: Purch
   const left = state.book.get(bought.id)?.left
   if (left === 0 && open > 0) return { state: 'running', reason: atWork(bought) }
   return { state: 'bidding', reason: whyBidding(bought, left, state, nowMs) }
+}
+
+/** Of a job that was to be done by several: it is over with the first result of each task. */
+function lackOf({ offer, over, parts }: Bought): string {
+  const { tasks, replicas } = offerIn(offer)!.terms as Buy
+  const done = parts.reduce((sum, { paidTasks }) => sum + paidTasks, 0)
+  if (replicas === 1 || over?.reason !== SUCCEEDED || done >= tasks * replicas) return ''
+  return `, with ${done} of ${plural(tasks * replicas, 'copy', 'copies')} of its tasks, so not all were done by ${replicas} hosts`
 }
 
 function atWork({ parts }: Bought): string {
@@ -80,6 +91,6 @@ function whyBidding(bought: Bought, left: number | undefined, state: State, nowM
   return say('it is matched in the next round')
 }
 
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
+export function plural(count: number, noun: string, several = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : several}`
 }
