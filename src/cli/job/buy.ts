@@ -51,7 +51,7 @@ export async function buy(
 }
 
 /** To its end, and until nothing of it is checked or paid any more: only then is it known whether somebody has cheated. */
-async function followPurchase(
+export async function followPurchase(
   cli: Cli,
   host: RemoteHost,
   job: JobView,
@@ -104,7 +104,7 @@ export async function purchaseOf(
 }
 
 /** The end of a job that was bought: as of any job, and what it cost. Returns the exit code. */
-function printBought(cli: Cli, end: JobView, purchase: PurchaseBody | undefined): number {
+export function printBought(cli: Cli, end: JobView, purchase: PurchaseBody | undefined): number {
   if (!purchase) return printResult(cli, end)
   const { why, code } = givenUp(cli, purchase) ?? {}
   const usual = printResult(cli, end, { purchase, why })

@@ -6,6 +6,7 @@ import * as format from '../format.ts'
 import { examples } from '../help.ts'
 import { duration } from '../values.ts'
 import { showProgress } from '../view.ts'
+import { followPurchase, printBought, purchaseOf } from './buy.ts'
 import { follow, printResult, requireJob } from './job.ts'
 
 export function watchCommand(cli: Cli): Command {
@@ -27,7 +28,9 @@ export function watchCommand(cli: Cli): Command {
 
 async function watch(cli: Cli, prefix: string, timeoutMs: number | undefined): Promise<number> {
   const host = await cli.connect()
-  const { id } = await requireJob(cli, host, prefix)
+  const job = await requireJob(cli, host, prefix)
+  const { id } = job
+  const isBought = (await purchaseOf(host, id, cli.signal)) !== undefined
   if (cli.flags.json) {
     const end = await follow(cli, host, id, { timeoutMs, onView: (job) => cli.emit('job', job) })
     return exitCodeOfJob(end.state)
@@ -35,7 +38,12 @@ async function watch(cli: Cli, prefix: string, timeoutMs: number | undefined): P
   cli.note(`job ${format.shortId(id)}`)
   const view = showProgress(cli)
   try {
-    const end = await follow(cli, host, id, { timeoutMs, onView: (job) => view.update(job) })
+    if (isBought) {
+      const { end, purchase } = await followPurchase(cli, host, job, { view, timeoutMs })
+      view.end()
+      return printBought(cli, end, purchase)
+    }
+    const end = await follow(cli, host, id, { timeoutMs, onView: (now) => view.update(now) })
     view.end()
     return printResult(cli, end)
   } finally {
