@@ -109,7 +109,8 @@ export function printBought(cli: Cli, end: JobView, purchase: PurchaseBody | und
   const { why, code } = givenUp(cli, purchase) ?? {}
   const usual = printResult(cli, end, { purchase, why })
   cli.note(`  paid ${costLine(purchase)}`)
-  if (end.state === 'succeeded' && purchase.reason !== 'the job has succeeded') cli.note(`  ${format.plain(purchase.reason)}`)
+  if (end.state === 'succeeded' && purchase.reason !== 'the job has succeeded')
+    cli.note(`  ${format.plain(purchase.reason)}`)
   if (!isConvicted(purchase)) return end.state === 'succeeded' ? usual : (code ?? usual)
   cli.terminal.err(`${cli.paint('red', 'chorale:')} ${DISTRUST}\n`)
   return EXIT.mismatch

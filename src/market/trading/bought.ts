@@ -3,10 +3,14 @@
  * forgets what is closed after a day, so what came of each is kept here.
  */
 import type { Key } from '../../core/ids.ts'
+import { formatCredits } from '../ledger/credits.ts'
 import { type Allocation, worthOf } from '../ledger/state/allocations/allocation.ts'
 import { type Amount, minus, plus, ZERO } from '../ledger/state/amount.ts'
 import { offerIn } from '../ledger/state/book/offers.ts'
 import { total } from '../ledger/state/purse.ts'
+import type { Booked } from '../ledger/state/state.ts'
+import type { Buy } from '../offers/offer.ts'
+import { worth } from '../offers/work.ts'
 import type { PurchasedPart } from './market.ts'
 
 /** Parts of one purchase that are kept. */
@@ -149,4 +153,15 @@ export function sumsOf({ parts }: Pick<Bought, 'parts'>): Sums {
     }
   }
   return sums
+}
+
+/** Why what is left to place can no longer be paid for within the cap, in words; undefined: it can. */
+export function overspent(bought: Bought, { left }: Pick<Booked, 'left'>): string | undefined {
+  const { maxPrice, taskWorkMi } = offerIn(bought.offer)!.terms as Buy
+  const { exposed } = sumsOf(bought)
+  const rest = worth(maxPrice, BigInt(left) * BigInt(taskWorkMi)) ?? bought.maxCost
+  if (exposed + rest <= bought.maxCost) return undefined
+  const spent = `${formatCredits(exposed)} of ${formatCredits(bought.maxCost)} credits are used up`
+  const more = `${left} task${left === 1 ? '' : 's'} left to place might cost ${formatCredits(rest)} more`
+  return `the cap is too low for tasks that must be done again: ${spent}, and ${more}`
 }

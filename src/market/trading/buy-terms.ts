@@ -163,11 +163,11 @@ export function buyTerms({
   }
 }
 
-/** Why a cap is refused; undefined: it will do. `has`: of the account. `bond`: what is locked beside the price. */
+/** Why a cap is refused; undefined: it will do. `has`: of the account. `bond`: what is locked beside the price. `pays`: a price can be made of it. */
 export function capFault(
   maxCost: bigint,
   costs: { readonly low: bigint; readonly likely: bigint; readonly high: bigint },
-  { has, bond }: { readonly has: bigint; readonly bond: bigint },
+  { has, bond, pays = true }: { readonly has: bigint; readonly bond: bigint; readonly pays?: boolean },
 ): string | undefined {
   const { low, likely, high } = costs
   const credits = (amount: bigint) => `${formatCredits(amount)} credits`
@@ -175,6 +175,7 @@ export function capFault(
     const range = `at least ${formatCredits(low)}, likely ${formatCredits(likely)} and at most ${credits(high)}`
     return `a cap of ${credits(maxCost)} is too low: the job costs ${range}`
   }
+  if (!pays) return `a cap of ${credits(maxCost)} pays nothing: the job needs ${credits(high)}`
   if (maxCost + bond <= has) return undefined
   const needed = `${credits(maxCost)} and a bond of ${formatCredits(bond)}`
   return `the account has ${credits(has)}, and the cap needs ${needed}: lower the cap, or earn more first`

@@ -11,7 +11,6 @@ import { ChoraleError, errorCode, errorMessage, invariant } from '../../core/err
 import type { Key } from '../../core/ids.ts'
 import { jobKeyOf } from '../../mapreduce/spec.ts'
 import type { JobRequest, JobView } from '../../mapreduce/types.ts'
-import { formatCredits } from '../ledger/credits.ts'
 import { LEAST_BOND, PATIENCE } from '../ledger/state/allocations/allocation.ts'
 import { FEE_PPM } from '../ledger/state/book/book.ts'
 import { isSpent } from '../ledger/state/book/bookings.ts'
@@ -20,10 +19,10 @@ import { total } from '../ledger/state/purse.ts'
 import { sentenceOf } from '../ledger/state/refusal.ts'
 import type { Buy } from '../offers/offer.ts'
 import { slotAt } from '../offers/price-slot.ts'
-import { withoutFee, worth } from '../offers/work.ts'
+import { withoutFee } from '../offers/work.ts'
 import { formatVerify, parseVerify } from '../verification/policy.ts'
 import type { Allocating } from './allocating.ts'
-import { type Bought, type Failure, sumsOf, whyDropped, withParts } from './bought.ts'
+import { type Bought, type Failure, overspent, sumsOf, whyDropped, withParts } from './bought.ts'
 import { bidFor, buyTerms, capFault, MOST_HOSTS, maxPriceFor, replicasOf, soonMsFor, windowFor } from './buy-terms.ts'
 import { lowestAsk, openOffer, speedsFor } from './in-book.ts'
 import type { PaidTerms, Purchase } from './market.ts'
@@ -31,7 +30,7 @@ import type { OfferSigner } from './number.ts'
 import { outlookOf } from './outlook.ts'
 import type { TradingPorts } from './ports.ts'
 import type { Quoting } from './quoting.ts'
-import { plural, purchaseOf } from './standing.ts'
+import { purchaseOf } from './standing.ts'
 
 /** Purchases that are remembered, the settled ones that are oldest go first. */
 const MAX_KEPT = 300
@@ -105,14 +104,9 @@ export class Buying {
     const account = await ledger.account(wallet.account, call)
     if (!account) throw new ChoraleError('busy', sentenceOf('no-account'))
     const maxPrice = maxPriceFor(maxCost, size)
-    const fault = capFault(maxCost, quoted, { has: total(account) - this.#promised(), bond: LEAST_BOND })
+    const has = total(account) - this.#promised()
+    const fault = capFault(maxCost, quoted, { has, bond: LEAST_BOND, pays: maxPrice > 0n })
     if (fault !== undefined) throw new ChoraleError('credits', fault)
-    if (maxPrice === 0n) {
-      throw new ChoraleError(
-        'credits',
-        `a cap of ${formatCredits(maxCost)} credits pays nothing: the job needs ${formatCredits(quoted.high)}`,
-      )
-    }
     const window = windowFor({ when, slot, deadlineMs }, env.clock.now())
     const view = await jobs.submit({ ...request, paid: true }, call)
     try {
@@ -124,9 +118,7 @@ export class Buying {
       const soonMs = window.untilMs - window.fromMs
       const level = this.#ports.levelOf(spec)
       const most = buyTerms({ ...size, ...window, job: key, verify, level, maxPrice, soonMs })
-      const { id, bytes } = signedHere(this.#ports, this.#bid(most, maxCost), window.untilMs)
-      const most = buyTerms({ ...size, ...window, job: key, verify, level: this.#ports.levelOf(spec), maxPrice })
-      const { id, bytes } = this.#signer.sign(this.#bid(most), window.untilMs)
+      const { id, bytes } = this.#signer.sign(this.#bid(most, maxCost), window.untilMs)
       const bought: Bought = {
         ...{ job: view.id, key, offer: bytes, id, maxCost, verify: formatVerify(verify), tasks },
         ...{ fromMs: window.fromMs, deadlineMs: window.untilMs, parts: [] },
@@ -185,17 +177,6 @@ export class Buying {
   #raise(bought: Bought): void {
     const { ledger, env, wallet } = this.#ports
     const terms = offerIn(bought.offer)!.terms as Buy
-    const booked = ledger.state.book.get(bought.id)
-    if (!booked || bought.parts.length > 0) return
-    if (booked.isWithdrawn) {
-      const bid = this.#bid({ ...terms, maxPrice: maxPriceFor(bought.maxCost, terms) }, 0n)
-      const { id, bytes } = signedHere(this.#ports, bid, terms.untilMs)
-      const raised = { ...bought, id, offer: bytes }
-      this.#booked.delete(bought.job)
-      this.#allocating.drop(bought.id)
-      this.#allocating.add(id, bytes)
-      this.#note(raised)
-      this.#working = Promise.all([this.#working, this.#post(raised)])
     if (bought.parts.length > 0) return
     if (!ledger.state.book.get(bought.id)) {
       if (this.#mustSignAnew(bought)) this.#signAnew(bought, terms)
@@ -217,7 +198,7 @@ export class Buying {
   }
 
   #signAnew(bought: Bought, terms: Buy): void {
-    const bid = this.#bid({ ...terms, maxPrice: maxPriceFor(bought.maxCost, terms) })
+    const bid = this.#bid({ ...terms, maxPrice: maxPriceFor(bought.maxCost, terms) }, 0n)
     const { id, bytes } = this.#signer.sign(bid, terms.untilMs)
     const anew = { ...bought, id, offer: bytes }
     this.#booked.delete(bought.job)
@@ -244,14 +225,10 @@ export class Buying {
   #inspect(bought: Bought): void {
     const { ledger, env } = this.#ports
     const booked = ledger.state.book.get(bought.id)
-    const { exposed, open } = sumsOf(bought)
+    const { open } = sumsOf(bought)
     if (booked && booked.left > 0) {
-      const { maxPrice, taskWorkMi } = offerIn(bought.offer)!.terms as Buy
-      const rest = worth(maxPrice, BigInt(booked.left) * BigInt(taskWorkMi)) ?? bought.maxCost
-      if (exposed + rest <= bought.maxCost) return
-      const spent = `${formatCredits(exposed)} of ${formatCredits(bought.maxCost)} credits are used up`
-      const left = `${plural(booked.left, 'task')} left to place might cost ${formatCredits(rest)} more`
-      this.#giveUp(bought, 'credits', `the cap is too low for tasks that must be done again: ${spent}, and ${left}`)
+      const reason = overspent(bought, booked)
+      if (reason !== undefined) this.#giveUp(bought, 'credits', reason)
       return
     }
     const paid = bought.parts.reduce((sum, { paidTasks }) => sum + paidTasks, 0)
@@ -261,7 +238,7 @@ export class Buying {
     if (!isDropped) this.#dropped.delete(bought.job)
     else if (!this.#dropped.has(bought.job)) this.#dropped.set(bought.job, env.clock.now())
     else if (env.clock.now() >= this.#dropped.get(bought.job)! + DROPPED_MS) {
-      const { failure, reason } = whyDropped(bought, booked?.isWithdrawn === true)
+      const { failure, reason } = whyDropped(bought, this.#raised.has(bought.id))
       this.#giveUp(bought, failure, reason)
     }
   }

@@ -71,7 +71,6 @@ export function speedsFor(state: Pick<State, 'book'>, buyer: PublicKey, buy: Buy
     .map(({ terms, pieces }) => (terms.speedMips * Math.max(...pieces.map(({ coresMilli }) => coresMilli))) / 1000)
 }
 
-/** The offer as the ledger has it, unless it is over: withdrawn, or too late for it. */
 /** The offer as the ledger has it, unless it is over. */
 export function openOffer({ book }: Pick<State, 'book'>, id: Key, nowMs: number): Booked | undefined {
   const booked = book.get(id)

@@ -1,13 +1,14 @@
 /** What a host that has bought does after a restart, a full disk, or a network that does not answer. */
 import { expect, test } from 'vitest'
 import { ChoraleError } from '../../../../src/core/errors.ts'
+import { hashKey } from '../../../../src/core/ids.ts'
 import { MAX_OFFERS_PER_ACCOUNT } from '../../../../src/core/limits.ts'
 import { amount } from '../../../../src/market/ledger/state/amount.ts'
 import { type Part, whyDropped } from '../../../../src/market/trading/bought.ts'
+import { buyTerms } from '../../../../src/market/trading/buy-terms.ts'
 import type { PaidTerms } from '../../../../src/market/trading/market.ts'
-import { signedHere } from '../../../../src/market/trading/number.ts'
-import { sellTerms } from '../../../../src/market/trading/sell-terms.ts'
-import { LENT, never, REQUEST, World } from './traders.ts'
+import { OfferSigner } from '../../../../src/market/trading/number.ts'
+import { never, REQUEST, World } from './traders.ts'
 
 const TERMS: PaidTerms = { verify: { kind: 'auto' }, when: 'now', maxCost: amount(2000n) }
 const DEADLINE_MS = 10 * 60_000
@@ -76,16 +77,18 @@ test('an offer for which the book has no room is handed in when it has', async (
   const world = new World()
   const buyer = await world.node('buyer')
   const nowMs = world.time.now()
-  const situation = { host: buyer.wallet.host, nowMs, minPrice: amount(1n), storeBytes: 0 }
-  const sell = sellTerms({ ...LENT, mips: 1000 }, { cores: 4, untilMs: nowMs + 3_600_000 }, situation)!
+  const size = { tasks: 1, replicas: 1, taskWorkMi: 1000, verify: TERMS.verify, level: 'process' as const }
+  const window = { fromMs: nowMs, untilMs: nowMs + 3_600_000, soonMs: 60_000, maxPrice: amount(1n) }
+  const order = buyTerms({ ...size, ...window, job: hashKey('another job') })
+  const signer = new OfferSigner(buyer.ports)
   for (let i = 0; i < MAX_OFFERS_PER_ACCOUNT; i++) {
-    const { bytes } = signedHere(buyer.ports, sell, nowMs + 60_000)
+    const { bytes } = signer.sign(order, nowMs + 60_000)
     await world.run(buyer.wallet.act({ kind: 'hand-in', offers: [bytes] }, never))
   }
   buyer.trading.start()
   const view = await world.run(buyer.trading.submit(REQUEST, TERMS, never))
   await world.wait(30_000)
-  expect(world.buys).toEqual([])
+  expect(world.buys).toHaveLength(MAX_OFFERS_PER_ACCOUNT)
   expect(buyer.trading.purchase(view.id)!.reason).toMatch(/64 offers/)
   await world.wait(120_000)
   expect(world.buys).toHaveLength(1)

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { fakeKeyPair } from '../../../../sim/fake-keys.ts'
+import { ChoraleError } from '../../../../src/core/errors.ts'
 import { hashKey, type Key } from '../../../../src/core/ids.ts'
 import { MAX_OFFERS_PER_ACCOUNT } from '../../../../src/core/limits.ts'
 import { LEAST_BOND } from '../../../../src/market/ledger/state/allocations/allocation.ts'
@@ -126,8 +127,7 @@ test('what is sold is not offered again', async () => {
   // 16 tasks of 10 s in at least a minute take three of the four cores.
   const offered = world.sells.flatMap(([, { pieces }]) => pieces).filter((piece) => piece.fromMs <= nowMs)
   expect(offered.map(({ coresMilli }) => coresMilli)).toEqual([1000])
-  await seller.trading.stop()
-  await buyer.trading.stop()
+  for (const { trading } of [seller, buyer]) await trading.stop()
 })
 
 /** An offer of this account, with a higher number than any before, comes into the book and is taken back. */
@@ -143,14 +143,18 @@ async function another(world: World, { ports, wallet }: Awaited<ReturnType<World
 test('an offer that comes after a later one of its account has gone is made anew, to sell and to buy', async () => {
   const world = new World()
   const [seller, buyer] = [await world.node('seller', { lent: LENT }), await world.node('buyer')]
+  const trouble = () => world.ledger.trouble.push({ error: new ChoraleError('unreachable', 'no banker'), after: false })
+  trouble()
   seller.trading.start()
   await world.wait(2_500)
   expect(seller.trading.book().sells).toEqual([])
   await another(world, seller)
-  await world.wait(15_000)
+  await world.wait(45_000)
   expect(world.sells).toHaveLength(1)
   buyer.trading.start()
+  trouble()
   await world.run(buyer.trading.submit(REQUEST, TERMS, never))
+  await world.wait(500)
   await another(world, buyer)
   await world.wait(30_000)
   expect(world.buys).toHaveLength(1)
@@ -166,7 +170,7 @@ test('what is sold to its last core has left the book, and what is free again is
   await world.wait(10_000)
   expect(world.sells).toHaveLength(1)
   const nowMs = world.time.now()
-  const window = { fromMs: nowMs, untilMs: nowMs + HOUR_MS, maxPrice: amount(20_000n) }
+  const window = { fromMs: nowMs, untilMs: nowMs + HOUR_MS, soonMs: HOUR_MS, maxPrice: amount(20_000n) }
   const order = { job: hashKey('job'), tasks: 1, replicas: 1, taskWorkMi: 350_000, verify: TERMS.verify, ...window }
   const { bytes } = new OfferSigner(buyer.ports).sign(buyTerms({ ...order, level: 'process' }), nowMs + HOUR_MS)
   await world.run(buyer.wallet.act({ kind: 'hand-in', offers: [bytes] }, never))
