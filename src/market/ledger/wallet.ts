@@ -14,7 +14,8 @@ import type { Env } from '../../core/env.ts'
 import { ChoraleError, errorCode, errorMessage } from '../../core/errors.ts'
 import type { KeyPair, PublicKey } from './keys.ts'
 import type { Ledger, Outcome } from './ledger.ts'
-import { type Amount, amount } from './state/amount.ts'
+import { MEDIATOR_FINE } from './state/allocations/allocation.ts'
+import { type Amount, amount, ZERO } from './state/amount.ts'
 import { type Action, signersOf, signOperation } from './state/operation.ts'
 import { total } from './state/purse.ts'
 
@@ -25,6 +26,8 @@ const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 30_000
 /** For one question or operation, when settling in. */
 const PATIENCE_MS = 30_000
+/** Of a mediator, beyond the bond: below that it is none any more, and a banker loses its seat, for an error of its machine. */
+const RESERVE = amount(10n * MEDIATOR_FINE)
 
 export interface WalletOptions {
   readonly env: Env
@@ -80,21 +83,27 @@ export class Wallet {
     return (await this.#bondUp(options)) ?? this.act({ kind: 'admit', host: this.host }, options)
   }
 
-  /** This host does tasks again when others quarrel, for which it has a bond, too; or does no more. Resolves with the last outcome. */
+  /**
+   * This host does tasks again when others quarrel, for which it has a bond, too, and some more for fines if the account has it; or
+   * does no more. Resolves with the last outcome.
+   */
   async volunteer(willing: boolean, options: { readonly signal: AbortSignal }): Promise<Outcome> {
-    const refused = willing ? await this.#bondUp(options) : undefined
+    const refused = willing ? await this.#bondUp(options, RESERVE) : undefined
     return refused ?? this.act({ kind: 'mediate', host: this.host, willing }, options)
   }
 
-  /** Resolves with what was refused; undefined: the bond is whole. */
-  async #bondUp(options: { readonly signal: AbortSignal }): Promise<Outcome | undefined> {
+  /** `reserve`: beyond the bond, if the account has all of it. Resolves with what was refused; undefined: the bond is whole. */
+  async #bondUp(options: { readonly signal: AbortSignal }, reserve = ZERO): Promise<Outcome | undefined> {
     const { ledger } = this.#options
     await ledger.account(this.account, options) // the copy is as new
     const banker = ledger.banker(this.host)
-    const missing = ledger.genesis.settings.bond - (banker ? total(banker) : 0n)
-    if (missing <= 0n) return undefined
-    const bonded = await this.act({ kind: 'bond', host: this.host, amount: amount(missing) }, options)
-    return bonded.result === 'applied' ? undefined : bonded
+    const known = ledger.state.accounts.get(this.account)
+    const missing = ledger.genesis.settings.bond - (banker ? total(banker) : ZERO)
+    const most = missing + reserve
+    const sum = known && total(known) >= most ? most : missing
+    if (sum <= 0n) return undefined
+    const bonded = await this.act({ kind: 'bond', host: this.host, amount: amount(sum) }, options)
+    return bonded.result === 'applied' || missing <= 0n ? undefined : bonded
   }
 
   /**

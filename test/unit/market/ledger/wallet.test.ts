@@ -4,7 +4,11 @@ import { silentLogger } from '../../../../src/core/env.ts'
 import { ChoraleError } from '../../../../src/core/errors.ts'
 import { systemEnv } from '../../../../src/core/system.ts'
 import type { Outcome } from '../../../../src/market/ledger/ledger.ts'
+import { MEDIATOR_FINE } from '../../../../src/market/ledger/state/allocations/allocation.ts'
+import { fineMediator } from '../../../../src/market/ledger/state/allocations/settle.ts'
 import { amount } from '../../../../src/market/ledger/state/amount.ts'
+import { total } from '../../../../src/market/ledger/state/purse.ts'
+import { supplyOf } from '../../../../src/market/ledger/state/state.ts'
 import { Wallet } from '../../../../src/market/ledger/wallet.ts'
 import { SoleLedger } from '../../../fakes/ledger.ts'
 import { GRANT, genesisWith } from './books.ts'
@@ -145,4 +149,43 @@ test('what the ledger refuses is an outcome with its receipt, and uses up the nu
   const owner = ledger.genesis.bankers[0]!.account
   expect(await anna.send(owner, amount(1n), options)).toMatchObject({ result: 'granted-only' })
   expect(await anna.send(owner, amount(GRANT + 1n), options)).toMatchObject({ result: 'insufficient' })
+})
+
+test('a mediator puts up ten fines beyond its bond if it has them: it stays one, and a banker, when it was outvoted', async () => {
+  const { ledger, walletOf, purse } = setUp()
+  const { bond } = ledger.genesis.settings
+  const reserve = 10n * MEDIATOR_FINE
+  const host = fakeKeyPair('host a').publicKey
+  const anna = walletOf('anna', 'host a')
+  await rich(anna, ledger)
+  expect(await anna.stand(options)).toMatchObject({ result: 'applied' })
+  expect(purse(anna), 'who only stands is not fined').toEqual([GRANT - bond, 0n])
+  expect(await anna.volunteer(true, options)).toMatchObject({ result: 'applied' })
+  expect(purse(anna)).toEqual([GRANT - bond - reserve, 0n])
+  for (let i = 0; i < 10; i++) ledger.state = fineMediator(ledger.state, host)
+  expect(total(ledger.banker(host)!)).toBe(bond)
+  expect(ledger.state.mediators.get(host)).toBeDefined()
+  expect(ledger.banker(host)!.candidate).toBe(true)
+  ledger.state = fineMediator(ledger.state, host)
+  expect(ledger.state.mediators.get(host), 'that was one too many').toBeUndefined()
+  expect(await anna.volunteer(true, options)).toMatchObject({ result: 'applied' })
+  expect(total(ledger.banker(host)!)).toBe(bond + reserve)
+  expect(ledger.state.held).toBe(supplyOf(ledger.state))
+})
+
+test.each([
+  ['all of the reserve but a millicredit', -1n, 0n],
+  ['just the reserve', 0n, 10n * MEDIATOR_FINE],
+])('a mediator that has %s beyond its bond', async (_, more, put) => {
+  const { ledger, walletOf, purse } = setUp()
+  const { bond } = ledger.genesis.settings
+  const anna = walletOf('anna', 'host a')
+  await anna.settleIn(options)
+  const ben = walletOf('ben', 'host b')
+  await rich(ben, ledger)
+  const spare = GRANT - bond - 10n * MEDIATOR_FINE - more
+  await ben.send(anna.account, amount(spare), options)
+  expect(await ben.volunteer(true, options)).toMatchObject({ result: 'applied' })
+  expect(total(ledger.banker(fakeKeyPair('host b').publicKey)!)).toBe(bond + put)
+  expect(purse(ben)[0]).toBe(GRANT - spare - bond - put)
 })
