@@ -1,6 +1,7 @@
 /** The market as text for people: prices, offers, quotes, and what was bought and sold. */
 import type { BookBody, PricesBody, PurchaseBody, QuoteBody, SaleBody, TradedBody } from '../api/market-views.ts'
 import { formatCredits } from '../market/ledger/credits.ts'
+import type { Outcome } from '../market/ledger/state/allocations/allocation.ts'
 import type { Cli } from './cli.ts'
 import * as format from './format.ts'
 import { credits, short } from './ledger-text.ts'
@@ -157,6 +158,18 @@ export function purchaseProgress({ state, paid, maxCost, suppliers }: PurchaseBo
   return `${state}, ${format.some(suppliers.length, 'supplier')}, paid ${figure(paid)} of ${figure(maxCost)}`
 }
 
+/** How sales end; nothing is at stake any more. */
+const CLOSED: ReadonlySet<string> = new Set<Outcome>([
+  'done',
+  'ended',
+  'unsigned',
+  'deserted',
+  'cheated',
+  'wronged',
+  'unstable',
+  'undecided',
+])
+
 export function describeSales(sales: readonly SaleBody[]): string {
   const rows = sales.map(
     ({ allocation, job, customerAddress, state, tasks, doneTasks, paidTasks, price, earned, deposit }) => [
@@ -167,7 +180,7 @@ export function describeSales(sales: readonly SaleBody[]): string {
       `${doneTasks} of ${tasks}`,
       `${paidTasks}`,
       `${figure(earned)} of ${figure(price)}`,
-      figure(deposit),
+      CLOSED.has(state) ? '' : figure(deposit),
     ],
   )
   return format.columns([['ALLOCATION', 'JOB', 'CUSTOMER', 'STATE', 'DONE', 'PAID', 'EARNED', 'DEPOSIT'], ...rows])
