@@ -146,7 +146,11 @@ function connectionError(socketPath: string, error: Error, signal: AbortSignal |
 }
 
 function wentAway(cause: unknown): ChoraleError {
-  return new ChoraleError('no-node', 'the node went away before it answered: see chorale status', { cause })
+  return new ChoraleError(
+    'no-node',
+    'the node went away before it answered: see chorale status; jobs go on when it is up again',
+    { cause },
+  )
 }
 
 function abortedError(signal: AbortSignal): ChoraleError {

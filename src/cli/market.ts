@@ -154,7 +154,7 @@ function mediateCommand(cli: Cli): Command {
         cli.print('outcome', { ...outcome, willing }, `${state}${already ? ' already' : ''}`)
         cli.note(
           willing
-            ? `it should be up when it is drawn; chorale market mediate off${cli.at} ends it`
+            ? `its bond is out of the balance until it steps down; it should be up when it is drawn; chorale market mediate off${cli.at} ends it`
             : `its bond stays: chorale ledger step-down${cli.at} gives notice of it`,
         )
         return 0

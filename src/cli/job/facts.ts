@@ -13,7 +13,7 @@ export function jobFacts(cli: Cli, job: JobView, isBought = false): string {
     ['work', format.jobTitle(job)],
     [
       'tasks',
-      `${format.count(tasks.done)} of ${format.count(tasks.total)} done, ${tasks.reassigned} reassigned, ${job.workers} hosts`,
+      `${format.count(tasks.done)} of ${format.count(tasks.total)} done, ${tasks.reassigned} reassigned, ${format.some(job.workers, 'host')}`,
     ],
     ['now', underWay(tasks)],
     ...(job.hosts ?? []).map(({ peer, cores, queued, running }): [string, string] => [

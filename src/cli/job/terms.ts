@@ -45,7 +45,8 @@ export function termsOptions(command: Command): Command {
   return quoteOptions(paid).option(
     '--deadline <time>',
     'with --max-cost: worth nothing so long after it may begin (default: 1h)',
-    duration('--deadline', { minMs: 120_000, example: '2h' }),
+    // The node wants 2 minutes, and the quote comes first.
+    duration('--deadline', { minMs: 150_000, example: '2h' }),
   )
 }
 
@@ -79,7 +80,10 @@ function maxCost(text: string): bigint {
   try {
     return parsePayment(text)
   } catch {
-    throw new ChoraleError('usage', `--max-cost must be credits above zero, not '${text}': try --max-cost 2`)
+    throw new ChoraleError(
+      'usage',
+      `--max-cost must be credits above zero, with at most 3 decimals, not '${text}': try --max-cost 2`,
+    )
   }
 }
 

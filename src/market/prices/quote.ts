@@ -112,8 +112,9 @@ function failureReason({ failure, success }: Wish, expected: number, attempts: n
 }
 
 function marketReason({ supplyMi, demandMi }: Forecast): string {
+  if (demandMi === 0 && supplyMi === 0) return 'nothing is offered or wanted yet'
   const scarce = demandMi > supplyMi ? 'more is wanted than offered, so it may wait' : 'more is offered than wanted'
-  return `${scarce} (${hoursOf(demandMi)} of ${hoursOf(supplyMi)} core-hours)`
+  return `${scarce} (${hoursOf(demandMi)} core-hours wanted, ${hoursOf(supplyMi)} offered)`
 }
 
 function cheaperReason(wished: Forecast, best: Forecast, likely: Amount): string {

@@ -125,11 +125,11 @@ test.each([
   [['--verify', 'auto'], /--verify is for a job that the market does for credits: add --max-cost, as 2/],
   [['--slot', 'now'], /--slot is for a job .*: add --max-cost/],
   [['--deadline', '2h'], /--deadline is for a job .*: add --max-cost/],
-  [['--max-cost', '0'], /--max-cost must be credits above zero, not '0': try --max-cost 2/],
+  [['--max-cost', '0'], /--max-cost must be credits above zero, with at most 3 decimals, not '0': try --max-cost 2/],
   [['--max-cost', 'much'], /--max-cost must be/],
   [['--max-cost', '2', '--verify', 'maybe'], /cannot verify by "maybe": none, sample/],
   [['--max-cost', '2', '--slot', '6-12'], /--slot must be now, cheapest, 00-06.*not '6-12': try --slot cheapest/],
-  [['--max-cost', '2', '--deadline', '5s'], /--deadline must be a time of 120 s to 7 days/],
+  [['--max-cost', '2', '--deadline', '5s'], /--deadline must be a time of 150 s to 7 days/],
 ])('job submit %j: one clear line', async (args, line) => {
   for (const command of ['submit', 'plan']) {
     const { code, out, err } = await runCli(['job', command, ...PI, ...args])

@@ -53,7 +53,7 @@ test('tasks x time x price, and why', () => {
   expect(told.reasons).toEqual([
     '600 tasks of 60 s on a core of 1000 MIPS: 10 core-hours',
     '1.2 credits for a core-hour (0.9 to 1.5, in 8 of 10 cases) from 06-12 UTC, by 112 slots of trades',
-    'more is offered than wanted (40 of 50 core-hours)',
+    'more is offered than wanted (40 core-hours wanted, 50 offered)',
   ])
 })
 
@@ -67,7 +67,7 @@ test('replicas, the fee, attempts and scarcity are told and counted', () => {
     '600 tasks of 60 s on a core of 1000 MIPS, each on 2 hosts: 20 core-hours',
     '1.2 credits for a core-hour (0.9 to 1.5, a guess) from 06-12 UTC, by 112 slots of trades, and a fee of 1 %',
     '20 % of attempts are lost: 1.25 attempts on average, at most 5 for a task to be done with 99.9 %',
-    'more is wanted than offered, so it may wait (60 of 50 core-hours)',
+    'more is wanted than offered, so it may wait (60 core-hours wanted, 50 offered)',
   ])
 })
 
