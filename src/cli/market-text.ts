@@ -1,7 +1,6 @@
 /** The market as text for people: prices, offers, quotes, and what was bought and sold. */
 import type { BookBody, PricesBody, PurchaseBody, QuoteBody, SaleBody, TradedBody } from '../api/market-views.ts'
 import { formatCredits } from '../market/ledger/credits.ts'
-import type { Outcome } from '../market/ledger/state/allocations/allocation.ts'
 import type { Cli } from './cli.ts'
 import * as format from './format.ts'
 import { credits, short } from './ledger-text.ts'
@@ -159,7 +158,7 @@ export function purchaseProgress({ state, paid, maxCost, suppliers }: PurchaseBo
 }
 
 /** How sales end; nothing is at stake any more. */
-const CLOSED: ReadonlySet<string> = new Set<Outcome>([
+const CLOSED: ReadonlySet<string> = new Set([
   'done',
   'ended',
   'unsigned',

@@ -109,7 +109,7 @@ export function printBought(cli: Cli, end: JobView, purchase: PurchaseBody | und
   const { why, code } = givenUp(cli, purchase) ?? {}
   const usual = printResult(cli, end, { purchase, why })
   cli.note(`  paid ${costLine(purchase)}`)
-  if (end.state === 'succeeded' && purchase.reason !== 'the job has succeeded')
+  if (end.state === 'succeeded' && / copies of its tasks/.test(purchase.reason))
     cli.note(`  ${format.plain(purchase.reason)}`)
   if (!isConvicted(purchase)) return end.state === 'succeeded' ? usual : (code ?? usual)
   cli.terminal.err(`${cli.paint('red', 'chorale:')} ${DISTRUST}\n`)

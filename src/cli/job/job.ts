@@ -113,7 +113,8 @@ export function printResult(
     if (cli.flags.json) cli.emit('result', fields)
     const line = `the job ${job.state === 'cancelled' ? 'was cancelled' : 'failed'}: ${format.safeName(job.reason)}`
     cli.terminal.err(`chorale: ${why ?? line}\n`)
-    if (why === undefined) cli.note(jobEnd(cli, job, purchase !== undefined))
+    const hint = jobEnd(cli, job, purchase !== undefined)
+    if (why === undefined && hint !== '') cli.note(hint)
     return exitCodeOfJob(job.state)
   }
   cli.print('result', fields, format.value(job.value) ?? 'no value')
