@@ -142,7 +142,10 @@ test('a supplier that gives up is replaced by another, at no second fee, and no 
 test('a supplier that was too slow may try again, and is not paid again for what it was paid for', () => {
   const books = market()
   // It begins with the round, so that its work does not end with the offer.
-  const [one] = books.trade(books.sell('ben', { fromMs: books.state.timeMs + 2000 }), books.buy('anna'))
+  const [one] = books.trade(
+    books.sell('ben', { fromMs: books.state.timeMs + 2000 }),
+    books.buy('anna', { taskWorkMi: 18_000 }),
+  )
   signed(books, one!)
   window(books, one!, 0, 10)
   const ben = books.wealth('ben')

@@ -134,7 +134,7 @@ function placed(state: State, matched: Matched): State | 'customer' | 'supplier'
   if (!charged) return 'customer'
   const [paid, fee] = charged
   const { sell, buy, taken, price, workMi } = matched
-  const { tasks, untilMs } = taken
+  const { tasks, fromMs, untilMs } = taken
   const { wage } = paymentFor(price, workMi, FEE_PPM)
   const windowTasks = Math.ceil(tasks / WINDOWS)
   const trust = rateOf(paid, sell.account)
@@ -143,6 +143,8 @@ function placed(state: State, matched: Matched): State | 'customer' | 'supplier'
   // Whatever the buyer wants to be tested: who tests little wants to find cheaters, not to deter them by what they put up.
   const needed = depositFor(trust, { tasks: windowTasks, payment: atStake })
   if (needed === undefined) return 'supplier'
+  // A host may be slower than it was when it was measured: half as long again is no fault, where the buyer has the time.
+  const late = Math.floor((untilMs - fromMs) / 2)
   const { sequence } = paid
   const taking = withPlaced({ ...paid, sequence: sequence + 1 }, buy.id, sell.account, tasks)
   return allocate(taking, allocationId(paid.network, sequence), {
@@ -161,7 +163,7 @@ function placed(state: State, matched: Matched): State | 'customer' | 'supplier'
     // Who cheats pays those who find it out, however little it was paid for.
     deposit: needed < LEAST_BOND ? LEAST_BOND : needed,
     bond: LEAST_BOND,
-    untilMs: untilMs + PATIENCE.lastWindow,
+    untilMs: Math.max(untilMs, Math.min(untilMs + late, buy.terms.untilMs)) + PATIENCE.lastWindow,
   })
 }
 
