@@ -15,6 +15,8 @@ import { SLOTS_AHEAD } from './outlook.ts'
 
 /** Results are waited for this long after a job may begin, unless its user says otherwise. */
 const PATIENCE_MS = 3_600_000
+/** A deadline that was two minutes off when it was asked for will do, after the quote and the submission. */
+const ASKED_MS = 45_000
 /** A host that is a little slower than this one can keep the time of a task all the same: a quarter more. */
 const SLOWER_PERCENT = 125
 /** Of the likely price, in percent (`autoPrice`: 80). */
@@ -87,7 +89,9 @@ export function slotsFor(when: When, nowMs: number): number[] {
   const present = slotAt(nowMs)
   if (when === 'now') return [present]
   const ahead = Array.from({ length: SLOTS_AHEAD }, (_, i) => present + i)
-  if (when === 'cheapest') return ahead
+  // A job has until the end of its slot: of one that is nearly over nothing is left but its price.
+  const isNearlyOver = slotStartMs(present + 1) - nowMs < PATIENCE_MS
+  if (when === 'cheapest') return isNearlyOver ? ahead.slice(1) : ahead
   return ahead.filter((slot) => slotName(slotOfDay(slot)) === when).slice(0, 1)
 }
 
@@ -100,7 +104,7 @@ export function windowFor(
   const fromMs = when === 'now' ? startMs : Math.max(startMs, slotStartMs(slot))
   const endMs = when === 'now' ? Number.POSITIVE_INFINITY : slotStartMs(slot) + SLOT_MS
   const untilMs = Math.floor(deadlineMs ?? Math.max(fromMs + 2 * MIN_SERVICE_MS, Math.min(endMs, fromMs + PATIENCE_MS)))
-  if (untilMs < fromMs + 2 * MIN_SERVICE_MS) {
+  if (untilMs < fromMs + 2 * MIN_SERVICE_MS - ASKED_MS) {
     throw new ChoraleError(
       'usage',
       'the deadline must be at least 2 minutes after the job may begin: give it more time',

@@ -5,6 +5,7 @@
 import type { JobSpec } from '../../mapreduce/spec.ts'
 import type { JobRequest } from '../../mapreduce/types.ts'
 import { CappedMap } from '../../net/capped-map.ts'
+import { PATIENCE } from '../ledger/state/allocations/allocation.ts'
 import { FEE_PPM } from '../ledger/state/book/book.ts'
 import { quote } from '../prices/quote.ts'
 import { capFor, replicasOf, slotsFor, taskWorkMi } from './buy-terms.ts'
@@ -16,6 +17,8 @@ import type { TradingPorts } from './ports.ts'
 const SUCCESS = 0.99
 /** A first task that took so long is enough to know. */
 const ENOUGH_MS = 5_000
+/** There are some minutes for a test: a customer that finds nothing until a dispute would be too late pays. */
+const TESTABLE_MS = PATIENCE.dispute
 /** Jobs whose tasks were measured lately: a quote is followed by a submission. */
 const REMEMBERED = 64
 
@@ -25,7 +28,7 @@ interface Call {
 
 export class Quoting {
   readonly #ports: TradingPorts
-  readonly #measured = new CappedMap<string, number>(REMEMBERED)
+  readonly #measured = new CappedMap<string, { readonly work: number; readonly tookMs: number }>(REMEMBERED)
 
   constructor(ports: TradingPorts) {
     this.#ports = ports
@@ -36,11 +39,8 @@ export class Quoting {
     const { env, ledger } = this.#ports
     const spec = await this.#ports.plan(request, call)
     const level = this.#ports.levelOf(spec)
-    const size = {
-      tasks: spec.tasks,
-      replicas: replicasOf(verify),
-      taskWorkMi: await this.#taskWork(spec, request, call),
-    }
+    const { work: taskWorkMi, tookMs } = await this.#taskWork(spec, request, call)
+    const size = { tasks: spec.tasks, replicas: replicasOf(verify), taskWorkMi }
     const nowMs = env.clock.now()
     const outlooks = slotsFor(when, nowMs).map((slot) => outlookOf(ledger.state, nowMs, level, slot))
     const wished = outlooks.toSorted((a, b) => Number(a.likely - b.likely) || a.slot - b.slot)[0]!
@@ -50,12 +50,15 @@ export class Quoting {
       .filter(({ slot }) => slot !== wished.slot)
     const wish = { ...size, failure: failureOf(ledger.state), success: SUCCESS, feePpm: FEE_PPM }
     const quoted = quote(wish, wished, others)
-    const { tasks, taskWorkMi } = size
+    const { tasks } = size
+    const isLong = tookMs > TESTABLE_MS && verify.kind !== 'none'
+    const long = `a task takes ${Math.round(tookMs / 60_000)} minutes here, too long for a test: make smaller tasks`
+    const reasons = isLong ? [...quoted.reasons, long] : quoted.reasons
     // What is bid leaves room for rounding: a cap needs it too.
-    return { ...quoted, high: capFor(quoted.high, size), tasks, taskWorkMi, isGuess: wished.isGuess }
+    return { ...quoted, reasons, high: capFor(quoted.high, size), tasks, taskWorkMi, isGuess: wished.isGuess }
   }
 
-  async #taskWork(spec: JobSpec, { module, params, input }: JobRequest, call: Call): Promise<number> {
+  async #taskWork(spec: JobSpec, { module, params, input }: JobRequest, call: Call) {
     const name = JSON.stringify([module, params, input ?? null, spec.tasks])
     const known = this.#measured.get(name)
     if (known !== undefined) return known
@@ -67,8 +70,8 @@ export class Quoting {
       const other = await redo.digest(spec, Math.floor(spec.tasks / 2), call)
       tookMs = Math.max(tookMs, other.tookMs)
     }
-    const work = taskWorkMi(tookMs, mips)
-    this.#measured.set(name, work)
-    return work
+    const measured = { work: taskWorkMi(tookMs, mips), tookMs }
+    this.#measured.set(name, measured)
+    return measured
   }
 }

@@ -68,6 +68,10 @@ test('when a job may run: now, in a slot with a name, in the cheapest', () => {
   const startMs = slotStartMs(present + 2)
   expect(at('06-12', present + 2)).toEqual({ fromMs: startMs, untilMs: startMs + HOUR_MS })
   expect(() => at('06-12', present + 2, startMs + 60_000)).toThrow('at least 2 minutes')
+  expect(at('now', present, NOW_MS + 110_000).untilMs).toBe(NOW_MS + 110_000)
+  const lateMs = slotStartMs(present + 1) - 10 * 60_000
+  expect(slotsFor('cheapest', lateMs)[0], 'one with ten minutes left is none').toBe(present + 1)
+  expect(slotsFor('now', lateMs)).toEqual([present])
   expect(() => at('now', present, NOW_MS + 40 * 24 * HOUR_MS)).toThrow('31 days')
 })
 

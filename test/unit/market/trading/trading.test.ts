@@ -285,6 +285,15 @@ test('a quote before any trade is a guess, by what hosts ask for, and its high e
   await buyer.trading.stop()
 })
 
+test('a job whose tasks are too long to be tested is told so', async () => {
+  const world = new World()
+  const { trading, ports } = await world.node('buyer')
+  expect((await world.run(trading.quote(REQUEST, TERMS, never))).reasons.join()).not.toContain('too long')
+  ports.redo.digest = async () => ({ digest: hashKey('x'), tookMs: 240_000 })
+  const { reasons } = await world.run(trading.quote({ ...REQUEST, params: { samples: 17 } }, TERMS, never))
+  expect(reasons.at(-1)).toBe('a task takes 4 minutes here, too long for a test: make smaller tasks')
+})
+
 test('a high cap is no high price, and what is bid is raised up to the cap when hosts ask for more', async () => {
   const world = new World()
   const seller = await world.node('seller', { lent: LENT })
