@@ -1,7 +1,7 @@
 /** What a market must stand, by name: each test says what becomes of everybody's money. */
 import { expect, test } from 'vitest'
 import { decode, encode } from '../../../../src/core/cbor.ts'
-import { hashKey } from '../../../../src/core/ids.ts'
+import { hashKey, type Key } from '../../../../src/core/ids.ts'
 import { MAX_OFFERS_PER_ACCOUNT } from '../../../../src/core/limits.ts'
 import {
   LEAST_BOND,
@@ -208,15 +208,43 @@ test('a customer that withholds its nonce pays the window unseen, and cannot cha
   expect(books.allocation(id)).toMatchObject({ paid: 10, tested: 0, phase: { name: 'running' } })
 })
 
-test('a supplier that vanishes before it commits loses a tenth of its deposit; the customer has all back, and its work goes on', () => {
+test('a supplier that vanishes before it commits loses a tenth of the price; the customer has all back, and its work goes on', () => {
   const books = market()
   const more = watch(books)
   const id = books.contract('ben', 'anna')
-  const { deposit, untilMs } = books.allocation(id)
+  const { untilMs } = books.allocation(id)
   books.must('anna', { kind: 'expire', allocation: id }, untilMs - books.state.timeMs + 1)
   expect(books.outcome(id)).toBe('deserted')
-  expect(more()).toEqual({ anna: -FEE, ben: -(deposit / 10n), burnt: deposit / 10n })
+  expect(more()).toEqual({ anna: -FEE, ben: -(WAGE / 10n), burnt: WAGE / 10n })
   expect(books.left(id)).toBe(80)
+})
+
+test('a customer whose job is nowhere costs each supplier once a tenth of the price at most, and has paid for the match', () => {
+  const books = market().supplier('cleo')
+  const long = { untilMs: books.state.timeMs + 5 * HOUR_MS, deadlineMs: books.state.timeMs + 5 * HOUR_MS }
+  // Ben does it for 800, and for 10; Cleo for 1,200, which is more than its deposit of 1,100, and for 15.
+  for (const [tasks, ofBen, ofCleo, fee] of [
+    [80, 80n, 110n, 8n],
+    [1, 1n, 1n, 1n],
+  ] as const) {
+    const job = hashKey(`nowhere ${tasks}`)
+    const offer = changed(books, 'anna', books.buy('anna', { ...long, tasks, job }), {}, { expiresMs: long.untilMs })
+    const more = watch(books)
+    const had = { ben: books.wealth('ben'), cleo: books.wealth('cleo') }
+    const sells = () => [books.sell('ben'), books.sell('cleo', { minPrice: 1500n as never })]
+    const [first] = books.trade(...sells(), offer)
+    for (let id: Key | undefined = first; id; [id] = books.trade(...sells())) {
+      expect(books.play(id, 'sign', 'customer')).toBe('applied')
+      expect(books.play(id, 'sign', 'supplier')).toBe('applied')
+      const { untilMs } = books.allocation(id)
+      books.must('owner 1', { kind: 'expire', allocation: id }, untilMs - books.state.timeMs + 1)
+      expect(books.outcome(id)).toBe('deserted')
+    }
+    expect(had.ben - books.wealth('ben')).toBe(ofBen)
+    expect(had.cleo - books.wealth('cleo')).toBe(ofCleo)
+    expect(more().anna).toBe(-fee)
+    books.withdraw(first!)
+  }
 })
 
 test('a supplier that vanishes with an offer in the book is not matched with the same job again and again', () => {

@@ -15,6 +15,7 @@ const HOUR_MS = 3_600_000
 const ELEVEN = Array.from({ length: 11 }, (_, i) => `judge ${i}`)
 /** Of the match of 80 tasks at 10 each. */
 const FEE = 8n
+const WAGE = 800n
 
 function market(...mediators: string[]): MarketBooks {
   return new MarketBooks()
@@ -124,7 +125,7 @@ test('a supplier that gives up is replaced by another, at no second fee, and no 
   const { deposit } = books.allocation(one)
   books.must('ben', { kind: 'end', allocation: one })
   expect(books.outcome(one)).toBe('deserted')
-  expect(books.wealth('ben') - ben, 'a tenth, although it has done a window').toBe(deposit - deposit / 10n)
+  expect(books.wealth('ben') - ben, 'a tenth, although it has done a window').toBe(deposit - WAGE / 10n)
   expect(books.left(one)).toBe(70)
   const [two, ...more] = books.trade(books.sell('ben', { minPrice: 1n as Amount }), books.sell('cleo'))
   expect(more).toEqual([])
@@ -149,10 +150,11 @@ test('a supplier that was too slow may try again, and is not paid again for what
   signed(books, one!)
   window(books, one!, 0, 10)
   const ben = books.wealth('ben')
-  const { deposit, untilMs } = books.allocation(one!)
+  const { deposit, price, untilMs } = books.allocation(one!)
+  expect(price).toBeLessThan(deposit)
   books.must('anna', { kind: 'expire', allocation: one! }, untilMs - books.state.timeMs + 1)
   expect(books.outcome(one!)).toBe('deserted')
-  expect(books.wealth('ben') - ben).toBe(deposit - deposit / 10n)
+  expect(books.wealth('ben') - ben).toBe(deposit - price / 10n)
   const [two] = books.trade(books.buy('dora', { maxPrice: 1n as Amount }))
   expect(books.sideOf(two!, 'supplier')).toBe('ben')
   signed(books, two!)

@@ -60,7 +60,7 @@ export const MEDIATOR_FEE = 100n as Amount
 export const MEDIATOR_FINE = 500n as Amount
 /** What each side has at stake at least, the customer beyond the price: the fees of a dispute that it loses. */
 export const LEAST_BOND = (BigInt(PANEL_SEATS) * MEDIATOR_FEE) as Amount
-/** Who does not sign, or gives up, loses this share of deposit or bond: 1 of so many parts. */
+/** Who does not sign, or gives up, loses this share of deposit (at most of the price) or bond: 1 of so many parts. */
 export const DESERTION_PARTS = 10n
 
 const Tasks = Type.Integer({ minimum: 1, maximum: MAX_JOB_TASKS })

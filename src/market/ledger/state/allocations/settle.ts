@@ -84,10 +84,13 @@ function isWanted({ claims }: State, allocation: Allocation, outcome: Outcome): 
   return countOf(claims.get(claimId(allocation))?.layers[replicas - 1] ?? []) < jobTasks
 }
 
-/** Is somebody else to do the rest? Who was only too slow may try again. */
-function isAtFault({ timeMs }: State, { phase, secretAnchor }: Allocation, outcome: Outcome): boolean {
+/**
+ * Is somebody else to do the rest? Who was only too slow may try again; of whom nothing came at all may not, for its own sake: it
+ * would be fined again and again for a job that is nowhere.
+ */
+function isAtFault({ timeMs }: State, { phase, secretAnchor, windows }: Allocation, outcome: Outcome): boolean {
   if (outcome === 'unsigned') return secretAnchor === null
-  return outcome === 'cheated' || (outcome === 'deserted' && timeMs <= phase.deadlineMs)
+  return outcome === 'cheated' || (outcome === 'deserted' && (windows === 0 || timeMs <= phase.deadlineMs))
 }
 
 /** Nothing comes of it, because not both have signed: a part of what the other has at stake is burnt. */
@@ -106,10 +109,14 @@ export function stop(state: State, { id, allocation }: Named): State {
   return isFree ? close(state, { id, allocation }, 'ended') : desert(state, { id, allocation })
 }
 
-/** A part of the supplier's deposit is burnt. */
+/**
+ * A part of the supplier's deposit is burnt, or as large a part of the price if that is less. Nobody can tell whether there was
+ * anything to do: a customer that wants to hurt suppliers must lock ten times what they lose, and pay for the match. It is not
+ * less because a supplier has given up soon: then it could sell its cores to many, and drop all but the best.
+ */
 function desert(state: State, { id, allocation }: Named, outcome: Outcome = 'deserted'): State {
   const fined = noted(state, allocation.supplier, 'deserted', 1)
-  const [left, stake] = burn(fined, allocation.stake, partOf(allocation.deposit))
+  const [left, stake] = burn(fined, allocation.stake, partOf(least(allocation.deposit, allocation.price)))
   return close(left, { id, allocation: { ...allocation, stake } }, outcome)
 }
 
