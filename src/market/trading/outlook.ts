@@ -75,12 +75,18 @@ export function outlookOf(
   slot: number,
 ): Forecast & { readonly isGuess: boolean } {
   const known = forecast(historyOf(state, nowMs), level, slot)
-  if (known) return { ...known, isGuess: false }
   const book = liveEntries(state, nowMs)
   const asked = book.sells
     .filter(({ terms }) => level === 'process' || terms.level === 'os')
-    .map(({ terms }) => terms.minPrice)
+    .map(({ terms }) => terms.minPrice as bigint)
     .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+  if (known) {
+    // Nobody sells for less than is asked for now, whatever was paid before.
+    const least = slot === slotAt(nowMs) ? (asked[0] ?? 0n) : 0n
+    const likely = known.likely > least ? known.likely : least
+    const high = known.high > 2n * least ? known.high : 2n * least
+    return { ...known, likely, high, isGuess: false }
+  }
   const low = asked[0] ?? FIRST_PRICE
   const likely = asked[Math.floor(asked.length / 2)] ?? FIRST_PRICE
   return {

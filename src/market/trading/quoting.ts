@@ -5,7 +5,6 @@
 import type { JobSpec } from '../../mapreduce/spec.ts'
 import type { JobRequest } from '../../mapreduce/types.ts'
 import { CappedMap } from '../../net/capped-map.ts'
-import { PATIENCE } from '../ledger/state/allocations/allocation.ts'
 import { FEE_PPM } from '../ledger/state/book/book.ts'
 import { quote } from '../prices/quote.ts'
 import { capFor, replicasOf, slotsFor, taskWorkMi } from './buy-terms.ts'
@@ -17,8 +16,6 @@ import type { TradingPorts } from './ports.ts'
 const SUCCESS = 0.99
 /** A first task that took so long is enough to know. */
 const ENOUGH_MS = 5_000
-/** There are some minutes for a test: a customer that finds nothing until a dispute would be too late pays. */
-const TESTABLE_MS = PATIENCE.dispute
 /** Jobs whose tasks were measured lately: a quote is followed by a submission. */
 const REMEMBERED = 64
 
@@ -28,7 +25,7 @@ interface Call {
 
 export class Quoting {
   readonly #ports: TradingPorts
-  readonly #measured = new CappedMap<string, { readonly work: number; readonly tookMs: number }>(REMEMBERED)
+  readonly #measured = new CappedMap<string, number>(REMEMBERED)
 
   constructor(ports: TradingPorts) {
     this.#ports = ports
@@ -39,7 +36,7 @@ export class Quoting {
     const { env, ledger } = this.#ports
     const spec = await this.#ports.plan(request, call)
     const level = this.#ports.levelOf(spec)
-    const { work: taskWorkMi, tookMs } = await this.#taskWork(spec, request, call)
+    const taskWorkMi = await this.#taskWork(spec, request, call)
     const size = { tasks: spec.tasks, replicas: replicasOf(verify), taskWorkMi }
     const nowMs = env.clock.now()
     const outlooks = slotsFor(when, nowMs).map((slot) => outlookOf(ledger.state, nowMs, level, slot))
@@ -51,14 +48,11 @@ export class Quoting {
     const wish = { ...size, failure: failureOf(ledger.state), success: SUCCESS, feePpm: FEE_PPM }
     const quoted = quote(wish, wished, others)
     const { tasks } = size
-    const isLong = tookMs > TESTABLE_MS && verify.kind !== 'none'
-    const long = `a task takes ${Math.round(tookMs / 60_000)} minutes here, too long for a test: make smaller tasks`
-    const reasons = isLong ? [...quoted.reasons, long] : quoted.reasons
     // What is bid leaves room for rounding: a cap needs it too.
-    return { ...quoted, reasons, high: capFor(quoted.high, size), tasks, taskWorkMi, isGuess: wished.isGuess }
+    return { ...quoted, high: capFor(quoted.high, size), tasks, taskWorkMi, isGuess: wished.isGuess }
   }
 
-  async #taskWork(spec: JobSpec, { module, params, input }: JobRequest, call: Call) {
+  async #taskWork(spec: JobSpec, { module, params, input }: JobRequest, call: Call): Promise<number> {
     const name = JSON.stringify([module, params, input ?? null, spec.tasks])
     const known = this.#measured.get(name)
     if (known !== undefined) return known
@@ -70,8 +64,8 @@ export class Quoting {
       const other = await redo.digest(spec, Math.floor(spec.tasks / 2), call)
       tookMs = Math.max(tookMs, other.tookMs)
     }
-    const measured = { work: taskWorkMi(tookMs, mips), tookMs }
-    this.#measured.set(name, measured)
-    return measured
+    const work = taskWorkMi(tookMs, mips)
+    this.#measured.set(name, work)
+    return work
   }
 }

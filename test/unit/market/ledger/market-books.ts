@@ -197,6 +197,11 @@ export class MarketBooks extends Books {
     }
   }
 
+  /** From now until an allocation's wait is over, in ms, and one more. */
+  untilLate(id: Key): number {
+    return this.allocation(id).phase.deadlineMs - this.state.timeMs + 1
+  }
+
   /** Of the window that is open. */
   nonce(id: Key): Key {
     return nonceOf(secretOf(id, 'customer'), CHAIN, Math.max(0, this.allocation(id).windows - 1))

@@ -20,7 +20,7 @@
 import { type Static, Type } from 'typebox'
 import { encode } from '../../../../core/cbor.ts'
 import { hashKey, type Key } from '../../../../core/ids.ts'
-import { MAX_JOB_TASKS, MAX_WINDOW_RANGES } from '../../../../core/limits.ts'
+import { MAX_JOB_TASKS, MAX_TASK_WORK_MI, MAX_WINDOW_RANGES } from '../../../../core/limits.ts'
 import { KeySchema, record } from '../../../../net/message.ts'
 import { PPM } from '../../../verification/draws.ts'
 import { PANEL_SEATS } from '../../../verification/mediation.ts'
@@ -155,6 +155,8 @@ export interface Terms {
   readonly fee: Amount
   /** Of one window at most: more would be at stake than the deposit answers for. */
   readonly windowTasks: number
+  /** Instructions of one task, in millions, as the customer has offered: it takes so long to be done again. */
+  readonly taskWorkMi: number
   /** Share of its tasks that is to be tested, ppm: what the customer wants, or what the supplier's record asks for. */
   readonly rate: number
   /** Of the supplier: pays mediators if it loses, and the rest is burnt when it cheats. */
@@ -202,6 +204,7 @@ export const AllocationSchema = record({
   price: AmountSchema,
   fee: AmountSchema,
   windowTasks: Tasks,
+  taskWorkMi: Type.Integer({ minimum: 1, maximum: MAX_TASK_WORK_MI }),
   rate: Type.Integer({ minimum: 0, maximum: PPM }),
   deposit: AmountSchema,
   bond: AmountSchema,
@@ -222,6 +225,15 @@ export const AllocationSchema = record({
 export function worthOf({ price, tasks }: Pick<Terms, 'price' | 'tasks'>, n: number): Amount {
   return ((price * BigInt(n)) / BigInt(tasks)) as Amount
 }
+
+/**
+ * What is waited longer for who does tasks again, in ms: three times what a core of reference speed takes for them, which is a
+ * millisecond for a million instructions, and a day at most.
+ */
+export function redoMs({ taskWorkMi }: Pick<Terms, 'taskWorkMi'>, tasks: number): number {
+  return Math.min(3 * tasks * taskWorkMi, MAX_REDO_MS)
+}
+const MAX_REDO_MS = 24 * 3_600_000
 
 /** Names what was matched, by its number among all that came into the book or out of it. */
 export function allocationId(network: Key, sequence: number): Key {

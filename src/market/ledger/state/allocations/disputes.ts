@@ -14,7 +14,7 @@ import { bankerOf } from '../bankers.ts'
 import { total } from '../purse.ts'
 import type { Refusal } from '../refusal.ts'
 import { type Rule, type State, withAllocation, withMediator } from '../state.ts'
-import { type Allocation, PATIENCE, type PhaseNamed, sealOf } from './allocation.ts'
+import { type Allocation, PATIENCE, type PhaseNamed, redoMs, sealOf } from './allocation.ts'
 import { countOf } from './ranges.ts'
 import { convictCustomer, convictSupplier, endPaid, endUnpaid, fineMediator, type Named, withFees } from './settle.ts'
 import { inPhase, isNextNonce, waiting } from './work.ts'
@@ -38,7 +38,7 @@ export const show: Rule<'show'> = (state, { account, action }) => {
   const { position, window } = phase
   const { digest, salt, path } = action
   if (!opens({ position, digest, salt, path }, windowOf(found), window.root, countOf(window.tasks))) return 'no-proof'
-  const deadlineMs = state.timeMs + PATIENCE.dispute
+  const deadlineMs = state.timeMs + PATIENCE.dispute + redoMs(allocation, 1)
   return withAllocation(state, id, { ...allocation, phase: { ...phase, name: 'shown', deadlineMs, digest } })
 }
 
@@ -69,7 +69,7 @@ export const draw: Rule<'draw'> = (state, { account, action: { allocation: name,
   }
   const mediators = drawnBy({ customer: ofCustomer, supplier: ofSupplier }, state, { id, allocation }, phase)
   if (mediators.length === 0) return endUnpaid(state, { id, allocation }, phase.window.tasks)
-  const deadlineMs = state.timeMs + PATIENCE.seal
+  const deadlineMs = state.timeMs + PATIENCE.seal + redoMs(allocation, 2) // each does it twice
   const seals = mediators.map(() => null)
   return withAllocation(state, id, {
     ...allocation,

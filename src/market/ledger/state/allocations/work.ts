@@ -1,9 +1,18 @@
 /** The way of an allocation on which nobody quarrels: `allocation.ts` has the picture. */
 import type { Key } from '../../../../core/ids.ts'
+import { PPM } from '../../../verification/draws.ts'
 import { isNonceOf } from '../../../verification/nonces.ts'
 import type { Refusal } from '../refusal.ts'
 import { type Rule, type State, withAllocation } from '../state.ts'
-import { ALLOCATION_WINDOWS, type Allocation, PATIENCE, type Phase, type PhaseNamed, type Terms } from './allocation.ts'
+import {
+  ALLOCATION_WINDOWS,
+  type Allocation,
+  PATIENCE,
+  type Phase,
+  type PhaseNamed,
+  redoMs,
+  type Terms,
+} from './allocation.ts'
 import { claimed, contracted } from './claims.ts'
 import { areRanges, countOf } from './ranges.ts'
 import { close, type Named, payWindow, putIn, stop } from './settle.ts'
@@ -68,13 +77,18 @@ export const reveal: Rule<'reveal'> = (state, { account, action: { allocation: n
   const ofWindow = allocation.windows - 1
   if (!isNextNonce(allocation, nonce, ofWindow)) return 'no-proof'
   const { window } = phase
-  const deadlineMs = state.timeMs + PATIENCE.approve
+  const deadlineMs = state.timeMs + PATIENCE.approve + redoMs(allocation, testsOf(allocation, countOf(window.tasks)))
   return withAllocation(state, id, {
     ...allocation,
     shownNonce: nonce,
     shownWindow: ofWindow,
     phase: { name: 'revealed', deadlineMs, window, nonce },
   })
+}
+
+/** How many tasks of a window are done again, about: of a job whose tasks several do, maybe all on which they differ. */
+function testsOf({ rate, replicas }: Allocation, count: number): number {
+  return replicas > 1 ? count : Math.ceil((rate * count) / PPM) + 1
 }
 
 /** By the customer, as soon as it is content. `tests`: how many of the tasks it has done again, or had done. */

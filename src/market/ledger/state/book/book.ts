@@ -159,6 +159,7 @@ function placed(state: State, matched: Matched): State | 'customer' | 'supplier'
     price: wage,
     fee,
     windowTasks,
+    taskWorkMi: buy.terms.taskWorkMi,
     rate: buy.terms.rate === 'auto' ? trust : buy.terms.rate,
     // Who cheats pays those who find it out, however little it was paid for.
     deposit: needed < LEAST_BOND ? LEAST_BOND : needed,
