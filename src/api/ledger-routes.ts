@@ -64,8 +64,8 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
       return answer(steppedBody(await inside((options) => wallet.stepDown(options)), ledger, wallet.host))
     case 'GET accounts/2': {
       const wanted = account()
-      if (here) return answer(accountBody(wanted, ledger.accountHere(wanted)))
-      return answer(accountBody(wanted, await inside((options) => ledger.account(wanted, options))))
+      const view = here ? ledger.accountHere(wanted) : await inside((options) => ledger.account(wanted, options))
+      return answer(accountBody(wanted, view, ledger.locked(wanted)))
     }
     case 'GET accounts/3': {
       if (verb !== 'history') return false

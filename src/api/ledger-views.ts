@@ -10,6 +10,7 @@ import type { Payment } from '../market/payments.ts'
 import type { AboutBody } from './history-views.ts'
 
 type PublicKey = AccountView['hosts'][number]
+type Locked = ReturnType<Ledger['locked']>
 type Action = HistoryEntry['operation']['action']
 
 export interface LedgerBody extends Omit<LedgerStatus, 'minted' | 'burnt' | 'seat' | 'halted'> {
@@ -39,11 +40,18 @@ export interface AccountBody {
   readonly granted: string
   /** Earned, and not used yet to free what was granted. */
   readonly earned: string
+  /** Beside the balance, by this host's copy of the ledger: in bonds, contracts and escrows. */
+  readonly locked: LockedBody
   /** Number of its next operation. */
   readonly nonce: number
   readonly hosts: readonly string[]
   /** Of the block that this is the state after; null if it is not opened. */
   readonly height: number | null
+}
+
+type LockedPartBody = { readonly amount: string; readonly count: number }
+export interface LockedBody extends Readonly<Record<Exclude<keyof Locked, 'total'>, LockedPartBody>> {
+  readonly total: string
 }
 
 /** As it was signed, with `toAddress`, `arbiterAddress` and `payeeAddresses` beside the accounts that it names. */
@@ -135,10 +143,17 @@ export function steppedBody(outcome: Outcome, ledger: Ledger, host: PublicKey): 
   return { ...outcomeBody(outcome), did, banker, seat, blockTimeMs }
 }
 
-export function accountBody(account: PublicKey, view: AccountView | undefined): AccountBody {
+export function accountBody(account: PublicKey, view: AccountView | undefined, locked: Locked): AccountBody {
   const { free = 0n, granted = 0n, earned = 0n, nonce = 0, hosts = [], height = null } = view ?? {}
   const purse = { free: `${free}`, granted: `${granted}`, earned: `${earned}` }
-  return { account, address: addressOf(account), opened: view !== undefined, ...purse, nonce, hosts, height }
+  const whose = { account, address: addressOf(account), opened: view !== undefined }
+  return { ...whose, ...purse, locked: lockedBody(locked), nonce, hosts, height }
+}
+
+function lockedBody({ bonds, bought, deposits, escrows, total }: Locked): LockedBody {
+  const body = ({ amount, count }: Locked['bonds']) => ({ amount: `${amount}`, count })
+  const parts = { bonds: body(bonds), bought: body(bought), deposits: body(deposits), escrows: body(escrows) }
+  return { ...parts, total: `${total}` }
 }
 
 export function entryBody({ height, index, timeMs, operation, result, effect }: HistoryEntry): EntryBody {

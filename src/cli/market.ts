@@ -7,6 +7,7 @@ import { type ModuleOptions, moduleOptions } from './job/own.ts'
 import { askedFor } from './job/request.ts'
 import { type QuoteOptions, quoteOptions, quoteTerms } from './job/terms.ts'
 import { late, patiently, timeoutOption } from './ledger-patience.ts'
+import { credits } from './ledger-text.ts'
 import {
   describeAsked,
   describeBook,
@@ -151,12 +152,14 @@ function mediateCommand(cli: Cli): Command {
           throw new ChoraleError(result === 'insufficient' ? 'credits' : 'usage', `nothing was done: ${message}`)
         }
         const state = willing ? 'this node is a mediator' : 'this node is no mediator'
-        cli.print('outcome', { ...outcome, willing }, `${state}${already ? ' already' : ''}`)
-        cli.note(
-          willing
-            ? `its bond is out of the balance until it steps down; it should be up when it is drawn; chorale market mediate off${cli.at} ends it`
-            : `its bond stays: chorale ledger step-down${cli.at} gives notice of it`,
-        )
+        const bond = (await ledger.status({ here: true, signal: cli.signal })).banker?.bond ?? '0'
+        cli.print('outcome', { ...outcome, willing, bond }, `${state}${already ? ' already' : ''}`)
+        const locked = `locked as its bond, out of the balance: ${credits(bond)}`
+        const down = `chorale ledger step-down${cli.at} gives notice of it`
+        if (willing) {
+          cli.note(`${locked}; ${down}`)
+          cli.note(`it should be up when it is drawn; chorale market mediate off${cli.at} ends it`)
+        } else if (bond !== '0') cli.note(`still ${locked}; ${down}`)
         return 0
       }),
     )

@@ -5,6 +5,9 @@ import * as format from './format.ts'
 
 type Action = EntryBody['action']
 
+/** Before the operation by which it ended. */
+const LAST = 'last step'
+
 const OF_ALLOCATION: Readonly<Record<string, (action: Action) => string>> = {
   sign: () => 'contract signed',
   commit: ({ tasks, window }) => `${format.some(countOf(tasks), 'task')} committed to as window ${window}`,
@@ -52,10 +55,12 @@ export function tradeEffect(entry: EntryBody, mine: string): string | undefined 
     return `locked as ${what} for ${format.some(about.tasks ?? 0, 'task')} of job ${short(about.job)}`
   }
   if (about?.as === 'mediator') return `fee as a mediator for job ${short(about.job)}`
-  if (about?.as === 'customer') return `refund: bond, and what was not earned, of job ${short(about.job)}`
+  if (about?.as === 'customer')
+    return `contract of job ${short(about.job)} over, bond and what was not earned back; ${LAST}`
   if (about) return supplied(about)
   // The state has forgotten the allocation: the operation alone tells.
-  if (action.kind === 'approve') return by === mine ? 'refund: bond, and what was not earned' : 'wage'
+  if (action.kind === 'approve')
+    return by === mine ? `a contract over, bond and what was not earned back; ${LAST}` : 'wage'
   return 'wage, or what was locked comes back'
 }
 

@@ -1,7 +1,7 @@
 /** `chorale wallet ...`: the account of this home. Its key stays in the home; a running node signs with it. */
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
-import type { AccountBody } from '../api/ledger-views.ts'
+import type { AccountBody, LockedBody } from '../api/ledger-views.ts'
 import { ChoraleError, type ErrorCode, errorCode, errorMessage } from '../core/errors.ts'
 import { addressOf, parseAddress } from '../market/ledger/address.ts'
 import { parsePayment } from '../market/ledger/credits.ts'
@@ -93,10 +93,25 @@ function balance(account: AccountBody, total: bigint, here: true | undefined): s
     ['balance', credits(total)],
     ['  free', `${credits(free)}, which may go anywhere`],
     ['  granted', `${credits(granted)}, for jobs and bonds; each credit that is earned frees one`],
+    ...lockedFacts(account.locked),
     ['address', address],
     ['hosts', hosts.length > 0 ? hosts.map((host) => host.slice(0, 16)).join(', ') : 'none'],
     ['as of', height === null ? undefined : `block ${format.count(height)}${copy}`],
   ])
+}
+
+/** What is not in the balance, and why. */
+function lockedFacts({ total, bonds, bought, deposits, escrows }: LockedBody): Array<[string, string | undefined]> {
+  const row = ({ amount, count }: LockedBody['bonds'], what: string) =>
+    amount === '0' ? undefined : `${credits(amount)} in ${format.some(count, what)}`
+  const work = row(bought, 'contract')
+  return [
+    ['locked', total === '0' ? undefined : `${credits(total)}, beside the balance`],
+    ['  bonds', row(bonds, 'bond')],
+    ['  bought', work && `${work} as customer: prices and bonds; what is not earned comes back`],
+    ['  deposits', row(deposits, 'contract')?.concat(' as supplier')],
+    ['  payments', row(escrows, 'escrow')],
+  ]
 }
 
 function notOpened(address: string | undefined): string {

@@ -8,6 +8,7 @@ import { type FinalRun, statement } from '../../src/market/ledger/consensus/mess
 import { encodeGenesis, type Genesis, networkOf } from '../../src/market/ledger/genesis.ts'
 import type { KeyPair, PublicKey, Verify } from '../../src/market/ledger/keys.ts'
 import type { AccountView, HistoryEntry, Ledger, LedgerStatus, Outcome, Place } from '../../src/market/ledger/ledger.ts'
+import { lockedOf } from '../../src/market/ledger/locked.ts'
 import { buildPayload, decodePayload, payloadDigest } from '../../src/market/ledger/payload.ts'
 import { sealedIn } from '../../src/market/ledger/receipt/header.ts'
 import { type Receipt, type ReceiptFile, receiptOf } from '../../src/market/ledger/receipt/receipt.ts'
@@ -98,6 +99,10 @@ export class SoleLedger implements Ledger {
     const known = this.state.accounts.get(account)
     const hosts = [...this.state.hosts.entries()].filter(([, owner]) => owner === account).map(([host]) => host)
     return known && { ...known, hosts, height: this.state.height }
+  }
+
+  locked(account: PublicKey) {
+    return lockedOf(this.state, account)
   }
 
   accountOf(host: PublicKey): PublicKey | undefined {

@@ -6,6 +6,7 @@ import { ChoraleError } from '../../core/errors.ts'
 import type { Key } from '../../core/ids.ts'
 import type { Genesis } from './genesis.ts'
 import type { PublicKey } from './keys.ts'
+import type { Locked } from './locked.ts'
 import type { Receipt, ReceiptFile } from './receipt/receipt.ts'
 import type { Amount } from './state/amount.ts'
 import type { Operation } from './state/operation.ts'
@@ -37,6 +38,9 @@ export interface Ledger {
 
   /** The same in this node's own copy, which may lag. */
   accountHere(account: PublicKey): AccountView | undefined
+
+  /** What of an account's credits is locked, in this node's own copy. */
+  locked(account: PublicKey): Locked
 
   /** The account that a host is linked to, in this node's own copy, which may lag. */
   accountOf(host: PublicKey): PublicKey | undefined

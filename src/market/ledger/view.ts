@@ -6,6 +6,7 @@ import type { Chain } from './chain.ts'
 import type { Genesis } from './genesis.ts'
 import type { PublicKey } from './keys.ts'
 import type { AccountView, HistoryEntry, Ledger, LedgerStatus, Outcome, Place } from './ledger.ts'
+import { type Locked, lockedOf } from './locked.ts'
 import type { ReceiptFile } from './receipt/receipt.ts'
 import type { RollCall } from './roll-call.ts'
 import { type Banker, type Escrow, hostsOf, type State } from './state/state.ts'
@@ -81,6 +82,10 @@ export class LedgerView implements Ledger {
     const { state } = this.#ports.chain
     const known = state.accounts.get(account)
     return known && { ...known, hosts: hostsOf(state, account), height: state.height }
+  }
+
+  locked(account: PublicKey): Locked {
+    return lockedOf(this.#ports.chain.state, account)
   }
 
   accountOf(host: PublicKey): PublicKey | undefined {

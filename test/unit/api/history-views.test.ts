@@ -77,7 +77,9 @@ test('both sides of a trade read what was locked, earned and given back, for wha
   )
   const anna = books.lines('anna')
   expect(anna[0]).toMatch(
-    new RegExp(`^\\+${credits(bond)} refund: bond, and what was not earned, ${of}: a window of work approved`),
+    new RegExp(
+      `^\\+${credits(bond)} contract ${of} over, bond and what was not earned back; last step: a window of work approved`,
+    ),
   )
   expect(anna.find((line) => line.startsWith('-'))).toMatch(
     new RegExp(`^-${credits(price + bond + fee)} locked as price, bond and fee for 80 tasks ${of}: offers matched`),
@@ -97,7 +99,9 @@ test('what nobody keeps any more is told as far as the operation goes', () => {
   books.must('anna', { kind: 'end', allocation: id })
   books.must('owner 1', { kind: 'expire', allocation: id }, PATIENCE.lastWindow + 1)
   expect(books.lines('ben')[0]).toMatch(/^\+[\d.]+ deposit back, of job [0-9a-f]{12}: a deadline of a contract over/)
-  expect(books.lines('anna')[0]).toMatch(/^\+[\d.]+ refund: bond, and what was not earned, of job/)
+  expect(books.lines('anna')[0]).toMatch(
+    /^\+[\d.]+ contract of job [0-9a-f]{12} over, bond and what was not earned back; last step: a deadline/,
+  )
   books.must('owner 1', { kind: 'expire', allocation: id }, 24 * 3_600_000 + 1)
   expect(books.state.allocations.size).toBe(0)
   const ben = books.lines('ben')

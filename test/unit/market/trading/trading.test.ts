@@ -231,22 +231,6 @@ test('a host offers as many cores as its account could put up deposits for, and 
   await seller.trading.stop()
 })
 
-test('the speed is measured when somebody wants work that this host could do, not before', async () => {
-  const world = new World()
-  const lent = { ...LENT, mips: undefined }
-  const seller = await world.node('seller', { lent })
-  const buyer = await world.node('buyer')
-  for (const { trading } of [seller, buyer]) trading.start()
-  await world.wait(HOUR_MS)
-  expect(seller.world.measured).toBe(0)
-  await world.run(buyer.trading.submit(REQUEST, TERMS, never))
-  await world.wait(60_000)
-  expect(seller.world.measured).toBe(1)
-  expect(world.allocations).toHaveLength(1)
-  await seller.trading.stop()
-  await buyer.trading.stop()
-})
-
 test('a cap below what a job costs, or above what the account has, submits nothing', async () => {
   const world = new World()
   const buyer = await world.node('buyer')
