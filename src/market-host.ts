@@ -57,7 +57,10 @@ export function lateMarket(): LateMarket {
       },
     },
     witness: (executor) => witnessed(executor, (spec, task, digest) => market?.witnessed(spec, task, digest)),
-    lending: { funnel: () => lending?.funnel() ?? EMPTY_FUNNEL },
+    lending: {
+      funnel: () => lending?.funnel() ?? EMPTY_FUNNEL,
+      offering: async () => (await lending?.offering()) ?? 'nothing yet: the ledger is not open',
+    },
     open(contracts, trading) {
       market = contracts
       lending = trading

@@ -5,7 +5,8 @@ import { bodyOf, type SettingBody } from '../market/lending/setting.ts'
 
 type View = Awaited<ReturnType<HostLending['view']>>
 
-export interface LendBody extends Omit<View, 'setting' | 'given' | 'sandbox' | 'speed' | 'funnel' | 'earnings'> {
+export interface LendBody
+  extends Omit<View, 'setting' | 'given' | 'sandbox' | 'speed' | 'funnel' | 'offering' | 'earnings'> {
   /** In force now. */
   readonly setting: Required<SettingBody>
   /** What of it holds for this run of the host only. */
@@ -19,14 +20,16 @@ export interface LendBody extends Omit<View, 'setting' | 'given' | 'sandbox' | '
 }
 
 export interface MarketBody extends Omit<Funnel, 'earned'> {
+  /** What is offered now, or why nothing, in one line. */
+  readonly offer: string
   readonly earned: string
   /** Why nothing came of offers, in words, the most frequent first. */
   readonly whyNot: readonly string[]
 }
 
 export function lendBody(view: View): LendBody {
-  const { setting, sandbox = null, speed = null, funnel, earnings, ...rest } = view
-  const market = funnel && { ...funnel, earned: `${funnel.earned}`, whyNot: whyNot(funnel) }
+  const { setting, sandbox = null, speed = null, funnel, offering = '', earnings, ...rest } = view
+  const market = funnel && { ...funnel, offer: offering, earned: `${funnel.earned}`, whyNot: whyNot(funnel) }
   const earned = { ...earnings, amount: `${earnings.amount}` }
   const full = bodyOf(setting) as Required<SettingBody>
   return { ...rest, setting: full, sandbox, speed, market: market ?? null, earnings: earned }

@@ -46,9 +46,10 @@ export function describeLending(cli: Cli, body: LendBody): string {
     ['level', `${levelLine(setting)}${body.sandbox ? `; code runs here at ${sandboxLine(body.sandbox)}` : ''}`],
     ['speed', speedLine(body)],
     ['tasks', `${format.count(tasksDone)} done since the node started`],
-    ['earned', earnedLine(body)],
     ['least price', leastPrice(setting)],
     ...marketLines(body.market),
+    ['earned by contracts', body.market ? `${credits(body.market.earned)} since the node started` : undefined],
+    ['earned by flat pay', flatPayLine(body)],
   ])
 }
 
@@ -70,7 +71,7 @@ function speedLine({ speed, speedHolds }: LendBody): string {
   return `${figure}, ${format.instant(measuredAtMs)}${busy}${old}`
 }
 
-function earnedLine({ earnings: { amount, payments, isAll } }: LendBody): string {
+function flatPayLine({ earnings: { amount, payments, isAll } }: LendBody): string {
   const all = isAll ? '' : ', as far as this node keeps the chain'
   return `${credits(amount)} in ${format.some(payments, 'payment')}${all}`
 }
@@ -80,10 +81,10 @@ function marketLines(market: MarketBody | null): Array<readonly [string, string 
     const paid = 'whoever submits a job pays a flat price for each task (up --pay)'
     return [['market', `this network has none yet: no offers are seen, and the least price is not asked for; ${paid}`]]
   }
-  const { seen, fitting, pricedOut, won, verified, earned, whyNot } = market
+  const { offer, seen, fitting, pricedOut, won, verified, whyNot } = market
   return [
-    ['offers', `${seen} seen, ${fitting} fitting, ${pricedOut} priced out, ${won} won, ${verified} verified`],
-    ['', `${credits(earned)} earned by them`],
+    ['offer', format.plain(offer)],
+    ['offers to buy', `${seen} seen, ${fitting} fitting, ${pricedOut} priced out, ${won} won, ${verified} verified`],
     ['why not', whyNot.length > 0 ? whyNot.join(', ') : undefined],
   ]
 }

@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { ChoraleError } from '../core/errors.ts'
 import type { Cli } from './cli.ts'
+import * as format from './format.ts'
 import { examples } from './help.ts'
 import { type ModuleOptions, moduleOptions } from './job/own.ts'
 import { askedFor } from './job/request.ts'
@@ -118,11 +119,15 @@ function salesCommand(cli: Cli): Command {
     .addHelpText('after', examples('chorale market sales', '', 'chorale market sales --json', 'one sale per line'))
     .action(
       cli.action(async () => {
-        const { market } = await cli.connect()
+        const { market, lending } = await cli.connect()
         const sales = await market.sales({ signal: cli.signal })
         if (cli.flags.json) for (const sale of sales) cli.emit('sale', sale)
         else if (sales.length > 0) cli.terminal.out(`${describeSales(sales)}\n`)
-        else cli.note(`nothing yet: chorale lend show${cli.at} says what became of this node's offers`)
+        else {
+          const { market: lender } = await lending.view({ signal: cli.signal })
+          if (lender) cli.note(`nothing was sold; offered now: ${format.plain(lender.offer)}`)
+          cli.note(`chorale lend show${cli.at} says what became of this node's offers`)
+        }
         return 0
       }),
     )

@@ -61,4 +61,6 @@ export function whyNot({ unfit, pricedOut }: Funnel): string[] {
 /** Where a market counts. */
 export interface LenderMarket {
   funnel(): Funnel
+  /** What this host offers now, or why it offers nothing, in one line. */
+  offering(): Promise<string>
 }

@@ -85,6 +85,8 @@ export interface LendView extends Decision, JobsLoad {
   /** Was it measured on this machine, engine and level? */
   readonly speedHolds: boolean
   readonly funnel: Funnel | undefined
+  /** What it offers in the market now, or why nothing. */
+  readonly offering: string | undefined
 }
 
 export class Lender {
@@ -178,6 +180,7 @@ export class Lender {
       speed,
       speedHolds: speed !== undefined && holdsFor(speed, await this.#place()),
       funnel: market?.funnel(),
+      offering: await market?.offering(),
     }
   }
 

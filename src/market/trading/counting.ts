@@ -4,7 +4,7 @@ import { type Allocation, worthOf } from '../ledger/state/allocations/allocation
 import { type Amount, minus } from '../ledger/state/amount.ts'
 import { counted, EMPTY_FUNNEL, type Funnel, type LenderMarket, type OfferEvent } from '../lending/funnel.ts'
 
-export class Counting implements LenderMarket {
+export class Counting implements Pick<LenderMarket, 'funnel'> {
   #funnel = EMPTY_FUNNEL
   /** What each allocation of this host has brought so far. */
   #paid: Map<Key, Amount> | undefined

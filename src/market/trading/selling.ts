@@ -3,7 +3,7 @@
  * out, replaced when what is lent changes or is sold, and taken back when lending ends.
  *
  * The speed of the machine must be known first. It is measured when the user has said what is to be lent, or when the first offer
- * to buy is seen that this host could serve; after a pause by chance, for many hosts may be on one machine.
+ * to buy is seen that this host could serve: then after a pause by chance, for many hosts on one machine may see it at once.
  */
 import { errorMessage } from '../../core/errors.ts'
 import type { Key } from '../../core/ids.ts'
@@ -23,6 +23,7 @@ import { isOver } from './bought.ts'
 import type { Counting } from './counting.ts'
 import { entriesOf, liveEntries, openOffer } from './in-book.ts'
 import type { OfferSigner } from './number.ts'
+import { type OfferingFacts, offeringLine } from './offering.ts'
 import { autoPrice } from './outlook.ts'
 import type { TradingPorts } from './ports.ts'
 import { hasChanged, isPricedOut, sellTerms, unfitOf } from './sell-terms.ts'
@@ -77,7 +78,10 @@ export class Selling {
   #isAsked = false
   #measureMs = 0
   #isMeasuring = false
+  /** Why not, of the last time. */
+  #unmeasured: string | undefined
   #notBeforeMs = 0
+  #pausedBy = ''
   #uncovered = 0
   #isShort = false
   #price: { readonly atMs: number; readonly level: string; readonly price: Amount } | undefined
@@ -97,7 +101,45 @@ export class Selling {
   /** The user has said what is to be lent. */
   lendingSet(): void {
     this.#notBeforeMs = 0
-    this.#askToMeasure()
+    this.#isAsked = true
+    this.#measureMs = 0
+  }
+
+  /** What is offered now, or why nothing is, in one line. */
+  async standing(): Promise<string> {
+    const { env, ledger, lending } = this.#ports
+    const nowMs = env.clock.now()
+    const lent = await lending.lent()
+    const offered = this.#offered
+    const covered = this.#covered
+    return offeringLine({
+      account: this.#linkage,
+      slots: lent?.slots,
+      speed: lent?.mips === undefined ? this.#speed(nowMs) : 'known',
+      offered: offered && {
+        coresMilli: coresAt(offered.pieces, nowMs),
+        minPrice: offered.terms.minPrice,
+        isBooked: ledger.state.book.get(offered.id) !== undefined,
+      },
+      open: this.#open.size,
+      lacks: covered === 0 ? LEAST_BOND : undefined,
+      pause: nowMs < this.#notBeforeMs ? { forMs: this.#notBeforeMs - nowMs, why: this.#pausedBy } : undefined,
+      hasFree: lent?.mips !== undefined && this.#termsOf({ ...lent, mips: lent.mips }, nowMs) !== undefined,
+    })
+  }
+
+  get #linkage(): OfferingFacts['account'] {
+    const { ledger, wallet } = this.#ports
+    if (!ledger.state.accounts.get(wallet.account)) return 'not-open'
+    const owner = ledger.state.hosts.get(wallet.host)
+    return owner === undefined ? 'not-linked' : owner === wallet.account ? 'open' : 'others'
+  }
+
+  #speed(nowMs: number): OfferingFacts['speed'] {
+    if (this.#isMeasuring) return 'measuring'
+    if (!this.#isAsked) return 'unknown'
+    if (this.#unmeasured === undefined || nowMs >= this.#measureMs) return 'asked'
+    return { failed: this.#unmeasured, againInMs: this.#measureMs - nowMs }
   }
 
   async tick(): Promise<void> {
@@ -109,6 +151,7 @@ export class Selling {
       if (this.#signal.aborted) return
       const { env } = this.#ports
       this.#notBeforeMs = env.clock.now() + PAUSE_MS
+      this.#pausedBy = `the last attempt has failed: ${errorMessage(error)}`
       env.log.debug('nothing was offered', { reason: errorMessage(error) })
     } finally {
       this.#isBusy = false
@@ -152,7 +195,7 @@ export class Selling {
     const known = lent?.mips === undefined ? undefined : { ...lent, mips: lent.mips }
     if (known) this.#sayIfShort()
     const free = this.#freeCores(known?.slots ?? 0, nowMs)
-    const wanted = known && sellTerms(known, free, this.#situation(known, nowMs))
+    const wanted = known && this.#termsOf(known, nowMs, free)
     if (this.#offered) {
       if (this.#stays(this.#offered, known, free.cores, nowMs)) return
       await this.#end()
@@ -161,8 +204,9 @@ export class Selling {
     await this.#offer(wanted, nowMs)
   }
 
-  #situation(lent: Lent, nowMs: number) {
-    return { host: this.#ports.wallet.host as PublicKey, nowMs, minPrice: this.#minPrice(lent), storeBytes: 0 }
+  #termsOf(lent: KnownLent, nowMs: number, free = this.#freeCores(lent.slots, nowMs)): Sell | undefined {
+    const host = this.#ports.wallet.host as PublicKey
+    return sellTerms(lent, free, { host, nowMs, minPrice: this.#minPrice(lent), storeBytes: 0 })
   }
 
   #minPrice(lent: Lent): Amount {
@@ -261,6 +305,7 @@ export class Selling {
     if (nowMs >= offered.expiresMs) return
     const pauseMs = Math.min(UNCOVERED_MOST_MS, UNCOVERED_MS * 2 ** this.#uncovered++)
     this.#notBeforeMs = nowMs + pauseMs
+    this.#pausedBy = 'the last offer was dropped, for the account could not put up the deposit'
     this.#ports.env.log.warn('an offer was dropped: has the account the credits for a deposit?', { pauseMs })
   }
 
@@ -326,6 +371,7 @@ export class Selling {
       .measure({ signal: this.#signal })
       .catch((error) => {
         this.#isAsked = true
+        this.#unmeasured = errorMessage(error)
         if (!this.#signal.aborted) env.log.warn('the machine was not measured', { reason: errorMessage(error) })
       })
       .finally(() => {

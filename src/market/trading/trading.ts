@@ -85,6 +85,11 @@ export class Trading implements Market, LenderMarket {
   /** The user of this host has said what it lends: how fast it is will be asked. */
   lendingSet(): void {
     this.#selling.lendingSet()
+    this.#soon()
+  }
+
+  offering(): Promise<string> {
+    return this.#selling.standing()
   }
 
   funnel(): Funnel {

@@ -110,7 +110,8 @@ test('show tells of setting, speed, work, and that there is no market', async ()
     /^state +lending: at all hours\ncpu +all of 4 cores\nmemory +as the cores need: .* 20 processes of 512 MiB/,
   )
   expect(out).toMatch(/\nspeed +not measured yet: chorale lend show --measure\ntasks +12 done since the node started\n/)
-  expect(out).toMatch(/\nearned +0 credits in 0 payments\n/)
+  expect(out).toMatch(/\nearned by flat pay +0 credits in 0 payments\n?$/)
+  expect(out).not.toMatch(/earned by contracts/)
   expect(out).toMatch(/\nmarket +this network has none yet: no offers are seen/)
   const measured = await b.chorale('lend', 'show', '--measure')
   expect(measured.out).toMatch(
@@ -133,15 +134,21 @@ test('where there is a market, show tells what became of its offers', async () =
     { kind: 'verified' },
     { kind: 'earned', amount: amount(1500n) },
   ]
-  const { lender } = fakeLender({ market: { funnel: () => events.reduce(counted, EMPTY_FUNNEL) } })
+  const offering = async () => 'nothing more: all of it is sold'
+  const { lender } = fakeLender({ market: { funnel: () => events.reduce(counted, EMPTY_FUNNEL), offering } })
   await using b = await bench()
   Object.assign(b.host.lending, { view: async () => ({ ...(await lender.view()), ...(await sides()) }) })
   const sides = async () => ({ earnings: { amount: amount(0n), payments: 0, isAll: false }, storeCapacityBytes: 1 })
   const { out } = await b.chorale('lend', 'show')
   expect(out).toMatch(
-    /\noffers +2 seen, 1 fitting, 0 priced out, 1 won, 1 verified\n +1.5 credits earned by them\nwhy not +1 wanted more memory than is lent\n$/,
+    /\noffer +nothing more: all of it is sold\noffers to buy +2 seen, 1 fitting, 0 priced out, 1 won, 1 verified\nwhy not +1 wanted more memory than is lent\n/,
   )
-  expect(out).toMatch(/\nearned +0 credits in 0 payments, as far as this node keeps the chain\n/)
+  expect(out).toMatch(
+    /\nearned by contracts +1.5 credits since the node started\nearned by flat pay +0 credits in 0 payments, as far as this node keeps the chain\n$/,
+  )
+  expect((await b.chorale('market', 'sales')).err).toBe(
+    "nothing was sold; offered now: nothing more: all of it is sold\nchorale lend show says what became of this node's offers\n",
+  )
 })
 
 test.each([

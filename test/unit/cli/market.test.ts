@@ -27,7 +27,7 @@ test('a market in which nothing happened says so, and what to do', async () => {
     'nothing was traded yet: chorale market book shows what is offered\n',
   )
   expect(await b.chorale('market', 'book')).toEqual({ code: 0, out: '', err: 'no offers\n' })
-  expect((await b.chorale('market', 'sales')).err).toMatch(/^nothing yet: chorale lend show says/)
+  expect((await b.chorale('market', 'sales')).err).toMatch(/^chorale lend show says what became/)
   expect(json((await b.chorale('market', 'prices', '--json')).out)).toEqual([
     { v: 1, type: 'prices', atMs: fromMs, slots: [], last: null },
   ])
