@@ -34,6 +34,8 @@ export function tradeSentence(action: Action): string | undefined {
       return `offers matched for ${slotText(Number(action.slot))}`
     case 'withdraw-offer':
       return `offer ${short(action.offer)} taken back`
+    case 'raise-offer':
+      return `offer ${short(action.offer)} raised to ${formatCredits(BigInt(`${action.maxPrice}`))} credits for a core-hour`
     case 'mediate':
       return `host ${short(action.host)} ${action.willing ? 'volunteers as a mediator' : 'is no mediator any more'}`
     default: {

@@ -215,7 +215,7 @@ function sellFault({ coresMilli, speedMips, memoryBytes, storeBytes, fromMs, unt
 }
 
 function buyFault(terms: Buy): OfferFault | undefined {
-  const { tasks, taskWorkMi, memoryBytes, replicas, rate, maxPrice } = terms
+  const { tasks, taskWorkMi, memoryBytes, replicas, rate } = terms
   const { minServiceMs, soonMs, fromMs, untilMs, deadlineMs } = terms
   if (!within(tasks, 1, MAX_JOB_TASKS) || !within(taskWorkMi, 1, MAX_TASK_WORK_MI)) return 'bad-work'
   if (!within(memoryBytes, 1, MAX_OFFER_MEMORY_BYTES)) return 'bad-memory'
@@ -224,7 +224,14 @@ function buyFault(terms: Buy): OfferFault | undefined {
   if (minServiceMs < MIN_SERVICE_MS || untilMs - fromMs < minServiceMs) return 'bad-window'
   if (!within(soonMs, minServiceMs, MAX_OFFER_LIFE_MS)) return 'bad-window'
   if (deadlineMs < untilMs || deadlineMs - untilMs > MAX_OFFER_LIFE_MS) return 'bad-deadline'
-  return worth(maxPrice, workOf(terms)) === undefined ? 'bad-price' : undefined
+  return priceFault(terms)
+}
+
+/** Is it a price, and what it comes to an amount? */
+export function priceFault(terms: Buy): OfferFault | undefined {
+  const { maxPrice } = terms
+  const isPrice = maxPrice >= 1n && maxPrice <= BigInt(MAX_PRICE)
+  return isPrice && worth(maxPrice, workOf(terms)) !== undefined ? undefined : 'bad-price'
 }
 
 function within(value: number, least: number, most: number): boolean {

@@ -6,11 +6,12 @@ import type { Key } from '../../core/ids.ts'
 import { formatCredits } from '../ledger/credits.ts'
 import { type Allocation, worthOf } from '../ledger/state/allocations/allocation.ts'
 import { type Amount, minus, plus, ZERO } from '../ledger/state/amount.ts'
+import { FEE_PPM } from '../ledger/state/book/book.ts'
 import { offerIn } from '../ledger/state/book/offers.ts'
 import { total } from '../ledger/state/purse.ts'
 import type { Booked } from '../ledger/state/state.ts'
 import type { Buy } from '../offers/offer.ts'
-import { worth } from '../offers/work.ts'
+import { withoutFee, worth } from '../offers/work.ts'
 import type { PurchasedPart } from './market.ts'
 
 /** Parts of one purchase that are kept. */
@@ -102,10 +103,7 @@ function isSame(a: Part, b: Part): boolean {
  * Why copies of tasks of which nothing came are not in the book again, and no others either, while nothing is open. The ledger
  * gives back none where the customer was not there or lost a quarrel (allocations/settle.ts).
  */
-export function whyDropped(
-  { parts }: Pick<Bought, 'parts'>,
-  isWithdrawn: boolean,
-): { readonly failure: Failure; readonly reason: string } {
+export function whyDropped({ parts }: Pick<Bought, 'parts'>): { readonly failure: Failure; readonly reason: string } {
   const has = (outcome: string) => parts.some(({ state }) => state === outcome)
   if (has('unstable')) {
     return {
@@ -118,9 +116,6 @@ export function whyDropped(
       failure: 'not-placed',
       reason: 'a quarrel over a result was lost: this host finds other results than most do',
     }
-  }
-  if (isWithdrawn) {
-    return { failure: 'not-placed', reason: 'a part of it was placed while more was about to be bid: submit it again' }
   }
   if (has('unsigned')) return { failure: 'not-placed', reason: 'a contract was not signed in time' }
   return {
@@ -156,10 +151,17 @@ export function sumsOf({ parts }: Pick<Bought, 'parts'>): Sums {
 }
 
 /** Why what is left to place can no longer be paid for within the cap, in words; undefined: it can. */
-export function overspent(bought: Bought, { left }: Pick<Booked, 'left'>): string | undefined {
-  const { maxPrice, taskWorkMi } = offerIn(bought.offer)!.terms as Buy
+export function overspent(
+  bought: Bought,
+  { left, fresh, maxPrice }: Pick<Booked, 'left' | 'fresh' | 'maxPrice'>,
+): string | undefined {
+  const { taskWorkMi } = offerIn(bought.offer)!.terms as Buy
   const { exposed } = sumsOf(bought)
-  const rest = worth(maxPrice, BigInt(left) * BigInt(taskWorkMi)) ?? bought.maxCost
+  // No fee is paid twice for a copy.
+  const paidFor = left - Math.min(left, fresh)
+  const wages = worth(withoutFee(maxPrice, FEE_PPM), BigInt(paidFor) * BigInt(taskWorkMi)) ?? bought.maxCost
+  const costs = worth(maxPrice, BigInt(left - paidFor) * BigInt(taskWorkMi)) ?? bought.maxCost
+  const rest = wages + costs
   if (exposed + rest <= bought.maxCost) return undefined
   const spent = `${formatCredits(exposed)} of ${formatCredits(bought.maxCost)} credits are used up`
   const more = `${left} task${left === 1 ? '' : 's'} left to place might cost ${formatCredits(rest)} more`

@@ -7,7 +7,7 @@ import { type Amount, MAX_AMOUNT } from '../ledger/state/amount.ts'
 import { FEE_PPM } from '../ledger/state/book/book.ts'
 import { type Buy, type Level, MIN_SERVICE_MS } from '../offers/offer.ts'
 import { SLOT_MS, slotAt, slotName, slotOfDay, slotStartMs } from '../offers/price-slot.ts'
-import { CORE_HOUR_MI } from '../offers/work.ts'
+import { CORE_HOUR_MI, withoutFee } from '../offers/work.ts'
 import { sampleRate } from '../verification/auto.ts'
 import type { VerifyPolicy } from '../verification/policy.ts'
 import type { When } from './market.ts'
@@ -47,24 +47,29 @@ function rounding({ tasks, replicas }: Size): bigint {
   return ROUNDED * BigInt(Math.min(tasks * replicas, MOST_HOSTS))
 }
 
-/** The most that suppliers are paid for a core-hour, fee included, so that all copies cost no more than the cap; 0: too little. */
-export function maxPriceFor(maxCost: bigint, size: Size): Amount {
-  const work = BigInt(size.tasks) * BigInt(size.replicas) * BigInt(size.taskWorkMi)
+/**
+ * The most that suppliers are paid for a core-hour, fee included, so that all copies cost no more than the cap; 0: too little.
+ * `fresh`: copies for which the fee was not paid before.
+ */
+export function maxPriceFor(maxCost: bigint, size: Size, fresh = size.tasks * size.replicas): Amount {
+  const fees = BigInt(fresh) * BigInt(FEE_PPM)
+  const weighed = (BigInt(size.tasks) * BigInt(size.replicas) * PPM + fees) * BigInt(size.taskWorkMi)
   const usable = maxCost - rounding(size)
   if (usable <= 0n) return 0n as Amount
-  const wage = (usable * BigInt(CORE_HOUR_MI) * PPM) / (work * (PPM + BigInt(FEE_PPM)))
+  const wage = (usable * BigInt(CORE_HOUR_MI) * PPM) / weighed
   const price = (wage * (PPM + BigInt(FEE_PPM)) + PPM - 1n) / PPM
   return (wage < 1n ? 0n : price > BigInt(MAX_PRICE) ? BigInt(MAX_PRICE) : price) as Amount
 }
 
 /**
  * What is bid, fee included: more than what is likely by as much as hosts ask for less, so that one buyer and one seller meet at
- * the likely price; what the cheapest host asks for that would do; and no more than the cap pays (`most`). The whole cap would be
- * too much: with one seller the price is in the middle between both.
+ * the likely price; what the hosts ask for that are needed (`asks`), as far as the cap pays them; and no more than the cap pays
+ * (`most`). The whole cap would be too much: with one seller the price is in the middle between both.
  */
-export function bidFor(likely: bigint, lowestAsked: bigint | undefined, most: Amount): Amount {
+export function bidFor(likely: bigint, asks: readonly bigint[], most: Amount): Amount {
   const bid = (likely * BID_PERCENT) / 100n
-  const wage = lowestAsked !== undefined && lowestAsked > bid ? lowestAsked : bid
+  const limit = withoutFee(most, FEE_PPM)
+  const wage = asks.reduce((high, ask) => (ask > high && ask <= limit ? ask : high), bid)
   const price = (wage * (PPM + BigInt(FEE_PPM)) + PPM - 1n) / PPM
   return (price < most ? price : most) as Amount
 }

@@ -8,26 +8,23 @@
  * cannot be paid for any more, it is cancelled.
  */
 import { ChoraleError, errorCode, errorMessage, invariant } from '../../core/errors.ts'
-import type { Key } from '../../core/ids.ts'
 import { jobKeyOf } from '../../mapreduce/spec.ts'
 import type { JobRequest, JobView } from '../../mapreduce/types.ts'
 import { LEAST_BOND, PATIENCE } from '../ledger/state/allocations/allocation.ts'
-import { FEE_PPM } from '../ledger/state/book/book.ts'
 import { isSpent } from '../ledger/state/book/bookings.ts'
 import { offerIn } from '../ledger/state/book/offers.ts'
+import type { Action } from '../ledger/state/operation.ts'
 import { total } from '../ledger/state/purse.ts'
 import { sentenceOf } from '../ledger/state/refusal.ts'
 import type { Buy } from '../offers/offer.ts'
-import { slotAt } from '../offers/price-slot.ts'
-import { withoutFee } from '../offers/work.ts'
 import { formatVerify, parseVerify } from '../verification/policy.ts'
 import type { Allocating } from './allocating.ts'
+import { bidOf, raisedPrice } from './bidding.ts'
 import { type Bought, type Failure, overspent, sumsOf, whyDropped, withParts } from './bought.ts'
-import { bidFor, buyTerms, capFault, MOST_HOSTS, maxPriceFor, replicasOf, soonMsFor, windowFor } from './buy-terms.ts'
-import { lowestAsk, openOffer, speedsFor } from './in-book.ts'
+import { buyTerms, capFault, MOST_HOSTS, maxPriceFor, replicasOf, windowFor } from './buy-terms.ts'
+import { openOffer } from './in-book.ts'
 import type { PaidTerms, Purchase } from './market.ts'
 import type { OfferSigner } from './number.ts'
-import { outlookOf } from './outlook.ts'
 import type { TradingPorts } from './ports.ts'
 import type { Quoting } from './quoting.ts'
 import { purchaseOf } from './standing.ts'
@@ -53,8 +50,7 @@ export class Buying {
   readonly #bought = new Map<string, Bought>()
   /** Offers that were in the book in this run. */
   readonly #booked = new Set<string>()
-  /** Offers that were withdrawn for higher ones, and when a job's offer was last signed anew. */
-  readonly #raised = new Set<Key>()
+  /** When a job's offer was last signed anew. */
   readonly #anewMs = new Map<string, number>()
   /** Since when the ledger seems to have dropped an offer. */
   readonly #dropped = new Map<string, number>()
@@ -63,7 +59,7 @@ export class Buying {
   /** Jobs that are over, and of which the rest of this host knows in this run; and those given up that are cancelled. */
   readonly #released = new Set<string>()
   readonly #cancelled = new Set<string>()
-  #isWithdrawing = false
+  #isActing = false
   #working: Promise<unknown> = Promise.resolve()
 
   constructor(
@@ -146,8 +142,11 @@ export class Buying {
         this.#settle(bought)
         continue
       }
+      if (this.#mustSignAnew(bought)) {
+        this.#signAnew(bought)
+        continue
+      }
       this.#raise(bought)
-      if (this.#bought.get(bought.job) !== bought) continue
       if (env.clock.now() >= this.#lastMs(bought)) this.#giveUp(bought, 'not-placed', this.#whyLate(bought))
       else this.#inspect(bought)
     }
@@ -157,12 +156,8 @@ export class Buying {
   /** `most`: at the highest price that its cap allows. `cap`: of it, as far as it is not promised yet. */
   #bid(most: Buy, cap: bigint): Buy {
     const { env, ledger, wallet } = this.#ports
-    const nowMs = env.clock.now()
-    const { likely } = outlookOf(ledger.state, nowMs, most.level, Math.max(slotAt(nowMs), slotAt(most.fromMs)))
-    const asked = lowestAsk(ledger.state, wallet.account, most, nowMs)
-    const bid = { ...most, maxPrice: bidFor(likely, asked, most.maxPrice) }
-    const speeds = speedsFor(ledger.state, wallet.account, bid, nowMs)
-    return { ...bid, soonMs: soonMsFor(bid, speeds.slice(0, this.#affordableHosts(cap))) }
+    const hosts = this.#affordableHosts(cap)
+    return bidOf(ledger.state, most, { account: wallet.account, nowMs: env.clock.now(), hosts })
   }
 
   /** A bond is locked with each supplier. */
@@ -173,36 +168,29 @@ export class Buying {
     return Math.max(1, Math.min(MOST_HOSTS, Number(spare / LEAST_BOND)))
   }
 
-  /** Nobody does it for what was bid: that offer is withdrawn, and then another takes its place, in two steps for restarts. */
+  /** Nobody, or too few, would do for what is bid what is not placed. */
   #raise(bought: Bought): void {
     const { ledger, env, wallet } = this.#ports
-    const terms = offerIn(bought.offer)!.terms as Buy
-    if (bought.parts.length > 0) return
-    if (!ledger.state.book.get(bought.id)) {
-      if (this.#mustSignAnew(bought)) this.#signAnew(bought, terms)
-      return
-    }
-    const asked = lowestAsk(ledger.state, wallet.account, terms, env.clock.now())
-    const most = withoutFee(maxPriceFor(bought.maxCost, terms), FEE_PPM)
-    if (asked === undefined || asked <= withoutFee(terms.maxPrice, FEE_PPM) || asked > most) return
-    this.#raised.add(bought.id)
-    this.#withdraw(bought.id)
+    const nowMs = env.clock.now()
+    const { state } = ledger
+    const booked = openOffer(state, bought.id, nowMs)
+    const maxPrice = booked && raisedPrice(state, bought, booked, { account: wallet.account, nowMs })
+    if (maxPrice !== undefined) this.#act({ kind: 'raise-offer', offer: bought.id, maxPrice })
   }
 
-  /** It was withdrawn for another, or an offer of this account with a higher number has left the book before it came in. */
-  #mustSignAnew({ id, job, offer }: Bought): boolean {
+  /** An offer of this account with a higher number has left the book before this came in. */
+  #mustSignAnew({ id, job, offer, parts }: Bought): boolean {
     const { ledger, env } = this.#ports
-    if (!isSpent(ledger.state, offerIn(offer)!)) return false
-    if (this.#raised.has(id)) return true
+    if (parts.length > 0 || ledger.state.book.get(id) || !isSpent(ledger.state, offerIn(offer)!)) return false
     return !this.#booked.has(job) && env.clock.now() >= (this.#anewMs.get(job) ?? 0) + DROPPED_MS
   }
 
-  #signAnew(bought: Bought, terms: Buy): void {
+  #signAnew(bought: Bought): void {
+    const terms = offerIn(bought.offer)!.terms as Buy
     const bid = this.#bid({ ...terms, maxPrice: maxPriceFor(bought.maxCost, terms) }, 0n)
     const { id, bytes } = this.#signer.sign(bid, terms.untilMs)
     const anew = { ...bought, id, offer: bytes }
     this.#booked.delete(bought.job)
-    this.#raised.delete(bought.id)
     this.#anewMs.set(bought.job, this.#ports.env.clock.now())
     this.#allocating.drop(bought.id)
     this.#allocating.add(id, bytes)
@@ -238,7 +226,7 @@ export class Buying {
     if (!isDropped) this.#dropped.delete(bought.job)
     else if (!this.#dropped.has(bought.job)) this.#dropped.set(bought.job, env.clock.now())
     else if (env.clock.now() >= this.#dropped.get(bought.job)! + DROPPED_MS) {
-      const { failure, reason } = whyDropped(bought, this.#raised.has(bought.id))
+      const { failure, reason } = whyDropped(bought)
       this.#giveUp(bought, failure, reason)
     }
   }
@@ -303,23 +291,23 @@ export class Buying {
     const { ledger, env } = this.#ports
     const nowMs = env.clock.now()
     const found = [...this.#bought.values()].find(({ over, id }) => over && openOffer(ledger.state, id, nowMs))
-    if (found) this.#withdraw(found.id)
+    if (found) this.#act({ kind: 'withdraw-offer', offer: found.id })
   }
 
   /** One at a time. */
-  #withdraw(offer: Key): void {
+  #act(action: Action): void {
     const { env, wallet } = this.#ports
-    if (this.#isWithdrawing) return
-    this.#isWithdrawing = true
+    if (this.#isActing) return
+    this.#isActing = true
     const work = async () => {
       using deadline = env.clock.deadline(PATIENCE_MS, this.#stopped)
       try {
-        await wallet.act({ kind: 'withdraw-offer', offer }, deadline)
+        await wallet.act(action, deadline)
       } catch (error) {
-        env.log.debug('an offer was not taken back', { code: errorCode(error), reason: errorMessage(error) })
+        env.log.debug('an offer was not raised or taken back', { code: errorCode(error), reason: errorMessage(error) })
         await env.clock.sleep(RETRY_MS, { signal: this.#stopped }).catch(() => {})
       } finally {
-        this.#isWithdrawing = false
+        this.#isActing = false
       }
     }
     this.#working = Promise.all([this.#working, work()])

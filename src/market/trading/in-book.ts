@@ -1,11 +1,11 @@
 /** The ledger's book as traders see it: offers that can still be traded, decoded. */
 import type { Key } from '../../core/ids.ts'
-import type { BuyEntry, SellEntry } from '../auction/entries.ts'
+import { type BuyEntry, isSell, type SellEntry } from '../auction/entries.ts'
 import { rectangleIn } from '../auction/fit.ts'
 import type { PublicKey } from '../ledger/keys.ts'
 import type { Amount } from '../ledger/state/amount.ts'
 import { FEE_PPM } from '../ledger/state/book/book.ts'
-import { offerIn } from '../ledger/state/book/offers.ts'
+import { entryIn, offerIn } from '../ledger/state/book/offers.ts'
 import type { Booked, State } from '../ledger/state/state.ts'
 import { type Buy, timeFault } from '../offers/offer.ts'
 import { withoutFee } from '../offers/work.ts'
@@ -24,12 +24,10 @@ export function entriesOf({ book }: Pick<State, 'book'>): BookEntries {
   if (known) return known
   const sells: SellEntry[] = []
   const buys: BuyEntry[] = []
-  for (const [id, { bytes, sequence, left, placed, pieces }] of book.entries()) {
-    const { account, terms, expiresMs } = offerIn(bytes)!
-    const entry = { id, account, sequence, expiresMs }
-    if (terms.kind === 'sell') {
-      sells.push({ ...entry, terms, pieces })
-    } else if (left > 0) buys.push({ ...entry, terms, left, placed })
+  for (const [id, booked] of book.entries()) {
+    const entry = entryIn(id, booked)
+    if (isSell(entry)) sells.push(entry)
+    else if (entry.left > 0) buys.push(entry)
   }
   const entries = { sells, buys }
   read.set(book, entries)
@@ -53,13 +51,36 @@ export function canServe(
   return pieces.some((piece) => rectangleIn(piece, terms.speedMips, need, 1) !== undefined)
 }
 
-/** The least that any host asks for that could do a task of this. */
-export function lowestAsk(state: Pick<State, 'book'>, buyer: PublicKey, buy: Buy, nowMs: number): Amount | undefined {
-  const able = liveEntries(state, nowMs).sells.filter((entry) => canServe(entry, buyer, buy, nowMs))
-  return able.reduce<Amount | undefined>(
-    (low, { terms: { minPrice } }) => (low === undefined || minPrice < low ? minPrice : low),
-    undefined,
-  )
+/**
+ * What the cheapest accounts ask for that could do what is left of it, the lowest first: as many of them as are needed, since
+ * none gets two copies of a task, or all that there are. `left`, `placed`: as in the book; without: all of it.
+ */
+export function asksFor(
+  state: Pick<State, 'book'>,
+  buyer: PublicKey,
+  buy: Buy,
+  nowMs: number,
+  { left, placed }: Pick<BuyEntry, 'left' | 'placed'> = { left: buy.tasks * buy.replicas, placed: [] },
+): Amount[] {
+  const lowest = new Map<PublicKey, Amount>()
+  for (const entry of liveEntries(state, nowMs).sells) {
+    const { account, terms } = entry
+    const known = lowest.get(account)
+    if ((known === undefined || terms.minPrice < known) && canServe(entry, buyer, buy, nowMs)) {
+      lowest.set(account, terms.minPrice)
+    }
+  }
+  const has = new Map(placed)
+  const asks: Amount[] = []
+  let open = left
+  for (const [account, ask] of [...lowest].sort(([, a], [, b]) => Number(a - b))) {
+    const room = buy.tasks - (has.get(account) ?? 0)
+    if (room <= 0) continue
+    if (open <= 0) break
+    asks.push(ask)
+    open -= room
+  }
+  return asks
 }
 
 /** Of the hosts that could do some of it for its price, the cheapest first: what their free cores do together, in MIPS. */

@@ -3,13 +3,13 @@ import { MAX_OFFERS_PER_ACCOUNT } from '../../core/limits.ts'
 import { formatCredits } from '../ledger/credits.ts'
 import { FEE_PPM } from '../ledger/state/book/book.ts'
 import { offerIn } from '../ledger/state/book/offers.ts'
-import type { State } from '../ledger/state/state.ts'
+import type { Booked, State } from '../ledger/state/state.ts'
 import type { Buy } from '../offers/offer.ts'
 import { slotAt, slotName, slotOfDay } from '../offers/price-slot.ts'
 import { withoutFee } from '../offers/work.ts'
+import { affordablePrice } from './bidding.ts'
 import { type Bought, sumsOf } from './bought.ts'
-import { maxPriceFor } from './buy-terms.ts'
-import { liveEntries, lowestAsk } from './in-book.ts'
+import { asksFor, liveEntries } from './in-book.ts'
 import type { Purchase, PurchaseState } from './market.ts'
 
 /** Why the purchase of a job that went well is over. */
@@ -35,9 +35,9 @@ function standingOf(bought: Bought, state: State, nowMs: number): { state: Purch
     const left = open > 0 ? `, ${open} of ${plural(parts.length, 'contract')} still open` : ''
     return { state: 'settling', reason: `${over.reason}${left}` }
   }
-  const left = state.book.get(bought.id)?.left
-  if (left === 0 && open > 0) return { state: 'running', reason: atWork(bought) }
-  return { state: 'bidding', reason: whyBidding(bought, left, state, nowMs) }
+  const booked = state.book.get(bought.id)
+  if (booked?.left === 0 && open > 0) return { state: 'running', reason: atWork(bought) }
+  return { state: 'bidding', reason: whyBidding(bought, booked, state, nowMs) }
 }
 
 /** Of a job that was to be done by several: it is over with the first result of each task. */
@@ -54,15 +54,16 @@ function atWork({ parts }: Bought): string {
   return `${busy.size} of ${plural(suppliers.size, 'supplier')} at work`
 }
 
-function whyBidding(bought: Bought, left: number | undefined, state: State, nowMs: number): string {
+function whyBidding(bought: Bought, booked: Booked | undefined, state: State, nowMs: number): string {
   const { fromMs, account, terms } = { ...offerIn(bought.offer)!, fromMs: bought.fromMs }
   const buy = terms as Buy
   const placed = sumsOf(bought).open > 0 ? `${atWork(bought)}; ` : ''
-  if (left === undefined) {
+  if (!booked) {
     const has = state.offersOf.get(account) ?? 0
     if (has < MAX_OFFERS_PER_ACCOUNT) return `${placed}the offer is on its way into the book`
     return `${placed}${has} offers of this account are in the book: it waits until some are over`
   }
+  const { left } = booked
   const some = placed === '' ? '' : `${left} of ${buy.tasks * buy.replicas} tasks are not placed: `
   const say = (why: string) => `${placed}${some}${why}`
   if (fromMs > nowMs) return say(`it waits for the slot ${slotName(slotOfDay(slotAt(fromMs)))} UTC`)
@@ -72,21 +73,28 @@ function whyBidding(bought: Bought, left: number | undefined, state: State, nowM
   // At the end of its time it is told what was lacking while there was some.
   const isLate = nowMs >= buy.untilMs - buy.minServiceMs
   const need = isLate ? { ...buy, untilMs: nowMs + buy.untilMs - buy.fromMs } : buy
-  const lowest = lowestAsk(state, account, need, nowMs)
+  const asks = asksFor(state, account, need, nowMs, { ...booked, left: Math.max(1, left) })
+  const [lowest] = asks
   if (lowest === undefined) {
     return say(`of ${plural(others.length, 'offer')} none has the time, memory or isolation that the job needs`)
   }
-  const limit = withoutFee(maxPriceFor(bought.maxCost, buy), FEE_PPM)
+  const limit = withoutFee(affordablePrice(bought, booked), FEE_PPM)
   if (lowest > limit) {
     const paid = `the cap pays ${formatCredits(limit)}`
     return say(
       `no host offers this for your price: the lowest is ${formatCredits(lowest)} credits for a core-hour, ${paid}`,
     )
   }
-  const bid = withoutFee(buy.maxPrice, FEE_PPM)
-  if (lowest > bid) {
-    const asked = `hosts ask for ${formatCredits(lowest)} credits for a core-hour or more, ${formatCredits(bid)} are bid`
-    return say(bought.parts.length > 0 ? `${asked}, and once some of it was placed that is not raised` : `${asked} now`)
+  const bid = withoutFee(booked.maxPrice, FEE_PPM)
+  const dear = asks.find((ask) => ask > bid)
+  if (dear !== undefined) {
+    const asked = `hosts ask for ${formatCredits(dear)} credits for a core-hour or more`
+    return say(
+      `${asked}, ${dear > limit ? `the cap pays ${formatCredits(limit)}` : `${formatCredits(bid)} are bid now`}`,
+    )
+  }
+  if (buy.replicas > asks.length && asks.length * buy.tasks < left) {
+    return say(`each task is for ${buy.replicas} hosts of different accounts, and too few offer it`)
   }
   return say('it is matched in the next round')
 }

@@ -139,7 +139,7 @@ test('a mediator reads what its fee was for, and no word of it stands in the his
 
 test('every kind of operation of the market has words', () => {
   const ours = KINDS.slice(KINDS.indexOf('hand-in'), KINDS.indexOf('expire') + 1)
-  expect(ours).toHaveLength(16)
+  expect(ours).toHaveLength(17)
   for (const kind of ours) {
     const which = {
       allocation: 'a'.repeat(64),
@@ -148,6 +148,7 @@ test('every kind of operation of the market has words', () => {
       offer: 'b',
       host: 'c',
       slot: 1,
+      maxPrice: '12000',
       tests: 2,
     }
     const action = { kind, ...which, window: 1, position: 4, finding: 'unstable', willing: true }

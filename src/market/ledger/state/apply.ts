@@ -16,7 +16,7 @@ import { challenge, dispute, draw, mediate, seal, show, verdict } from './alloca
 import { expire } from './allocations/expire.ts'
 import { approve, commit, end, reveal, sign } from './allocations/work.ts'
 import { admit, bond, drop, endEpoch, heartbeat, unbond, withdraw } from './bankers.ts'
-import { handIn, match, withdrawOffer } from './book/book.ts'
+import { handIn, match, raiseOffer, withdrawOffer } from './book/book.ts'
 import { fine, fund, openEscrow, refund, release, split, timeOut } from './escrows.ts'
 import { decodeOperation, type Kind, type Operation, ownHostOf, signaturesFault, type Unsigned } from './operation.ts'
 import type { Refusal, Result } from './refusal.ts'
@@ -62,6 +62,7 @@ const RULES: { readonly [K in Kind]: Rule<K> } = {
   'time-out': timeOut,
   'hand-in': handIn,
   'withdraw-offer': withdrawOffer,
+  'raise-offer': raiseOffer,
   match,
   sign,
   commit,

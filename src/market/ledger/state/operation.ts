@@ -83,6 +83,7 @@ const ACTIONS = {
     offers: Type.Array(BytesSchema(MAX_OFFER_BYTES), { minItems: 1, maxItems: MAX_HANDED_OFFERS }),
   }),
   'withdraw-offer': record({ kind: Type.Literal('withdraw-offer'), offer: Id }),
+  'raise-offer': record({ kind: Type.Literal('raise-offer'), offer: Id, maxPrice: AmountSchema }),
   match: record({ kind: Type.Literal('match'), slot: Count }),
 
   // Allocations (`allocations/`): who may, when, and what then
@@ -233,6 +234,10 @@ function withAmounts(action: Action): Action | undefined {
   if ('shares' in action) {
     const shares = action.shares.map(({ to, amount }) => ({ to, amount: amountFromWire(amount) }))
     return shares.every((share) => share.amount) ? ({ ...action, shares } as Action) : undefined
+  }
+  if ('maxPrice' in action) {
+    const maxPrice = amountFromWire(action.maxPrice)
+    return maxPrice ? { ...action, maxPrice } : undefined
   }
   if (!('amount' in action)) return action
   const amount = amountFromWire(action.amount)

@@ -39,6 +39,7 @@ export const REFUSALS = {
 
   // Offers.
   'no-offer': 'there is no such offer, or none of these is new and good',
+  'bad-price': 'the price is not above what is bid, or too high for an offer',
   'round-not-over': 'the last round of this price slot was only a moment ago',
   'nothing-to-match': 'there are no offers',
 

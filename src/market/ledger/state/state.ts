@@ -84,6 +84,8 @@ export interface Booked {
   readonly allocator: PublicKey
   /** Whoever came first has the lower one. */
   readonly sequence: number
+  /** Of a buyer: the most it pays, as it was signed or raised since. Of a seller 0. */
+  readonly maxPrice: Amount
   /** Of a buyer: copies of tasks that are not placed, and such for which no fee was paid so far. */
   readonly left: number
   readonly fresh: number

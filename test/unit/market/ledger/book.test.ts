@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest'
 import { decode, encode } from '../../../../src/core/cbor.ts'
 import { hashKey, type Key } from '../../../../src/core/ids.ts'
-import { MAX_CLAIMED_RANGES, MAX_OFFERS_PER_ACCOUNT, MAX_TRADE_SLOTS } from '../../../../src/core/limits.ts'
+import { MAX_CLAIMED_RANGES, MAX_OFFERS_PER_ACCOUNT, MAX_PRICE, MAX_TRADE_SLOTS } from '../../../../src/core/limits.ts'
 import { LEAST_BOND } from '../../../../src/market/ledger/state/allocations/allocation.ts'
 import { claimed, contracted } from '../../../../src/market/ledger/state/allocations/claims.ts'
 import type { Ranges } from '../../../../src/market/ledger/state/allocations/ranges.ts'
-import type { Amount } from '../../../../src/market/ledger/state/amount.ts'
+import { type Amount, amount } from '../../../../src/market/ledger/state/amount.ts'
 import { ROUND_MS, tradeKey } from '../../../../src/market/ledger/state/book/book.ts'
 import { offerIn } from '../../../../src/market/ledger/state/book/offers.ts'
 import { restoreState, snapshotChunks } from '../../../../src/market/ledger/state/snapshot.ts'
 import { type State, stateRoot, withTrade } from '../../../../src/market/ledger/state/state.ts'
-import { offerId, signOffer } from '../../../../src/market/offers/offer.ts'
+import { type Buy, offerId, signOffer } from '../../../../src/market/offers/offer.ts'
 import { MarketBooks } from './market-books.ts'
 
 const market = () => new MarketBooks().supplier('ben').open('anna', 'ally')
@@ -267,3 +267,40 @@ test('what is not there, or is so already', () => {
   expect(books.play(id!, 'sign', 'customer')).toBe('nothing-new')
   expect(books.do('ally', { kind: 'end', allocation: id! })).toBe('not-allowed')
 })
+
+test('what is bid is raised by its account only, upward only, and no higher than a price can be', () => {
+  const books = market().supplier('cleo')
+  const [dear, bid] = [books.sell('ben', { minPrice: amount(5000n) }), books.buy('anna', { maxPrice: amount(1000n) })]
+  expect(books.trade(dear, bid), 'too little is bid').toEqual([])
+  const idOf = (number: number) => offerId({ network: books.state.network, account: books.id('anna'), number })
+  const id = idOf(1)
+  const raise = (who: string, maxPrice: bigint, offer = id) =>
+    books.do(who, { kind: 'raise-offer', offer, maxPrice: maxPrice as Amount })
+  const { root } = books.state.book
+  expect(raise('ben', 9000n), 'of another').toBe('not-allowed')
+  const sell = offerId({ network: books.state.network, account: books.id('ben'), number: 0 })
+  expect(raise('ben', 9000n, sell), 'a seller asks').toBe('not-allowed')
+  expect(raise('anna', 9000n, hashKey('none'))).toBe('no-offer')
+  expect(raise('anna', 1000n), 'it is bid').toBe('bad-price')
+  expect(raise('anna', 999n)).toBe('bad-price')
+  expect(raise('anna', BigInt(MAX_PRICE) + 1n)).toBe('bad-price')
+  expect(books.state.book.root, 'nothing has changed').toBe(root)
+  expect(raise('anna', 6000n)).toBe('applied')
+  expect(books.state.book.root).not.toBe(root)
+  expect(raise('anna', 5500n), 'below what it was raised to').toBe('bad-price')
+  // Whoever begins with a snapshot has it, too, and its old bytes do not bring the old price back.
+  const restored = restoreState(books.genesis, stateRoot(books.state), snapshotChunks(books.state))
+  expect(restored.book.get(id)).toMatchObject({ maxPrice: 6000n })
+  expect(handIn(books, bid)).toBe('no-offer')
+  const before = books.wealth('anna')
+  const [made] = books.trade()
+  const { price, fee, tasks } = books.allocation(made!)
+  const perTask = (sum: bigint) => (sum * 3_600_000n) / (BigInt(tasks) * BigInt(buyOf(bid).taskWorkMi))
+  expect(perTask(price)).toBeGreaterThanOrEqual(5000n)
+  expect(perTask(price + fee)).toBeLessThanOrEqual(6000n + 1n)
+  expect(before - books.wealth('anna')).toBe(price + fee + LEAST_BOND)
+})
+
+function buyOf(bytes: Uint8Array): Buy {
+  return offerIn(bytes)!.terms as Buy
+}

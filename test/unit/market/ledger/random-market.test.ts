@@ -98,6 +98,11 @@ function actOf(books: MarketBooks, random: Random): readonly [who: string, actio
   if (draw <= 3 || ids.length === 0) return [pick(random, ALL), { kind: 'match', slot: books.slot }]
   if (draw === 4 && offers.length > 0)
     return [pick(random, ALL), { kind: 'withdraw-offer', offer: pick(random, offers)[0] }]
+  if (draw === 6 && offers.length > 0) {
+    const [offer, { bytes }] = pick(random, offers)
+    const who = random.int(4) > 0 ? books.nameOf(offerIn(bytes)!.account) : pick(random, ALL)
+    return [who, { kind: 'raise-offer', offer, maxPrice: BigInt(1 + random.int(400_000)) as never }]
+  }
   if (draw === 5) {
     const judge = pick(random, JUDGES)
     return [judge, { kind: 'mediate', host: books.id(`host of ${judge}`), willing: random.int(3) > 0 }]
@@ -157,7 +162,7 @@ const all: string[] = []
 test('the plays above have come to everything', () => {
   expect(new Set(all)).toEqual(
     new Set([
-      ...['hand-in', 'match', 'withdraw-offer', 'mediate', 'end', 'expire'],
+      ...['hand-in', 'match', 'withdraw-offer', 'raise-offer', 'mediate', 'end', 'expire'],
       ...['sign', 'commit', 'reveal', 'approve', 'challenge', 'show', 'dispute', 'draw', 'seal', 'verdict'],
       ...[
         'signing',

@@ -30,6 +30,7 @@ const FREQUENT: readonly Exclude<Kind, MarketKind>[] = [
 const OF_THE_MARKET = [
   'hand-in',
   'withdraw-offer',
+  'raise-offer',
   'match',
   'sign',
   'commit',

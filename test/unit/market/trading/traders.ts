@@ -45,7 +45,7 @@ export class World {
 
   constructor() {
     this.ledger = new SoleLedger(genesisWith([1]))
-    Object.defineProperty(this.ledger, 'nowMs', { get: () => Math.max(START_MS, this.time.now()) })
+    Object.defineProperty(this.ledger, 'nowMs', { get: () => Math.max(START_MS, Math.floor(this.time.now())) })
   }
 
   /** What was asked of the ledger so far, but for what settles accounts in. */

@@ -11,9 +11,9 @@ import {
   MAX_OFFERS_PER_ACCOUNT,
   MAX_ROUND_OFFERS,
 } from '../../../../core/limits.ts'
-import type { BuyEntry, Entries, SellEntry } from '../../../auction/entries.ts'
+import { type BuyEntry, type Entries, isSell, type SellEntry } from '../../../auction/entries.ts'
 import { type Cleared, clearRound, type Allocation as Matched } from '../../../auction/round.ts'
-import { offerId, type Sell, timeFault } from '../../../offers/offer.ts'
+import { offerId, priceFault, type Sell, timeFault } from '../../../offers/offer.ts'
 import { SLOT_MS, slotStartMs } from '../../../offers/price-slot.ts'
 import { paymentFor } from '../../../offers/work.ts'
 import { depositFor, trustRate } from '../../../verification/auto.ts'
@@ -34,7 +34,7 @@ import {
   withTrade,
 } from '../state.ts'
 import { isSpent, withBooked, withoutBooked, withPlaced, withSpent, withUncovered } from './bookings.ts'
-import { offerIn } from './offers.ts'
+import { entryIn, offerIn } from './offers.ts'
 
 /** The allocators', of the price, in millionths. */
 export const FEE_PPM = 10_000
@@ -72,7 +72,8 @@ function booked(state: State, bytes: Uint8Array, allocator: PublicKey): State {
   const left = terms.kind === 'buy' ? terms.tasks * terms.replicas : 0
   const pieces = terms.kind === 'sell' ? [piecesOf(terms)] : []
   const { sequence } = state
-  const rest = { left, fresh: left, placed: [], pieces }
+  const maxPrice = terms.kind === 'buy' ? terms.maxPrice : ZERO
+  const rest = { maxPrice, left, fresh: left, placed: [], pieces }
   return withBooked({ ...state, sequence: sequence + 1 }, id, { bytes, allocator, sequence, ...rest })
 }
 
@@ -86,6 +87,16 @@ export const withdrawOffer: Rule<'withdraw-offer'> = (state, { account, action: 
   if (!known) return 'no-offer'
   if (offerIn(known.bytes)!.account !== account) return 'not-allowed'
   return withSpent(state, id)
+}
+
+/** By the account of a buyer's offer: it pays up to so much from now on, for what is not placed. A price never goes down. */
+export const raiseOffer: Rule<'raise-offer'> = (state, { account, action: { offer: id, maxPrice } }) => {
+  const known = state.book.get(id)
+  if (!known) return 'no-offer'
+  const { account: owner, terms } = offerIn(known.bytes)!
+  if (owner !== account || terms.kind !== 'buy') return 'not-allowed'
+  if (maxPrice <= known.maxPrice || priceFault({ ...terms, maxPrice })) return 'bad-price'
+  return withOffer(state, id, { ...known, maxPrice })
 }
 
 /**
@@ -229,13 +240,12 @@ function withoutClosed(state: State): State {
 function entriesIn({ book }: State, window: { readonly fromMs: number; readonly untilMs: number }): Entries {
   const sells: SellEntry[] = []
   const buys: BuyEntry[] = []
-  for (const [id, { bytes, sequence, left, placed, pieces }] of book.entries()) {
-    const { account, terms, expiresMs } = offerIn(bytes)!
-    if (terms.fromMs >= window.untilMs || terms.untilMs <= window.fromMs) continue
-    const entry = { id, account, sequence, expiresMs }
-    if (terms.kind === 'sell') {
-      sells.push({ ...entry, terms, pieces })
-    } else if (left > 0) buys.push({ ...entry, terms, left, placed })
+  for (const [id, booked] of book.entries()) {
+    const entry = entryIn(id, booked)
+    const { fromMs, untilMs } = entry.terms
+    if (fromMs >= window.untilMs || untilMs <= window.fromMs) continue
+    if (isSell(entry)) sells.push(entry)
+    else if (entry.left > 0) buys.push(entry)
   }
   const byPrice = (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0)
   sells.sort((a, b) => byPrice(a.terms.minPrice, b.terms.minPrice) || a.sequence - b.sequence)
