@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { ChoraleError, errorCode } from '../core/errors.ts'
 import { inspectHome } from '../home.ts'
+import { sayAtStake } from './at-stake.ts'
 import type { Cli } from './cli.ts'
 import { examples } from './help.ts'
 
@@ -18,7 +19,9 @@ export function downCommand(cli: Cli): Command {
       cli.action(async ({ force }: { force?: boolean }) => {
         const pid = cli.flags.api ? undefined : inspectHome(cli.flags.home)?.pid
         try {
-          await (await cli.connect()).stop({ signal: cli.signal })
+          const host = await cli.connect()
+          await sayAtStake(cli, host, 'start it again')
+          await host.stop({ signal: cli.signal })
         } catch (error) {
           if (errorCode(error) !== 'no-node' || pid === undefined) throw error
           process.kill(pid, 'SIGTERM') // it starts just now, or its socket is lost

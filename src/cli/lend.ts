@@ -5,6 +5,7 @@ import type { LendBody } from '../api/lend-views.ts'
 import { ChoraleError, errorCode } from '../core/errors.ts'
 import { parseCredits } from '../market/ledger/credits.ts'
 import { bodyOf, type LendChange, parseWhen } from '../market/lending/setting.ts'
+import { sayAtStake } from './at-stake.ts'
 import type { Cli } from './cli.ts'
 import * as format from './format.ts'
 import { examples } from './help.ts'
@@ -148,6 +149,7 @@ function pauseCommand(cli: Cli): Command {
         const rest = tasksRunning === 1 ? '1 task still runs' : `${format.some(tasksRunning, 'task')} still run`
         const text = tasksRunning === 0 ? 'paused: no task runs here' : `paused: ${rest}, and nothing new is begun`
         cli.print('lend', { running: true, ...lending }, text)
+        await sayAtStake(cli, await cli.connect(), 'resume')
         return 0
       }),
     )

@@ -169,6 +169,10 @@ const CLOSED: ReadonlySet<string> = new Set([
   'undecided',
 ])
 
+export function isOpenSale({ state }: Pick<SaleBody, 'state'>): boolean {
+  return !CLOSED.has(state)
+}
+
 export function describeSales(sales: readonly SaleBody[]): string {
   const rows = sales.map(
     ({ allocation, job, customerAddress, state, tasks, doneTasks, paidTasks, price, earned, deposit }) => [

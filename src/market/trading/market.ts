@@ -154,4 +154,6 @@ export interface Sale {
   readonly earned: Amount
   readonly deposit: Amount
   readonly deadlineMs: number
+  /** A host that goes has to be back by then, or loses of its deposit: it owes a step, or its customer may ask for one. */
+  readonly backByMs: number
 }

@@ -3,7 +3,7 @@ import { errorMessage } from '../../core/errors.ts'
 import type { Key } from '../../core/ids.ts'
 import type { JobRequest, JobView } from '../../mapreduce/types.ts'
 import type { Outcome } from '../ledger/ledger.ts'
-import { type Allocation, worthOf } from '../ledger/state/allocations/allocation.ts'
+import { type Allocation, PATIENCE, worthOf } from '../ledger/state/allocations/allocation.ts'
 import { countOf } from '../ledger/state/allocations/ranges.ts'
 import { isSpent } from '../ledger/state/book/bookings.ts'
 import type { Funnel, LenderMarket } from '../lending/funnel.ts'
@@ -157,7 +157,7 @@ export class Trading implements Market, LenderMarket {
   }
 
   sales(): readonly Sale[] {
-    return [...this.#ownAllocations()].map(([id, allocation]) => saleOf(id, allocation))
+    return [...this.#ownAllocations()].map(([id, allocation]) => saleOf(id, allocation, this.#nowMs))
   }
 
   volunteer(willing: boolean, call: Call): Promise<Outcome> {
@@ -212,7 +212,7 @@ export class Trading implements Market, LenderMarket {
   }
 }
 
-function saleOf(id: Key, allocation: Allocation): Sale {
+function saleOf(id: Key, allocation: Allocation, nowMs: number): Sale {
   const { customer, job, phase, tasks, paid, price, deposit, untilMs } = allocation
   const checked = 'window' in phase ? countOf(phase.window.tasks) : 0
   return {
@@ -223,5 +223,23 @@ function saleOf(id: Key, allocation: Allocation): Sale {
     paidTasks: paid,
     earned: worthOf(allocation, paid),
     deadlineMs: untilMs,
+    backByMs: backByMs(allocation, nowMs),
+  }
+}
+
+/** When the supplier's next step is due at the earliest. */
+function backByMs({ phase, untilMs }: Allocation, nowMs: number): number {
+  switch (phase.name) {
+    case 'signing':
+    case 'challenged':
+    case 'drawing':
+      return phase.deadlineMs
+    case 'committed':
+    case 'revealed':
+      return nowMs + PATIENCE.show // a task of the window may be challenged at any moment
+    case 'shown':
+      return nowMs + PATIENCE.draw
+    default:
+      return untilMs
   }
 }

@@ -258,13 +258,42 @@ test('job plan with a cap quotes, too', async () => {
 test('sales, one by one', async () => {
   await using b = await bench()
   b.host.market.sold.push({
-    ...{ allocation: idOf('a'), customer: keysOf(7).publicKey, job: idOf('1'), state: 'running', deadlineMs: fromMs },
-    ...{ tasks: 40, doneTasks: 20, paidTasks: 10, price: amount(400n), earned: amount(100n), deposit: amount(900n) },
+    ...{ allocation: idOf('a'), customer: keysOf(7).publicKey, job: idOf('1'), state: 'running' },
+    ...{
+      deadlineMs: fromMs,
+      backByMs: fromMs,
+      tasks: 40,
+      doneTasks: 20,
+      paidTasks: 10,
+      price: amount(400n),
+      earned: amount(100n),
+      deposit: amount(900n),
+    },
   })
   const { out } = await b.chorale('market', 'sales')
   expect(out).toMatch(/\na{12} +1{12} +[0-9a-f]{12} +running +20 of 40 +10 +0\.1 of 0\.4 +0\.9\n$/)
   const [line] = json((await b.chorale('market', 'sales', '--json')).out)
   expect(line).toMatchObject({ type: 'sale', price: '400', customerAddress: expect.stringMatching(/^[0-9a-f]{72}$/) })
+})
+
+test('who leaves or pauses with open contracts reads what is at stake, and until when', async () => {
+  await using b = await bench()
+  const sale = {
+    ...{ allocation: idOf('a'), customer: keysOf(7).publicKey, job: idOf('1'), deadlineMs: fromMs },
+    ...{ tasks: 40, doneTasks: 20, paidTasks: 10, price: amount(400n), earned: amount(100n), deposit: amount(900n) },
+  }
+  b.host.market.sold.push({ ...sale, state: 'done', backByMs: fromMs - 5 })
+  expect((await b.chorale('lend', 'pause')).err).toBe('')
+  b.host.market.sold.push({ ...sale, state: 'running', backByMs: fromMs + 60_000 })
+  b.host.market.sold.push({ ...sale, state: 'challenged', backByMs: fromMs })
+  const stake = '2 open contracts, with 1.8 credits of deposit at stake'
+  expect(await b.chorale('lend', 'pause')).toMatchObject({
+    code: 0,
+    err: `${stake}: resume by 2026-01-02 06:00:00 UTC\n`,
+  })
+  const { code, err } = await b.chorale('down')
+  expect({ code, err }).toEqual({ code: 0, err: `${stake}: start it again by 2026-01-02 06:00:00 UTC\n` })
+  expect(b.host.stopped).toBe(true)
 })
 
 test('a host volunteers as a mediator with a bond, once, and ends it', async () => {
