@@ -157,6 +157,11 @@ export function purchaseProgress({ state, paid, maxCost, suppliers }: PurchaseBo
   return `${state}, ${format.some(suppliers.length, 'supplier')}, paid ${figure(paid)} of ${figure(maxCost)}`
 }
 
+/** Why not all of its tasks have a supplier; undefined: they have. */
+export function whyBidding({ state, reason }: PurchaseBody): string | undefined {
+  return state === 'bidding' ? format.plain(reason) : undefined
+}
+
 /** How sales end; nothing is at stake any more. */
 const CLOSED: ReadonlySet<string> = new Set([
   'done',

@@ -8,7 +8,7 @@ import type { JobView } from '../mapreduce/types.ts'
 import type { Cli } from './cli.ts'
 import * as format from './format.ts'
 import { halfWidth } from './format.ts'
-import { purchaseProgress } from './market-text.ts'
+import { purchaseProgress, whyBidding } from './market-text.ts'
 
 const REDRAW_MS = 100
 const LINE_MS = 1000
@@ -152,6 +152,7 @@ export function progressLine(progress: Progress): string {
     estimate && `estimate ${clipped(estimate)}`,
     `${format.span(elapsedMs)} elapsed`,
     left !== undefined && format.remaining(left, '~'),
+    purchase && whyBidding(purchase),
   ]
     .filter(Boolean)
     .join(', ')
@@ -177,6 +178,7 @@ export function progressRows(progress: Progress, { width, unicode, paint }: Scre
   const full = total > 0 ? Math.floor(((done + (job.tasks.partly ?? 0)) / total) * room) : 0
   const [on, off] = unicode ? ['█', '░'] : ['#', '.']
   const left = remainingMs(progress)
+  const why = purchase && whyBidding(purchase)
   const estimate = format.value(job.estimate)
   const plusMinus = unicode ? '±' : '+/-'
   const interval = halfWidth((job.estimate as { ci95?: never } | undefined)?.ci95) === undefined ? '' : '  (95 %)'
@@ -184,6 +186,7 @@ export function progressRows(progress: Progress, { width, unicode, paint }: Scre
     ['map', `${on.repeat(full)}${off.repeat(room - full)}`, tail],
     ['nodes', `${nodes ?? job.workers}`, `  ${job.workers} working, ${format.some(reassigned, 'task')} reassigned`],
     ...(purchase ? [['market', purchaseProgress(purchase)] as [string, string]] : []),
+    ...(why === undefined ? [] : [['', '', why] as [string, string, string]]),
     ['estimate', estimate ? `${estimate.replace('±', plusMinus)}${interval}` : unicode ? '…' : '...'],
     ['time', format.span(elapsedMs), left === undefined ? '' : `  ${format.remaining(left, 'about ')}`],
   ]

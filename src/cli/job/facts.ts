@@ -1,15 +1,17 @@
 /** A job in words: what is known of it, why it waits, and what to do when it has failed. */
+import type { PurchaseBody } from '../../api/market-views.ts'
 import type { JobAlarm, JobView } from '../../mapreduce/types.ts'
 import type { Cli } from '../cli.ts'
 import * as format from '../format.ts'
 
-export function jobFacts(cli: Cli, job: JobView, isBought = false): string {
+/** `purchase`: of a job that was bought. */
+export function jobFacts(cli: Cli, job: JobView, purchase?: PurchaseBody): string {
   const { tasks, failure } = job
   const tint = job.state === 'succeeded' ? 'green' : job.state === 'failed' ? 'red' : 'yellow'
   const elapsedMs = job.finishedAtMs === undefined ? undefined : job.finishedAtMs - job.submittedAtMs
   return format.facts([
     ['job', job.id],
-    ['state', `${cli.paint(tint, job.state)}: ${format.safeName(job.reason)}`],
+    ['state', `${cli.paint(tint, job.state)}: ${whyState(job, purchase)}`],
     ['work', format.jobTitle(job)],
     [
       'tasks',
@@ -27,8 +29,14 @@ export function jobFacts(cli: Cli, job: JobView, isBought = false): string {
     ...alarmFacts(job.alarms),
     ['submitted', `${format.instant(job.submittedAtMs)} by ${job.submitter}`],
     ['finished', elapsedMs === undefined ? undefined : `after ${format.span(elapsedMs)}`],
-    ...remedies(cli, job, isBought),
+    ...remedies(cli, job, purchase !== undefined),
   ])
+}
+
+/** The market cancels what it gives up: its reason tells more than that the submitter's node has done it. */
+function whyState({ state, reason }: JobView, purchase: PurchaseBody | undefined): string {
+  if (state !== 'cancelled' || !purchase?.failure) return format.safeName(reason)
+  return `given up by the market, ${format.plain(purchase.reason)}`
 }
 
 /** Of a job that has no result: beside the one line that says so. */

@@ -51,7 +51,8 @@ export async function plan(cli: Cli, module: string, options: PlanOptions): Prom
   const { plan, codeBytes } = await planOf(cli, request, file)
   // What the store would call the code of a file is not known before it is there, and does not matter here.
   const named = codeBytes === undefined ? request : { ...request, module: 'file' }
-  const placement = await host.jobs.place({ request: named, plan }, { signal: cli.signal })
+  // Who does a job that is bought is not known before it has contracts.
+  const placement = terms ? null : await host.jobs.place({ request: named, plan }, { signal: cli.signal })
   const { name, params, tasks, engine } = plan
   const fields = { ...request, name, params, tasks: { total: tasks }, engine, codeBytes: codeBytes ?? null, placement }
   const facts = planFacts({ ...plan, seed: request.seed }, codeBytes, placement)
@@ -61,7 +62,8 @@ export async function plan(cli: Cli, module: string, options: PlanOptions): Prom
     const quote = await run((request) => host.market.quote({ request, verify, when }, { signal: cli.signal }))
     cli.print('plan', { ...fields, quote }, `${facts}\n\n${describeQuote(quote, maxCost)}`)
   } else cli.print('plan', fields, facts)
-  cli.note('nothing was submitted; each submission has places of its own, and idle hosts take tasks from busy ones')
+  const places = 'each submission has places of its own, and idle hosts take tasks from busy ones'
+  cli.note(terms ? 'nothing was submitted' : `nothing was submitted; ${places}`)
   return 0
 }
 
@@ -92,8 +94,16 @@ async function planOf(
 function planFacts(
   job: JobPlan & { seed: number },
   codeBytes: number | undefined,
-  { segments, sampled, hosts, lending }: JobPlacement,
+  placement: JobPlacement | null,
 ): string {
+  const facts: Array<[string, string]> = [
+    ['job', format.jobTitle(job)],
+    ['tasks', `${format.count(job.tasks)}${placement ? `, in ${format.some(placement.segments, 'group')}` : ''}`],
+    ['engine', job.engine],
+    ['code', codeBytes === undefined ? 'in the package' : format.bytes(codeBytes)],
+  ]
+  if (!placement) return format.facts([...facts, ['hosts', 'of others, with a contract; this account checks only']])
+  const { segments, sampled, hosts, lending } = placement
   const counted = hosts.reduce((sum, { tasks }) => sum + tasks, 0)
   const exact = sampled === segments
   const places = hosts.map(({ peer, address, tasks }) => [
@@ -104,13 +114,7 @@ function planFacts(
   const { asked, cores, busy } = lending
   const lent = `${cores} cores by ${lending.hosts} of ${format.some(asked, 'host')} asked, ${busy} of them at work`
   return [
-    format.facts([
-      ['job', format.jobTitle(job)],
-      ['tasks', `${format.count(job.tasks)}, in ${format.some(segments, 'group')}`],
-      ['engine', job.engine],
-      ['code', codeBytes === undefined ? 'in the package' : format.bytes(codeBytes)],
-      ['lent', lent],
-    ]),
+    format.facts([...facts, ['lent', lent]]),
     '',
     format.columns([
       ['HOST', 'ADDRESS', exact ? 'TASKS' : `TASKS (from ${sampled} of ${format.count(segments)} groups)`],

@@ -22,11 +22,7 @@ export function showCommand(cli: Cli): Command {
         const job = await requireJob(cli, host, id)
         const purchase = await purchaseOf(host, job.id, cli.signal)
         const bought = purchase ? `\n${format.facts(purchaseFacts(cli, purchase))}` : ''
-        cli.print(
-          'job',
-          { ...job, ...(purchase && { purchase }) },
-          `${jobFacts(cli, job, purchase !== undefined)}${bought}`,
-        )
+        cli.print('job', { ...job, ...(purchase && { purchase }) }, `${jobFacts(cli, job, purchase)}${bought}`)
         return 0
       }),
     )

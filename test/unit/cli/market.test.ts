@@ -249,7 +249,7 @@ test('job plan with a cap quotes, too', async () => {
     const { code, out } = await b.chorale('job', ...args, ...PI, '--max-cost', '1')
     expect(code).toBe(0)
     expect(out).toMatch(
-      /HOST +ADDRESS[\s\S]*\n\ncost +0\.42 credits likely[\s\S]*\ncap +1 credit, which is likely to do\n/,
+      /\nhosts +of others, with a contract; this account checks only\n\ncost +0\.42 credits likely[\s\S]*\ncap +1 credit, which is likely to do\n/,
     )
   }
   expect(b.host.market.asked.every((each) => 'quote' in (each as object))).toBe(true)
@@ -274,6 +274,26 @@ test('sales, one by one', async () => {
   expect(out).toMatch(/\na{12} +1{12} +[0-9a-f]{12} +running +20 of 40 +10 +0\.1 of 0\.4 +0\.9\n$/)
   const [line] = json((await b.chorale('market', 'sales', '--json')).out)
   expect(line).toMatchObject({ type: 'sale', price: '400', customerAddress: expect.stringMatching(/^[0-9a-f]{72}$/) })
+})
+
+test('a job that was bought says why it waits, what cancelling means, and who has given it up', async () => {
+  await using b = await bench()
+  const { host } = b
+  host.add(jobView({ state: 'waiting' }))
+  const reason = 'no host offers anything now'
+  host.market.purchases.push(purchase({ state: 'bidding', reason, suppliers: [] }))
+  const timedOut = await b.chorale('job', 'watch', job, '--timeout', '1500ms')
+  expect(timedOut.err).toMatch(/bidding, 0 suppliers, paid 0\.416 of 2, .* elapsed, no host offers anything now\n/)
+  expect(await b.chorale('job', 'cancel', job)).toMatchObject({
+    out: 'cancelled: by the submitter\n',
+    err: expect.stringMatching(/^what suppliers have committed to is still checked and paid, the rest comes back: /),
+  })
+  host.add(jobView({ state: 'cancelled', reason: 'by its submitter' }))
+  expect((await b.chorale('job', 'show', job)).out).toMatch(/\nstate +cancelled: by its submitter\n/)
+  host.market.purchases[0] = purchase({ reason: `not placed by the deadline: ${reason}`, failure: 'not-placed' })
+  expect((await b.chorale('job', 'show', job)).out).toMatch(
+    /\nstate +cancelled: given up by the market, not placed by the deadline: no host offers anything now\n/,
+  )
 })
 
 test('who leaves or pauses with open contracts reads what is at stake, and until when', async () => {
