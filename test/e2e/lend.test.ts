@@ -86,7 +86,7 @@ test('lending is set, paused while a job runs, kept over a restart, and resumed'
   const measured = await lend('first', 'show', '--measure')
   expect(measured).toMatchObject({
     speedHolds: true,
-    market: null,
+    market: { seen: 0, won: 0, earned: '0' },
     speed: { level: expect.stringMatching(/^(os|process)$/) },
   })
   const { mips } = measured.speed as { mips: number }

@@ -255,6 +255,7 @@ export const MARKET_REFUSALS: readonly Refusal[] = [
   'no-offer',
   'round-not-over',
   'nothing-to-match',
+  'bad-price',
   'no-allocation',
   'wrong-phase',
   'bad-tasks',

@@ -252,57 +252,6 @@ test('a cap below what a job costs, or above what the account has, submits nothi
   await buyer.trading.stop()
 })
 
-test('a high cap is no high price, and what is bid is raised up to the cap when hosts ask for more', async () => {
-  const world = new World()
-  const seller = await world.node('seller', { lent: LENT })
-  const buyer = await world.node('buyer')
-  for (const { trading } of [seller, buyer]) trading.start()
-  await world.wait(20_000)
-  const terms = { ...TERMS, maxCost: amount(20_000n) }
-  await world.run(buyer.trading.submit(REQUEST, terms, never))
-  await world.wait(30_000)
-  const perHour = (price: bigint) => (price * 3_600_000n) / BigInt(TASKS * 10_000)
-  expect(perHour(world.allocations[0]!.price)).toBeLessThanOrEqual(12_100n)
-  await world.run(seller.trading.stop())
-
-  const dear = await world.node('dear', { lent: { ...LENT, minPrice: amount(100_000n) } })
-  const view = await world.run(buyer.trading.submit({ ...REQUEST, seed: 2 }, terms, never))
-  await world.wait(20_000)
-  expect(buyer.trading.purchase(view.id)!.reason).toBe('no host offers anything now')
-  dear.trading.start()
-  await world.wait(60_000)
-  expect(world.allocations.map(({ price }) => perHour(price)).toSorted((a, b) => Number(a - b))[1]).toBe(100_012n)
-  expect(buyer.trading.purchase(view.id)!.state).toBe('running')
-  await dear.trading.stop()
-  await buyer.trading.stop()
-})
-
-test('a quote before any trade is a guess, by what hosts ask for, and its high end is a cap that will do', async () => {
-  const world = new World()
-  const seller = await world.node('seller', { lent: { ...LENT, minPrice: amount(3000n) } })
-  const buyer = await world.node('buyer')
-  for (const { trading } of [seller, buyer]) trading.start()
-  await world.wait(20_000)
-  const quote = await world.run(buyer.trading.quote(REQUEST, TERMS, never))
-  expect(quote).toMatchObject({ isGuess: true, tasks: TASKS, taskWorkMi: 10_000 })
-  expect(quote.reasons.join('; ')).toContain('3 credits for a core-hour')
-  const view = await world.run(buyer.trading.submit(REQUEST, { ...TERMS, maxCost: quote.high }, never))
-  await world.wait(30_000)
-  expect(world.allocations).toHaveLength(1)
-  expect(buyer.trading.purchase(view.id)!.state).toBe('running')
-  await seller.trading.stop()
-  await buyer.trading.stop()
-})
-
-test('a job whose tasks are too long to be tested is told so', async () => {
-  const world = new World()
-  const { trading, ports } = await world.node('buyer')
-  expect((await world.run(trading.quote(REQUEST, TERMS, never))).reasons.join()).not.toContain('too long')
-  ports.redo.digest = async () => ({ digest: hashKey('x'), tookMs: 240_000 })
-  const { reasons } = await world.run(trading.quote({ ...REQUEST, params: { samples: 17 } }, TERMS, never))
-  expect(reasons.at(-1)).toBe('a task takes 4 minutes here, too long for a test: make smaller tasks')
-})
-
 test('a job that nobody takes by its deadline is cancelled, and costs nothing', async () => {
   const world = new World()
   const seller = await world.node('seller', { lent: { ...LENT, minPrice: amount(900_000n) } })
