@@ -9,7 +9,7 @@ import { parseMillicredits } from '../market/ledger/credits.ts'
 import { InDoubt, type Place } from '../market/ledger/ledger.ts'
 import { encodeReceiptFile } from '../market/ledger/receipt/receipt.ts'
 import type { HostLedger } from '../node.ts'
-import { CONTEXT_ENTRIES, historyBody } from './history-views.ts'
+import { CONTEXT_ENTRIES, type HistoryOf, historyBody } from './history-views.ts'
 import { inTime, timeoutIn } from './ledger-time.ts'
 import { accountBody, jobPaymentBody, ledgerBody, outcomeBody, type PaymentBody, steppedBody } from './ledger-views.ts'
 import { parse } from './parse.ts'
@@ -37,7 +37,11 @@ export interface LedgerCall {
 }
 
 /** False: there is no such route. */
-export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<boolean> {
+export async function answerLedger(
+  host: HostLedger,
+  call: LedgerCall,
+  jobOf: HistoryOf['jobOf'] = () => undefined,
+): Promise<boolean> {
   const { request, response, segments, query } = call
   const { ledger, wallet } = host
   const [noun, id = '', verb] = segments
@@ -70,7 +74,7 @@ export async function answerLedger(host: HostLedger, call: LedgerCall): Promise<
     case 'GET accounts/3': {
       if (verb !== 'history') return false
       const before = query.get('before')
-      const wanted = { account: account(), state: ledger.state, limit: limitOf(query.get('limit')) }
+      const wanted = { account: account(), state: ledger.state, limit: limitOf(query.get('limit')), jobOf }
       const options = { limit: wanted.limit + CONTEXT_ENTRIES, ...(before !== null && { before: placeOf(before) }) }
       return answer(historyBody(await ledger.history(wanted.account, options), wanted))
     }

@@ -92,7 +92,7 @@ export async function serveApi(host: Host, options: ApiServerOptions): Promise<A
         if (version === 'v1' && (await answerStore(host, call))) return
         const { method = '' } = request
         const account = { request, response, method, segments: segments.slice(1), query, signal }
-        if (version === 'v1' && (await answerLedger(host.books, account))) return
+        if (version === 'v1' && (await answerLedger(host.books, account, (of) => host.market?.jobOf(of)))) return
         if (version === 'v1' && (await answerLend(host.lending, account))) return
         if (version === 'v1' && (await answerMarket(host, account))) return
         throw new ChoraleError('not-found', `no such route: ${request.method} ${path}`)

@@ -121,6 +121,7 @@ function capLine({ low, likely, high }: QuoteBody, cap: bigint): string {
 export function purchaseFacts(cli: Cli, purchase: PurchaseBody): Array<readonly [string, string | undefined]> {
   const { state, reason, locked, suppliers } = purchase
   return [
+    ['in the ledger', purchase.key],
     ['market', `${cli.paint(state === 'settled' ? 'green' : 'yellow', state)}: ${format.plain(reason)}`],
     ['paid', costLine(purchase)],
     [
@@ -180,9 +181,9 @@ export function isOpenSale({ state }: Pick<SaleBody, 'state'>): boolean {
 
 export function describeSales(sales: readonly SaleBody[]): string {
   const rows = sales.map(
-    ({ allocation, job, customerAddress, state, tasks, doneTasks, paidTasks, price, earned, deposit }) => [
+    ({ allocation, job, jobId, customerAddress, state, tasks, doneTasks, paidTasks, price, earned, deposit }) => [
       short(allocation),
-      short(job),
+      jobId === undefined ? short(job) : format.shortId(jobId),
       short(customerAddress),
       format.plain(state),
       `${doneTasks} of ${tasks}`,

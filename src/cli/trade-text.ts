@@ -4,6 +4,7 @@ import { formatCredits } from '../market/ledger/credits.ts'
 import * as format from './format.ts'
 
 type Action = EntryBody['action']
+type About = NonNullable<EntryBody['about']>
 
 /** Before the operation by which it ended. */
 const LAST = 'last step'
@@ -54,11 +55,11 @@ export function tradeEffect(entry: EntryBody, mine: string): string | undefined 
     if (moved > 0n) return "allocator's fee"
     if (!about) return 'locked for what was matched: price, bond and fee of own jobs, deposits for own work'
     const what = about.as === 'customer' ? 'price, bond and fee' : 'deposit'
-    return `locked as ${what} for ${format.some(about.tasks ?? 0, 'task')} of job ${short(about.job)}`
+    return `locked as ${what} for ${format.some(about.tasks ?? 0, 'task')} of job ${jobName(about)}`
   }
-  if (about?.as === 'mediator') return `fee as a mediator for job ${short(about.job)}`
+  if (about?.as === 'mediator') return `fee as a mediator for job ${jobName(about)}`
   if (about?.as === 'customer')
-    return `contract of job ${short(about.job)} over, bond and what was not earned back; ${LAST}`
+    return `contract of job ${jobName(about)} over, bond and what was not earned back; ${LAST}`
   if (about) return supplied(about)
   // The state has forgotten the allocation: the operation alone tells.
   if (action.kind === 'approve')
@@ -66,8 +67,9 @@ export function tradeEffect(entry: EntryBody, mine: string): string | undefined 
   return 'wage, or what was locked comes back'
 }
 
-function supplied({ job, tasks, wage, locked }: NonNullable<EntryBody['about']>): string {
-  const of = `of job ${short(job)}`
+function supplied(about: About): string {
+  const { tasks, wage, locked } = about
+  const of = `of job ${jobName(about)}`
   if (wage === null) return locked === null ? `wage, or deposit back, ${of}` : `deposit back, ${of}`
   const back = locked === null ? '' : `, and the deposit of ${formatCredits(BigInt(locked))} back`
   const amount = locked === null ? '' : ` of ${formatCredits(BigInt(wage))}`
@@ -87,6 +89,11 @@ function countOf(ranges: unknown): number {
 
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : []
+}
+
+/** As `job show` takes it, else as the ledger names it. */
+function jobName({ job, jobId }: About): string {
+  return jobId === null ? short(job) : format.shortId(jobId)
 }
 
 function short(id: unknown): string {

@@ -38,7 +38,14 @@ export function part(change: Partial<PurchasedPart> = {}): PurchasedPart {
 
 export function purchase(change: Partial<Purchase> = {}): Purchase {
   return {
-    ...{ job: 'bafy', state: 'settled', reason: 'all is paid', maxCost: amount(2000n), paid: amount(416n) },
+    ...{
+      job: 'bafy',
+      key: idOf('1'),
+      state: 'settled',
+      reason: 'all is paid',
+      maxCost: amount(2000n),
+      paid: amount(416n),
+    },
     ...{ fees: amount(4n), locked: amount(0n), tasks: 100, suppliers: [part({ paidTasks: 100, tested: 10 })] },
     ...change,
   }
@@ -85,6 +92,13 @@ export class FakeMarket implements Market {
 
   purchase(): Purchase | undefined {
     return this.purchases.length > 1 ? this.purchases.shift() : this.purchases[0]
+  }
+
+  /** Of every allocation. */
+  jobId: string | undefined
+
+  jobOf() {
+    return this.jobId
   }
 
   sales() {

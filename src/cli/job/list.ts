@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import type { Cli } from '../cli.ts'
 import * as format from '../format.ts'
 import { examples } from '../help.ts'
+import { purchaseOf } from './buy.ts'
 
 export function listCommand(cli: Cli): Command {
   return new Command('list')
@@ -10,9 +11,13 @@ export function listCommand(cli: Cli): Command {
     .addHelpText('after', examples('chorale job list', '', 'chorale job list --json', 'one job per line'))
     .action(
       cli.action(async () => {
-        const jobs = await (await cli.connect()).jobs.list()
+        const host = await cli.connect()
+        const jobs = await host.jobs.list()
         if (cli.flags.json) {
-          for (const job of jobs) cli.emit('job', job)
+          for (const job of jobs) {
+            const key = (await purchaseOf(host, job.id, cli.signal))?.key
+            cli.emit('job', { ...job, ...(key !== undefined && { key }) })
+          }
           return 0
         }
         if (jobs.length === 0) {

@@ -138,7 +138,7 @@ export class Contracts implements Admission {
       freshen: () => this.#freshness.ask(),
       digest: (allocation, task) => this.#supplying?.log(claimId(allocation))?.digest(task),
       specBytes: (allocation) => {
-        const spec = this.#specHere(allocation)
+        const spec = this.specHere(allocation)
         return spec && encodeSpec(spec)
       },
       count,
@@ -377,12 +377,13 @@ export class Contracts implements Admission {
 
   // Specs --------------------------------------------------------------------------------------------------------------
 
-  #specHere({ job, customer }: Allocation): JobSpec | undefined {
+  /** As far as it is kept: of a job that this host has bought, or has begun to do. */
+  specHere({ job, customer }: Pick<Allocation, 'customer' | 'job'>): JobSpec | undefined {
     return this.#remembering.get(job)?.spec ?? this.#supplying?.log(claimId({ customer, job }))?.spec
   }
 
   async #specOf(id: Key, allocation: Allocation, signal: AbortSignal): Promise<JobSpec> {
-    return this.#specHere(allocation) ?? (await askSpec(this.#asking(), [id, allocation], signal))
+    return this.specHere(allocation) ?? (await askSpec(this.#asking(), [id, allocation], signal))
   }
 
   #accountOf(peer: string): PublicKey | undefined {

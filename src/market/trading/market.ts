@@ -6,6 +6,7 @@ import type { Key } from '../../core/ids.ts'
 import type { JobRequest, JobView } from '../../mapreduce/types.ts'
 import type { PublicKey } from '../ledger/keys.ts'
 import type { Outcome } from '../ledger/ledger.ts'
+import type { Allocation } from '../ledger/state/allocations/allocation.ts'
 import type { Amount } from '../ledger/state/amount.ts'
 import type { Buy, Level, Sell } from '../offers/offer.ts'
 import type { Forecast } from '../prices/forecast.ts'
@@ -32,6 +33,8 @@ export interface Market {
   submit(request: JobRequest, terms: PaidTerms, options: { readonly signal: AbortSignal }): Promise<JobView>
   /** Of a job that was submitted and is paid for here; undefined: it is none, or that was long ago. */
   purchase(job: string): Purchase | undefined
+  /** The id of the job that an allocation is of, if this host knows it: it has bought it, or done some of it. */
+  jobOf(allocation: Pick<Allocation, 'customer' | 'job'>): string | undefined
   /** What this host does for others for money, and has done since it started. */
   sales(): readonly Sale[]
   /**
@@ -107,6 +110,8 @@ export type PurchaseState =
 /** A job that was bought. */
 export interface Purchase {
   readonly job: string
+  /** As the ledger names it, in offers and contracts. */
+  readonly key: Key
   readonly state: PurchaseState
   /** What is being waited for, or what came of it, in one line. */
   readonly reason: string
@@ -146,6 +151,8 @@ export interface Sale {
   readonly allocation: Key
   readonly customer: PublicKey
   readonly job: Key
+  /** The job's own id; undefined: this host does not know it. */
+  readonly jobId?: string | undefined
   readonly state: string
   readonly tasks: number
   readonly doneTasks: number

@@ -31,6 +31,8 @@ export interface OfferBoard {
 export interface Contracts {
   /** In which this account has a part, closed ones included. */
   all(): Iterable<readonly [Key, Allocation]>
+  /** Of the job that an allocation is of, if this host knows it. */
+  specHere(allocation: Pick<Allocation, 'customer' | 'job'>): JobSpec | undefined
   /** Before a job is offered: it checks what its suppliers bring. */
   remember(spec: JobSpec, policy: VerifyPolicy): void
   /** The job is over, or not wanted any more: its running allocations are ended. */

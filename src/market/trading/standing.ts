@@ -20,6 +20,7 @@ export function purchaseOf(bought: Bought, state: State, nowMs: number): Purchas
   const { paid, fees, locked } = sumsOf(bought)
   return {
     job,
+    key: bought.key,
     ...standingOf(bought, state, nowMs),
     ...(over?.failure && { failure: over.failure }),
     ...{ maxCost, paid, fees, locked, tasks },

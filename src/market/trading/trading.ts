@@ -1,6 +1,7 @@
 /** The market of one host, put together: prices and the book, selling what it lends, buying work for jobs, and bringing offers in. */
 import { errorMessage } from '../../core/errors.ts'
 import type { Key } from '../../core/ids.ts'
+import { encodeSpec, jobIdOf } from '../../mapreduce/spec.ts'
 import type { JobRequest, JobView } from '../../mapreduce/types.ts'
 import type { Outcome } from '../ledger/ledger.ts'
 import { type Allocation, PATIENCE, worthOf } from '../ledger/state/allocations/allocation.ts'
@@ -10,6 +11,7 @@ import type { Funnel, LenderMarket } from '../lending/funnel.ts'
 import { type Buy, type Offer, type Sell, timeFault } from '../offers/offer.ts'
 import type { SlotRecord } from '../prices/history.ts'
 import { Allocating, leaving } from './allocating.ts'
+import type { Bought } from './bought.ts'
 import { Buying } from './buying.ts'
 import { Counting } from './counting.ts'
 import { liveEntries } from './in-book.ts'
@@ -52,6 +54,8 @@ export class Trading implements Market, LenderMarket {
   readonly #buying: Buying
   /** Seen on the board, good when they were. */
   readonly #posted = new Map<Key, Offer>()
+  /** As the journal has it. */
+  #bought: readonly Bought[]
   #cancel = () => {}
   #unlisten = () => {}
   #isSoon = false
@@ -63,7 +67,17 @@ export class Trading implements Market, LenderMarket {
     const parts = { allocating: this.#allocating, signer: new OfferSigner(ports) }
     this.#selling = new Selling(ports, { ...parts, counting: this.#counting }, signal)
     this.#quoting = new Quoting(ports)
-    this.#buying = new Buying(ports, { ...parts, quoting: this.#quoting }, signal)
+    const { journal } = ports
+    this.#bought = journal.kept
+    const keep = (bought: readonly Bought[]) => {
+      this.#bought = bought
+      journal.keep(bought)
+    }
+    this.#buying = new Buying(
+      { ...ports, journal: { kept: journal.kept, keep } },
+      { ...parts, quoting: this.#quoting },
+      signal,
+    )
   }
 
   start(): void {
@@ -156,8 +170,19 @@ export class Trading implements Market, LenderMarket {
     return this.#buying.purchase(job)
   }
 
+  jobOf(allocation: Pick<Allocation, 'customer' | 'job'>): string | undefined {
+    const { contracts, wallet } = this.#ports
+    const isOwn = allocation.customer === wallet.account
+    const bought = isOwn ? this.#bought.find(({ key }) => key === allocation.job) : undefined
+    const spec = bought ? undefined : contracts.specHere(allocation)
+    return bought?.job ?? (spec && jobIdOf(encodeSpec(spec)))
+  }
+
   sales(): readonly Sale[] {
-    return [...this.#ownAllocations()].map(([id, allocation]) => saleOf(id, allocation, this.#nowMs))
+    return [...this.#ownAllocations()].map(([id, allocation]) => ({
+      ...saleOf(id, allocation, this.#nowMs),
+      jobId: this.jobOf(allocation),
+    }))
   }
 
   volunteer(willing: boolean, call: Call): Promise<Outcome> {

@@ -20,6 +20,8 @@ class Recorded extends MarketBooks {
     return tried
   }
 
+  jobOf = (_: object): string | undefined => undefined
+
   entries(name: string): HistoryEntry[] {
     const account = this.id(name)
     const all = this.#blocks.flatMap(({ before, block, applied }) => {
@@ -39,7 +41,7 @@ class Recorded extends MarketBooks {
   /** As `chorale wallet history` prints it, without time and place. */
   lines(name: string, limit = 100): string[] {
     const account = this.id(name)
-    const body = historyBody(this.entries(name), { account, state: this.state, limit })
+    const body = historyBody(this.entries(name), { account, state: this.state, limit, jobOf: this.jobOf })
     return body.map((entry) => entryRow(entry, addressOf(account)).slice(2).join(' '))
   }
 }
@@ -89,6 +91,13 @@ test('both sides of a trade read what was locked, earned and given back, for wha
   )
   // A page that ends before the commit of its last window still tells of it.
   expect(books.lines('ben', 1)).toEqual([ben[0]])
+  // Who knows which job it is reads its own id.
+  books.jobOf = (allocation) => ((allocation as { job: string }).job === job ? 'bafyreib3k2aaaaaaaaaaaaaa' : undefined)
+  for (const name of ['ben', 'anna']) {
+    const known = books.lines(name).filter((line) => line.includes(' job '))
+    expect(known.length).toBeGreaterThan(0)
+    for (const line of known) expect(line).toContain(' job bafyreib3k2aaaaa')
+  }
 })
 
 test('what nobody keeps any more is told as far as the operation goes', () => {
@@ -123,7 +132,7 @@ test('a mediator reads what its fee was for, and no word of it stands in the his
     expect(line).toMatch(/^ (part of the draw|a result disputed|task 3 of a window)/)
   const [account, host] = [books.id('judge 0'), books.id('host of judge 0')]
   const entry = books.entries('judge 0').find(({ operation }) => operation.action.kind === 'mediate')!
-  const [body] = historyBody([entry], { account, state: books.state, limit: 1 })
+  const [body] = historyBody([entry], { account, state: books.state, limit: 1, jobOf: books.jobOf })
   expect(told(body!, addressOf(account))).toBe(`host ${host.slice(0, 12)} volunteers as a mediator`)
   const verdict = { kind: 'verdict', allocation: id, host, finding: 'unstable', salt: 'ab'.repeat(32) } as const
   const paid = {
@@ -131,7 +140,10 @@ test('a mediator reads what its fee was for, and no word of it stands in the his
     operation: { ...entry.operation, action: verdict },
     effect: { free: 100n, granted: 0n },
   } as HistoryEntry
-  const row = entryRow(historyBody([paid], { account, state: books.state, limit: 1 })[0]!, addressOf(account))
+  const row = entryRow(
+    historyBody([paid], { account, state: books.state, limit: 1, jobOf: books.jobOf })[0]!,
+    addressOf(account),
+  )
   expect(row.slice(2).join(' ')).toMatch(
     /^\+0\.1 fee as a mediator for job [0-9a-f]{12}: a mediator's finding told: no two runs agree/,
   )

@@ -296,6 +296,23 @@ test('a job that was bought says why it waits, what cancelling means, and who ha
   )
 })
 
+test('a job that was bought or sold goes by both of its names', async () => {
+  await using b = await bench()
+  b.host.add(jobView())
+  const sale = {
+    ...{ allocation: idOf('a'), customer: keysOf(7).publicKey, job: idOf('1'), deadlineMs: fromMs, backByMs: fromMs },
+    ...{ tasks: 40, doneTasks: 20, paidTasks: 10, price: amount(400n), earned: amount(100n), deposit: amount(900n) },
+  }
+  b.host.market.sold.push({ ...sale, state: 'done' }, { ...sale, state: 'done', jobId: job })
+  const [, unknown, known] = (await b.chorale('market', 'sales')).out.split('\n')
+  expect(unknown).toMatch(/^a{12} +1{12} /)
+  expect(known).toMatch(new RegExp(`^a{12} +${job.slice(0, 16)} `))
+  expect(json((await b.chorale('job', 'list', '--json')).out)[0]).not.toHaveProperty('key')
+  b.host.market.purchases.push(purchase())
+  expect((await b.chorale('job', 'show', job)).out).toMatch(new RegExp(`\nin the ledger +${idOf('1')}\n`))
+  expect(json((await b.chorale('job', 'list', '--json')).out)[0]).toMatchObject({ id: job, key: idOf('1') })
+})
+
 test('who leaves or pauses with open contracts reads what is at stake, and until when', async () => {
   await using b = await bench()
   const sale = {

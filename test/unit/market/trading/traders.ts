@@ -91,6 +91,7 @@ export class World {
           [...ledger.state.allocations.entries()].filter(
             ([, { customer, supplier }]) => customer === wallet.account || supplier === wallet.account,
           ),
+        specHere: () => undefined,
         remember: (spec) => world.remembered.push(jobKeyOf(spec)),
         release: (job) => world.released.push(job),
       },

@@ -31,6 +31,8 @@ test('two nodes come to an allocation, and what it costs stays below the cap', a
   expect(world.allocations.map(({ tasks }) => tasks)).toEqual([TASKS])
   const [allocation] = world.allocations
   expect(allocation!.price + allocation!.fee).toBeLessThanOrEqual(TERMS.maxCost)
+  expect(buyer.trading.jobOf(allocation!)).toBe(view.id)
+  expect(seller.trading.jobOf(allocation!)).toBeUndefined()
   const purchase = buyer.trading.purchase(view.id)!
   expect(purchase).toMatchObject({ state: 'running', reason: '0 of 1 supplier at work', tasks: TASKS })
   expect(purchase.fees).toBe(allocation!.fee)
