@@ -29,9 +29,11 @@ const Kept = checker(
         tasks: Count,
         fromMs: Count,
         deadlineMs: Count,
+        succeeded: Type.Optional(Type.Literal(true)),
         over: Type.Optional(
           record({
             reason: Text,
+            why: Type.Optional(Text),
             failure: Type.Optional(Type.Union([Type.Literal('not-placed'), Type.Literal('credits')])),
           }),
         ),

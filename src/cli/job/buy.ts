@@ -103,14 +103,18 @@ export async function purchaseOf(
   }
 }
 
+/** In the reason of a purchase: copies of tasks are lacking (`standing.ts`). */
+const LACKING = /, but only .* were compared/
+
 /** The end of a job that was bought: as of any job, and what it cost. Returns the exit code. */
 export function printBought(cli: Cli, end: JobView, purchase: PurchaseBody | undefined): number {
   if (!purchase) return printResult(cli, end)
   const { why, code } = givenUp(cli, purchase) ?? {}
   const usual = printResult(cli, end, { purchase, why })
   cli.note(`  paid ${costLine(purchase)}`)
-  if (end.state === 'succeeded' && / copies of its tasks/.test(purchase.reason))
-    cli.note(`  ${format.plain(purchase.reason)}`)
+  if (end.state === 'succeeded' && LACKING.test(purchase.reason)) {
+    cli.terminal.err(`${cli.paint('yellow', 'chorale:')} ${format.plain(purchase.reason)}\n`)
+  }
   if (!isConvicted(purchase)) return end.state === 'succeeded' ? usual : (code ?? usual)
   cli.terminal.err(`${cli.paint('red', 'chorale:')} ${DISTRUST}\n`)
   return EXIT.mismatch

@@ -42,8 +42,10 @@ export interface Bought {
   readonly tasks: number
   readonly fromMs: number
   readonly deadlineMs: number
-  /** Absent: the job is not over. */
-  readonly over?: { readonly reason: string; readonly failure?: Failure }
+  /** The job has a result, and its tasks are still done a further time by others. */
+  readonly succeeded?: true
+  /** Absent: it goes on. `why`: no more copies of its tasks are made, though some are lacking. */
+  readonly over?: { readonly reason: string; readonly failure?: Failure; readonly why?: string }
   /** Nothing is open any more. */
   readonly settled?: true
   /** At most `MAX_PARTS`. */
@@ -95,6 +97,12 @@ export function withParts(bought: Bought, all: Iterable<readonly [Key, Allocatio
   return { ...bought, parts: [...kept, ...fresh].slice(-MAX_PARTS) }
 }
 
+/** Its journal is not written for every step of a contract. */
+export function isWorthWriting(before: Bought, now: Bought): boolean {
+  const closed = ({ parts }: Bought) => parts.filter(({ isOpen }) => !isOpen).length
+  return closed(now) !== closed(before)
+}
+
 function isSame(a: Part, b: Part): boolean {
   return a.state === b.state && a.paidTasks === b.paidTasks && a.tested === b.tested && a.locked === b.locked
 }
@@ -122,6 +130,23 @@ export function whyDropped({ parts }: Pick<Bought, 'parts'>): { readonly failure
     failure: 'credits',
     reason: 'the account has too few credits for what was offered: the ledger has dropped the offer',
   }
+}
+
+/** Copies of its tasks: how many were found good and paid, of how many. */
+export function copiesOf({ offer, parts }: Pick<Bought, 'offer' | 'parts'>) {
+  const { tasks, replicas } = offerIn(offer)!.terms as Buy
+  const paid = parts.reduce((sum, { paidTasks }) => sum + paidTasks, 0)
+  return { paid, all: tasks * replicas, tasks, replicas }
+}
+
+export function hasAllCopies(bought: Pick<Bought, 'offer' | 'parts'>): boolean {
+  const { paid, all } = copiesOf(bought)
+  return paid >= all
+}
+
+/** Is each task to be done by several? */
+export function isCopied(bought: Pick<Bought, 'offer' | 'parts'>): boolean {
+  return copiesOf(bought).replicas > 1
 }
 
 export interface Sums {

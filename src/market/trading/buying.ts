@@ -3,6 +3,8 @@
  *
  *   submitted -> in the journal -> posted, handed in -> matched, done, checked (`Contracts`) -> the job is over -> settled
  *
+ * A job ends with one result of each task. Where each is to be done by several, its purchase goes on until all copies are paid.
+ *
  * What is signed is in the journal before anybody hears of it, and goes out again as it was after a restart: by its number the
  * ledger knows it. When the job is over its offer is taken back and what runs of it is ended. When it is not by its deadline, or
  * cannot be paid for any more, it is cancelled.
@@ -20,14 +22,24 @@ import type { Buy } from '../offers/offer.ts'
 import { formatVerify, parseVerify } from '../verification/policy.ts'
 import type { Allocating } from './allocating.ts'
 import { bidOf, raisedPrice } from './bidding.ts'
-import { type Bought, type Failure, overspent, sumsOf, whyDropped, withParts } from './bought.ts'
+import {
+  type Bought,
+  type Failure,
+  hasAllCopies,
+  isCopied,
+  isWorthWriting,
+  overspent,
+  sumsOf,
+  whyDropped,
+  withParts,
+} from './bought.ts'
 import { buyTerms, capFault, MOST_HOSTS, maxPriceFor, replicasOf, windowFor } from './buy-terms.ts'
 import { openOffer } from './in-book.ts'
 import type { PaidTerms, Purchase } from './market.ts'
 import type { OfferSigner } from './number.ts'
 import type { TradingPorts } from './ports.ts'
 import type { Quoting } from './quoting.ts'
-import { purchaseOf } from './standing.ts'
+import { purchaseOf, SUCCEEDED, saidOf } from './standing.ts'
 
 /** Purchases that are remembered, the settled ones that are oldest go first. */
 const MAX_KEPT = 300
@@ -101,7 +113,7 @@ export class Buying {
     if (!account) throw new ChoraleError('busy', sentenceOf('no-account'))
     const maxPrice = maxPriceFor(maxCost, size)
     const has = total(account) - this.#promised()
-    const fault = capFault(maxCost, quoted, { has, bond: LEAST_BOND, pays: maxPrice > 0n })
+    const fault = capFault(maxCost, quoted, { has, bond: LEAST_BOND * BigInt(size.replicas), pays: maxPrice > 0n })
     if (fault !== undefined) throw new ChoraleError('credits', fault)
     const window = windowFor({ when, slot, deadlineMs }, env.clock.now())
     const view = await jobs.submit({ ...request, paid: true }, call)
@@ -140,6 +152,10 @@ export class Buying {
       if (bought.over) {
         this.#release(bought)
         this.#settle(bought)
+        continue
+      }
+      if (bought.succeeded && hasAllCopies(bought)) {
+        this.#end({ ...bought, over: { reason: SUCCEEDED } })
         continue
       }
       if (this.#mustSignAnew(bought)) {
@@ -216,13 +232,12 @@ export class Buying {
     const { open } = sumsOf(bought)
     if (booked && booked.left > 0) {
       const reason = overspent(bought, booked)
-      if (reason !== undefined) this.#giveUp(bought, 'credits', reason)
+      // A job that has its result waits for the copies that are being made.
+      if (reason !== undefined && !(bought.succeeded && open > 0)) this.#giveUp(bought, 'credits', reason)
       return
     }
-    const paid = bought.parts.reduce((sum, { paidTasks }) => sum + paidTasks, 0)
-    const { tasks, replicas } = offerIn(bought.offer)!.terms as Buy
     // Copies of which nothing came are left in the book again, unless the account could not cover them.
-    const isDropped = open === 0 && (booked ? paid < tasks * replicas : this.#booked.has(bought.job))
+    const isDropped = open === 0 && (booked ? !hasAllCopies(bought) : this.#booked.has(bought.job))
     if (!isDropped) this.#dropped.delete(bought.job)
     else if (!this.#dropped.has(bought.job)) this.#dropped.set(bought.job, env.clock.now())
     else if (env.clock.now() >= this.#dropped.get(bought.job)! + DROPPED_MS) {
@@ -238,14 +253,16 @@ export class Buying {
 
   #whyLate(bought: Bought): string {
     const { contracts, ledger, env } = this.#ports
-    const { reason } = purchaseOf(withParts(bought, contracts.all()), ledger.state, env.clock.now())
+    const { succeeded, ...waits } = withParts(bought, contracts.all())
+    const { reason } = purchaseOf(waits, ledger.state, env.clock.now())
     const isPlaced = ledger.state.book.get(bought.id)?.left === 0
     return isPlaced ? `not done by the deadline: ${reason}` : `not placed by the deadline: ${reason}`
   }
 
   #giveUp(bought: Bought, failure: Failure, reason: string): void {
     this.#ports.env.log.info('a job was given up', { job: bought.job, reason })
-    this.#end({ ...bought, over: { failure, reason } })
+    // What has a result is no failure: it was compared with fewer others.
+    this.#end({ ...bought, over: bought.succeeded ? { reason: SUCCEEDED, why: reason } : { failure, reason } })
   }
 
   /** The job is over: its offer goes, and its allocations end. */
@@ -342,7 +359,9 @@ export class Buying {
         for await (last of jobs.watch(job, { signal }));
         const bought = this.#bought.get(job)
         if (signal.aborted || !bought || bought.over) break
-        if (last) this.#end({ ...bought, over: { reason: `the job has ${saidOf(last)}` } })
+        if (last?.state === 'succeeded' && isCopied(bought) && !hasAllCopies(bought))
+          this.#note({ ...bought, succeeded: true })
+        else if (last) this.#end({ ...bought, over: { reason: `the job has ${saidOf(last)}` } })
         break
       } catch (error) {
         if (signal.aborted) break
@@ -374,14 +393,4 @@ export class Buying {
     }
     if (write) this.#ports.journal.keep([...this.#bought.values()])
   }
-}
-
-function isWorthWriting(before: Bought, now: Bought): boolean {
-  const closed = ({ parts }: Bought) => parts.filter(({ isOpen }) => !isOpen).length
-  return closed(now) !== closed(before)
-}
-
-function saidOf({ state, reason }: JobView): string {
-  if (state === 'succeeded') return 'succeeded'
-  return state === 'cancelled' ? 'been cancelled' : `failed: ${reason}`
 }

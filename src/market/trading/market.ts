@@ -102,7 +102,7 @@ export type PurchaseState =
   | 'bidding'
   /** All tasks are with suppliers. */
   | 'running'
-  /** The job is over, and what was done of it is still checked or paid. */
+  /** The job has a result, or is over, and what was done of it, or is done of it by others, is still checked or paid. */
   | 'settling'
   /** Nothing is open any more. */
   | 'settled'

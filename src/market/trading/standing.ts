@@ -1,5 +1,6 @@
 /** How a purchase stands, for its user: one state and one line. Pure. */
 import { MAX_OFFERS_PER_ACCOUNT } from '../../core/limits.ts'
+import type { JobView } from '../../mapreduce/types.ts'
 import { formatCredits } from '../ledger/credits.ts'
 import { FEE_PPM } from '../ledger/state/book/book.ts'
 import { offerIn } from '../ledger/state/book/offers.ts'
@@ -8,7 +9,7 @@ import type { Buy } from '../offers/offer.ts'
 import { slotAt, slotName, slotOfDay } from '../offers/price-slot.ts'
 import { withoutFee } from '../offers/work.ts'
 import { affordablePrice } from './bidding.ts'
-import { type Bought, sumsOf } from './bought.ts'
+import { type Bought, copiesOf, hasAllCopies, isCopied, sumsOf } from './bought.ts'
 import { asksFor, liveEntries } from './in-book.ts'
 import type { Purchase, PurchaseState } from './market.ts'
 
@@ -29,7 +30,7 @@ export function purchaseOf(bought: Bought, state: State, nowMs: number): Purchas
 }
 
 function standingOf(bought: Bought, state: State, nowMs: number): { state: PurchaseState; reason: string } {
-  const { over, settled, parts } = bought
+  const { over, settled, succeeded, parts } = bought
   const { open } = sumsOf(bought)
   if (settled) return { state: 'settled', reason: `${over?.reason ?? 'it is over'}${lackOf(bought)}` }
   if (over) {
@@ -37,16 +38,26 @@ function standingOf(bought: Bought, state: State, nowMs: number): { state: Purch
     return { state: 'settling', reason: `${over.reason}${left}` }
   }
   const booked = state.book.get(bought.id)
-  if (booked?.left === 0 && open > 0) return { state: 'running', reason: atWork(bought) }
+  const isPlaced = booked?.left === 0 && open > 0
+  if (succeeded) {
+    const waits = isPlaced ? atWork(bought) : whyBidding(bought, booked, state, nowMs)
+    return { state: 'settling', reason: `${SUCCEEDED}, ${checkedOf(bought)} are checked: ${waits}` }
+  }
+  if (isPlaced) return { state: 'running', reason: atWork(bought) }
   return { state: 'bidding', reason: whyBidding(bought, booked, state, nowMs) }
 }
 
-/** Of a job that was to be done by several: it is over with the first result of each task. */
-function lackOf({ offer, over, parts }: Bought): string {
-  const { tasks, replicas } = offerIn(offer)!.terms as Buy
-  const done = parts.reduce((sum, { paidTasks }) => sum + paidTasks, 0)
-  if (replicas === 1 || over?.reason !== SUCCEEDED || done >= tasks * replicas) return ''
-  return `, with ${done} of ${plural(tasks * replicas, 'copy', 'copies')} of its tasks, so not all were done by ${replicas} hosts`
+/** Of a job that was to be done by several: the result stands, whatever copies are lacking. */
+function lackOf(bought: Bought): string {
+  const { over } = bought
+  if (!isCopied(bought) || over?.reason !== SUCCEEDED || hasAllCopies(bought)) return ''
+  return `, but only ${checkedOf(bought)} were compared${over.why === undefined ? '' : `: ${over.why}`}`
+}
+
+function checkedOf(bought: Bought): string {
+  const { paid, all, tasks, replicas } = copiesOf(bought)
+  if (paid % tasks > 0) return `${paid} of ${plural(all, 'copy', 'copies')} of its tasks`
+  return `${paid / tasks} of ${plural(replicas, 'copy', 'copies')} of each task`
 }
 
 function atWork({ parts }: Bought): string {
@@ -76,7 +87,9 @@ function whyBidding(bought: Bought, booked: Booked | undefined, state: State, no
   const need = isLate ? { ...buy, untilMs: nowMs + buy.untilMs - buy.fromMs } : buy
   const asks = asksFor(state, account, need, nowMs, { ...booked, left: Math.max(1, left) })
   const [lowest] = asks
+  const few = `each task is for ${plural(buy.replicas, 'host')} of different accounts, and too few offer it`
   if (lowest === undefined) {
+    if (buy.replicas > 1 && asksFor(state, account, need, nowMs).length > 0) return say(few)
     return say(`of ${plural(others.length, 'offer')} none has the time, memory or isolation that the job needs`)
   }
   const limit = withoutFee(affordablePrice(bought, booked), FEE_PPM)
@@ -94,10 +107,13 @@ function whyBidding(bought: Bought, booked: Booked | undefined, state: State, no
       `${asked}, ${dear > limit ? `the cap pays ${formatCredits(limit)}` : `${formatCredits(bid)} are bid now`}`,
     )
   }
-  if (buy.replicas > asks.length && asks.length * buy.tasks < left) {
-    return say(`each task is for ${buy.replicas} hosts of different accounts, and too few offer it`)
-  }
+  if (buy.replicas > 1 && asks.length * buy.tasks < left) return say(few)
   return say('it is matched in the next round')
+}
+
+export function saidOf({ state, reason }: JobView): string {
+  if (state === 'succeeded') return 'succeeded'
+  return state === 'cancelled' ? 'been cancelled' : `failed: ${reason}`
 }
 
 export function plural(count: number, noun: string, several = `${noun}s`): string {

@@ -143,3 +143,87 @@ test('the price that the cap still pays is not overspent, and a higher one is', 
     expect(overspent(bought, { left, fresh, maxPrice: higher })).toMatch(/^the cap is too low/)
   }
 })
+
+/** Two sellers at 10 and at 20 credits, and a job each task of which is for two accounts. */
+async function replicated(sellers: readonly bigint[]) {
+  const world = new World()
+  const nodes: Node[] = []
+  for (const price of sellers) nodes.push(await world.node(`seller at ${price}`, asking(price)))
+  const buyer = await world.node('buyer')
+  for (const { trading } of [...nodes, buyer]) trading.start()
+  await world.wait(20_000)
+  const verify = { kind: 'replicate', replicas: 2 } as const
+  const terms = { ...TERMS, verify, maxCost: amount(5000n), deadlineMs: world.time.now() + 30 * 60_000 }
+  const view = await world.run(buyer.trading.submit(REQUEST, terms, never))
+  await world.wait(40_000)
+  /** As if the suppliers had done all, and had been paid. */
+  const paid = new Set<string>()
+  const { contracts } = buyer.ports
+  const all = contracts.all
+  contracts.all = () =>
+    [...all()].map(([id, one]): [Key, Allocation] => {
+      if (!paid.has(one.supplier)) return [id, one]
+      return [id, { ...one, paid: one.tasks, phase: { name: 'closed', outcome: 'done', deadlineMs: 1e13 } }]
+    })
+  return { world, nodes, buyer, id: view.id, paid, stop: () => stop(...nodes, buyer) }
+}
+
+test('of a job that two accounts are to do, the bid reaches the dearer one, and it is settled when both are paid', async () => {
+  const { world, nodes, buyer, id, paid, stop } = await replicated([10_000n, 20_000n])
+  const accounts = nodes.map(({ wallet }) => wallet.account)
+  expect(new Set(world.allocations.map(({ supplier }) => supplier))).toEqual(new Set(accounts))
+  expect(world.allocations.map(({ tasks }) => tasks)).toEqual([TASKS, TASKS])
+  const cost = world.allocations.reduce((sum, { price, fee }) => sum + price + fee, 0n)
+  expect(cost).toBeLessThanOrEqual(5000n)
+  paid.add(accounts[0]!)
+  world.end(id, 'succeeded')
+  await world.wait(60_000)
+  expect(buyer.trading.purchase(id)).toMatchObject({
+    state: 'settling',
+    reason: expect.stringMatching(/^the job has succeeded, 1 of 2 copies of each task are checked: /),
+  })
+  expect(buyer.world.released, 'the other contract goes on').toEqual([])
+  expect(world.buys, 'what comes back could be placed again').toHaveLength(1)
+  paid.add(accounts[1]!)
+  await world.wait(20_000)
+  const done = buyer.trading.purchase(id)!
+  expect(done).toMatchObject({ state: 'settled', reason: 'the job has succeeded' })
+  expect(done.paid + done.fees).toBe(cost)
+  expect(buyer.world.released).toHaveLength(1)
+  expect(world.buys).toEqual([])
+  await stop()
+})
+
+test('a second account is bid up to when it comes, and one that never comes leaves the result as it is', async () => {
+  const { world, nodes, buyer, id, paid, stop } = await replicated([10_000n])
+  expect(world.allocations).toHaveLength(1)
+  expect(buyer.trading.purchase(id)!.reason).toContain('each task is for 2 hosts of different accounts')
+  paid.add(nodes[0]!.wallet.account)
+  world.end(id, 'succeeded')
+  await world.wait(60_000)
+  expect(buyer.trading.purchase(id)!.state).toBe('settling')
+  const again = buyer.open()
+  await world.run(buyer.trading.stop())
+  again.start()
+  await world.wait(20_000)
+  expect(again.purchase(id)!.state, 'after a restart').toBe('settling')
+  const dear = await world.node('dear', asking(40_000n))
+  dear.trading.start()
+  await world.wait(40_000)
+  expect(world.operations).toContain('raise-offer')
+  expect(world.allocations.map(({ tasks }) => tasks)).toEqual([TASKS, TASKS])
+  await world.wait(40 * 60_000)
+  const [open] = [...world.ledger.state.allocations.entries()].find(([, one]) => one.supplier === dear.wallet.account)!
+  await world.run(dear.wallet.act({ kind: 'expire', allocation: open }, never))
+  await world.wait(20_000)
+  const end = again.purchase(id)!
+  expect(end.state).toBe('settled')
+  expect(end.failure).toBeUndefined()
+  expect(end.reason).toMatch(/^the job has succeeded, but only 1 of 2 copies of each task were compared: not done by/)
+  expect(buyer.world.released).toHaveLength(1)
+  expect(buyer.world.cancelled).toEqual([])
+  expect(world.buys).toEqual([])
+  await world.run(again.stop())
+  await stop()
+  await world.run(dear.trading.stop())
+})
