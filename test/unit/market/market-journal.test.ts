@@ -56,6 +56,9 @@ test('a journal of purchases is read as it was written', () => {
   expect(purchaseJournal(home).kept).toEqual([])
   purchaseJournal(home).keep([bought])
   expect(purchaseJournal(home).kept).toEqual([bought])
+  const copied: Bought = { ...bought, succeeded: true, over: { reason: 'the job has succeeded', why: 'too few hosts' } }
+  purchaseJournal(home).keep([copied])
+  expect(purchaseJournal(home).kept).toEqual([copied])
 })
 
 test('a damaged journal is told, and not forgotten', () => {

@@ -253,6 +253,7 @@ function secretOf(id: Key, side: 'customer' | 'supplier'): Key {
 /** These are of `book.test.ts` and `allocations.test.ts`. */
 export const MARKET_REFUSALS: readonly Refusal[] = [
   'no-offer',
+  'bad-price',
   'round-not-over',
   'nothing-to-match',
   'bad-price',
