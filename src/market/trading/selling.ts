@@ -33,7 +33,7 @@ import { coresAt, freeFrom, type Sold, type Step, soldSteps } from './taken.ts'
 const LIFE_MS = 3_600_000
 const RENEW_MS = 300_000
 /** More than is offered may be free for so long: a job that is placed takes it in pieces. */
-const SETTLED_MS = 60_000
+const SETTLED_MS = 5_000
 /** What is asked for by a price left to the market is looked at so often. */
 const PRICE_MS = 60_000
 /** Before the speed is measured, up to this. */
