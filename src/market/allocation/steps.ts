@@ -50,8 +50,6 @@ export interface Work {
   readonly isOver: boolean
   /** This host does nothing for others now: it may be a pause. */
   readonly isAway?: boolean
-  /** What was done is committed to, and then it gives up. */
-  readonly isLeaving?: boolean
 }
 
 export function windowName(id: Key, { supplier, windows }: Allocation): WindowName {
@@ -72,7 +70,6 @@ export function supplierStep({ id, allocation, keys, blockTimeMs }: Situation, w
   if (blockTimeMs > phase.deadlineMs) return { kind: 'expire', allocation: id }
   switch (phase.name) {
     case 'signing':
-      if (work.isLeaving) return { kind: 'end', allocation: id }
       // Who signs and does nothing keeps the tasks from others for as long as all of them would take.
       if (allocation.secretAnchor !== null || work.isAway) return undefined
       return { kind: 'sign', allocation: id, anchor: anchorOf(secretOf(keys, id, 'draw'), 1) }
@@ -101,7 +98,7 @@ function nextWindow({ id, allocation, keys, blockTimeMs }: Situation, work: Work
   const count = countOf(taken)
   const isFull = count === most || taken.length === MAX_PIECES
   const isLate = blockTimeMs > untilMs - MARGIN_MS
-  const isDue = isFull || work.isOver || work.isLeaving || work.waitedMs >= WINDOW_MS || isLate
+  const isDue = isFull || work.isOver || work.waitedMs >= WINDOW_MS || isLate
   if (count === 0 || !isDue || windows >= ALLOCATION_WINDOWS) return undefined
   const digests = digestsOf(taken, work)
   if (!digests) return undefined
@@ -110,10 +107,10 @@ function nextWindow({ id, allocation, keys, blockTimeMs }: Situation, work: Work
   return { kind: 'commit', allocation: id, window: windows, tasks: taken.map(([from, to]) => [from, to]), root }
 }
 
-/** When there is nothing to commit to: it gives up, or has done all for a customer that needs no more, which costs nothing. */
+/** When there is nothing to commit to: it has done all for a customer that needs no more, which costs nothing. */
 function lastStep({ id, allocation }: Pick<Situation, 'id' | 'allocation'>, work: Work): Action | undefined {
   const isDone = allocation.isEnding && work.isOver && work.unclaimed.length === 0
-  return work.isLeaving || isDone ? { kind: 'end', allocation: id } : undefined
+  return isDone ? { kind: 'end', allocation: id } : undefined
 }
 
 /** The lowest tasks, so many at most, in as many pieces as one window may have. */

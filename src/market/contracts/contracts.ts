@@ -90,7 +90,6 @@ export class Contracts implements Admission {
   readonly #pauses: Pauses
   readonly #freshness: Freshness
   readonly #counters = Object.fromEntries(NAMES.map((name) => [name, 0])) as Record<ContractCounter, number>
-  readonly #listeners = new Set<() => void>()
   readonly #stopped = new AbortController()
   #supplying: Supplying | undefined
   #looked: Ledger['state'] | undefined
@@ -200,12 +199,6 @@ export class Contracts implements Admission {
     return this.#parts.own()
   }
 
-  /** Calls when one of them has changed, until what it gives is called. */
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-
   /** Tasks that this host has done of the allocation's job. */
   doneTasks(id: Key): number {
     const contract = this.#parts.contractOf(id)
@@ -251,7 +244,6 @@ export class Contracts implements Admission {
       if (!allocation || allocation.phase.name === 'closed') this.#forget(id)
     }
     this.#rouse()
-    for (const listener of this.#listeners) listener()
   }
 
   #rouse(): void {

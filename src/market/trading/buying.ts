@@ -96,6 +96,10 @@ export class Buying {
     await this.#working
   }
 
+  get all(): Iterable<Bought> {
+    return this.#bought.values()
+  }
+
   /** Undefined: it was not bought here, or that was long ago. */
   purchase(job: string): Purchase | undefined {
     const { ledger, env, contracts } = this.#ports

@@ -197,7 +197,7 @@ export class Selling {
     const free = this.#freeCores(known?.slots ?? 0, nowMs)
     const wanted = known && this.#termsOf(known, nowMs, free)
     if (this.#offered) {
-      if (this.#stays(this.#offered, known, free.cores, nowMs)) return
+      if (this.#stays(this.#offered, known, { wanted, free: free.cores, nowMs })) return
       await this.#end()
     }
     if (!wanted || nowMs < this.#notBeforeMs) return
@@ -283,14 +283,21 @@ export class Selling {
   }
 
   /** As it is, also when it is not in the book yet. What is gone or out of time is forgotten. */
-  #stays(offered: Offered, known: KnownLent | undefined, free: number, nowMs: number): boolean {
+  #stays(
+    offered: Offered,
+    known: KnownLent | undefined,
+    { wanted, free, nowMs }: { readonly wanted: Sell | undefined; readonly free: number; readonly nowMs: number },
+  ): boolean {
     if (!this.#ports.ledger.state.book.get(offered.id) && this.#isGone(offered)) {
       // What is cut out of it and in no allocation was dropped; or it was never in the book, and another of this account is gone.
       if (this.#cut.length > 0 && (offered.wasBooked || this.#spent === offered.number)) this.#onDropped(offered, nowMs)
       this.#cut = []
       return false
     }
-    if (!known || nowMs >= offered.expiresMs - RENEW_MS) return false
+    if (!known || nowMs >= offered.expiresMs) return false
+    // At the end of the hours in which it lends a new offer would run out just as soon.
+    const gainedMs = wanted ? expiryOf(wanted, nowMs) - offered.expiresMs : 0
+    if (nowMs >= offered.expiresMs - RENEW_MS && gainedMs > RENEW_MS) return false
     const now = { speedMips: known.mips, level: known.level, minPrice: this.#minPrice(known) }
     if (hasChanged(offered.terms, now, known.minPrice === 'auto')) return false
     const leftMilli = coresAt(offered.pieces, nowMs)
@@ -311,7 +318,7 @@ export class Selling {
 
   async #offer(terms: Sell, nowMs: number): Promise<void> {
     const { env, board } = this.#ports
-    const expiresMs = Math.min(terms.untilMs, Math.floor(nowMs) + LIFE_MS)
+    const expiresMs = expiryOf(terms, nowMs)
     const { id, number, bytes } = this.#signer.sign(terms, expiresMs)
     const { fromMs, untilMs, coresMilli, memoryBytes } = terms
     const pieces = [{ fromMs, untilMs, coresMilli, memoryBytes }]
@@ -378,4 +385,8 @@ export class Selling {
         this.#isMeasuring = false
       })
   }
+}
+
+function expiryOf({ untilMs }: Sell, nowMs: number): number {
+  return Math.min(untilMs, Math.floor(nowMs) + LIFE_MS)
 }

@@ -11,7 +11,6 @@ import type { Funnel, LenderMarket } from '../lending/funnel.ts'
 import { type Buy, type Offer, type Sell, timeFault } from '../offers/offer.ts'
 import type { SlotRecord } from '../prices/history.ts'
 import { Allocating, leaving } from './allocating.ts'
-import type { Bought } from './bought.ts'
 import { Buying } from './buying.ts'
 import { Counting } from './counting.ts'
 import { liveEntries } from './in-book.ts'
@@ -54,8 +53,6 @@ export class Trading implements Market, LenderMarket {
   readonly #buying: Buying
   /** Seen on the board, good when they were. */
   readonly #posted = new Map<Key, Offer>()
-  /** As the journal has it. */
-  #bought: readonly Bought[]
   #cancel = () => {}
   #unlisten = () => {}
   #isSoon = false
@@ -67,17 +64,7 @@ export class Trading implements Market, LenderMarket {
     const parts = { allocating: this.#allocating, signer: new OfferSigner(ports) }
     this.#selling = new Selling(ports, { ...parts, counting: this.#counting }, signal)
     this.#quoting = new Quoting(ports)
-    const { journal } = ports
-    this.#bought = journal.kept
-    const keep = (bought: readonly Bought[]) => {
-      this.#bought = bought
-      journal.keep(bought)
-    }
-    this.#buying = new Buying(
-      { ...ports, journal: { kept: journal.kept, keep } },
-      { ...parts, quoting: this.#quoting },
-      signal,
-    )
+    this.#buying = new Buying(ports, { ...parts, quoting: this.#quoting }, signal)
   }
 
   start(): void {
@@ -173,7 +160,7 @@ export class Trading implements Market, LenderMarket {
   jobOf(allocation: Pick<Allocation, 'customer' | 'job'>): string | undefined {
     const { contracts, wallet } = this.#ports
     const isOwn = allocation.customer === wallet.account
-    const bought = isOwn ? this.#bought.find(({ key }) => key === allocation.job) : undefined
+    const bought = isOwn ? [...this.#buying.all].find(({ key }) => key === allocation.job) : undefined
     const spec = bought ? undefined : contracts.specHere(allocation)
     return bought?.job ?? (spec && jobIdOf(encodeSpec(spec)))
   }

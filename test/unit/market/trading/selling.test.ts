@@ -85,3 +85,18 @@ test('a machine that cannot be measured says why, and is tried again when its us
   expect(await trading.offering()).toMatch(/^4 cores/)
   await trading.stop()
 })
+
+test('near the end of its hours a host keeps its offer, for a new one would run out as soon', async () => {
+  const world = new World()
+  const seller = await world.node('seller', { lent: { ...LENT, forMs: 200_000 } })
+  seller.trading.start()
+  const offers = async () => {
+    const history = await world.ledger.history(seller.wallet.account, { limit: 100 })
+    return history.filter(({ operation }) => operation.action.kind === 'hand-in').length
+  }
+  await world.wait(150_000)
+  expect(await offers()).toBe(1)
+  await world.wait(100_000)
+  expect(await offers(), 'it is over, and this host lends on').toBe(2)
+  await seller.trading.stop()
+})
